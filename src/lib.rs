@@ -1,0 +1,4 @@
+//! `balance` compiles declarative experiment files into candle graphs, trains them, and reports
+//! what their representations are worth.
+
+pub mod seed;
