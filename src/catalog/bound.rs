@@ -1,0 +1,59 @@
+//! A component with every argument filled in.
+
+use super::{Percent, ParamType, Spec, Type, Value};
+
+/// A component with every argument checked, defaults included. Prints as a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bound {
+    pub spec: &'static Spec,
+    /// One value for each declared parameter, in order.
+    pub args: Vec<Value>,
+}
+
+impl Bound {
+    /// `spec` with its defaults; parameters without one are [`Value::None`] until they are set.
+    pub fn defaults(spec: &'static Spec) -> Self {
+        let args = spec.params.iter().map(|param| param.default.map_or(Value::None, |it| it()));
+        Self { spec, args: args.collect() }
+    }
+
+    /// The same with `name` set to `value`.
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        let at = self.index(name);
+        self.args[at] = value;
+        self
+    }
+
+    /// The argument called `name`, as its declared type.
+    pub fn get<T: ParamType>(&self, name: &str) -> T {
+        T::from_value(&self.args[self.index(name)])
+    }
+
+    /// The argument called `name`, if the component declares it.
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        let at = self.spec.params.iter().position(|param| param.name == name)?;
+        Some(&self.args[at])
+    }
+
+    fn index(&self, name: &str) -> usize {
+        let found = self.spec.params.iter().position(|param| param.name == name);
+        found.unwrap_or_else(|| panic!("`{}` declares no parameter `{name}`", self.spec.name))
+    }
+}
+
+impl std::fmt::Display for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let args = self.spec.params.iter().zip(&self.args);
+        let args: Vec<_> =
+            args.map(|(param, value)| format!("{}={}", param.name, shown(&param.ty, value))).collect();
+        write!(f, "{}({})", self.spec.name, args.join(", "))
+    }
+}
+
+/// A value as a user writes it for a parameter of type `ty`.
+pub(super) fn shown(ty: &Type, value: &Value) -> String {
+    match (ty, value) {
+        (Type::Real { name: "fraction", .. }, Value::Real(value)) => Percent(*value).to_string(),
+        _ => value.to_string(),
+    }
+}

@@ -1,0 +1,254 @@
+//! What a component is: one declaration that the checker, the help, the plan and the engine read.
+
+mod bound;
+mod facts;
+mod page;
+mod suggest;
+mod types;
+mod value;
+
+pub use bound::Bound;
+pub use facts::{DatasetFacts, Facts};
+pub use suggest::closest;
+pub use types::*;
+pub use value::*;
+
+/// The kinds of component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    Dataset,
+    Augment,
+    Encoder,
+    Decoder,
+    Loss,
+    Optimizer,
+    Schedule,
+    Evaluation,
+}
+
+impl Kind {
+    /// Every kind, in reading order.
+    pub const ALL: &[Self] = &[
+        Self::Dataset,
+        Self::Augment,
+        Self::Encoder,
+        Self::Decoder,
+        Self::Loss,
+        Self::Optimizer,
+        Self::Schedule,
+        Self::Evaluation,
+    ];
+
+    /// The word for one component of this kind.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dataset => "dataset",
+            Self::Augment => "augmentation",
+            Self::Encoder => "encoder",
+            Self::Decoder => "decoder",
+            Self::Loss => "loss term",
+            Self::Optimizer => "optimizer",
+            Self::Schedule => "schedule",
+            Self::Evaluation => "evaluation",
+        }
+    }
+
+    /// The folder of its components, under `src/library` and `docs/reference`.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Dataset => "dataset",
+            Self::Augment => "augment",
+            Self::Encoder => "encoder",
+            Self::Decoder => "decoder",
+            Self::Loss => "loss",
+            Self::Optimizer => "optimizer",
+            Self::Schedule => "schedule",
+            Self::Evaluation => "eval",
+        }
+    }
+}
+
+/// What a loss term or an evaluation reads of a batch or a split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Port {
+    /// The encoder's output, `[rows, dim]`.
+    Embedding,
+    /// The class of each item.
+    Labels,
+    /// Two or more views of each item.
+    Views,
+    /// The images the encoder saw, `[rows, height, width, channels]`.
+    Input,
+    /// The same images before augmentation, normalised.
+    Clean,
+}
+
+/// Height, width and channels of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageShape {
+    pub height: usize,
+    pub width: usize,
+    pub channels: usize,
+}
+
+impl ImageShape {
+    /// Numbers in one image.
+    pub fn size(self) -> usize {
+        self.height * self.width * self.channels
+    }
+}
+
+impl std::fmt::Display for ImageShape {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "[{}, {}, {}]", self.channels, self.height, self.width)
+    }
+}
+
+/// Why a component does not fit the images it is given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Misfit {
+    /// The parameter at fault, if it is one.
+    pub param: Option<&'static str>,
+    /// What is wrong, as a sentence.
+    pub message: String,
+    /// What to say at the parameter.
+    pub label: String,
+    /// What to write.
+    pub help: String,
+}
+
+/// From images of a shape to the dimension of the embedding (encoders).
+pub type ShapeFn = fn(&Bound, ImageShape) -> Result<usize, Misfit>;
+
+/// The declaration of a component.
+#[derive(Debug)]
+pub struct Spec {
+    pub kind: Kind,
+    /// The name in `.exp` files; also its file's name under `src/library`.
+    pub name: &'static str,
+    /// Raised when its numbers change, so that old results are not reused.
+    pub version: u32,
+    /// Markdown: first sentence, details, and an `exp` example that checks.
+    pub docs: &'static str,
+    pub params: &'static [ParamSpec],
+    pub needs: &'static [Port],
+    /// What an evaluation measures; the first is shown where one number is asked for.
+    pub metrics: &'static [&'static str],
+    pub shape: Option<ShapeFn>,
+}
+
+impl PartialEq for Spec {
+    fn eq(&self, other: &Self) -> bool {
+        (self.kind, self.name) == (other.kind, other.name)
+    }
+}
+
+impl Spec {
+    /// The declared parameter called `name`.
+    pub fn param(&self, name: &str) -> Option<&'static ParamSpec> {
+        self.params.iter().find(|param| param.name == name)
+    }
+}
+
+/// The declaration of a parameter.
+#[derive(Debug)]
+pub struct ParamSpec {
+    pub name: &'static str,
+    pub docs: &'static str,
+    pub ty: Type,
+    /// Absent when the argument must be given.
+    pub default: Option<fn() -> Value>,
+}
+
+/// A component's declaration with what builds it.
+pub struct Entry<T: ?Sized + 'static> {
+    pub spec: Spec,
+    /// From checked arguments to the component.
+    pub build: fn(&Bound) -> Box<T>,
+}
+
+/// Every component an experiment file can name.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    specs: Vec<&'static Spec>,
+}
+
+impl Catalog {
+    /// A catalog of `specs`, in reading order.
+    pub fn new(specs: impl IntoIterator<Item = &'static Spec>) -> Self {
+        Self { specs: specs.into_iter().collect() }
+    }
+
+    /// The component of `kind` called `name`.
+    pub fn find(&self, kind: Kind, name: &str) -> Option<&'static Spec> {
+        self.of(kind).find(|spec| spec.name == name)
+    }
+
+    /// Every component called `name`, whatever its kind.
+    pub fn named(&self, name: &str) -> Vec<&'static Spec> {
+        self.specs.iter().copied().filter(|spec| spec.name == name).collect()
+    }
+
+    /// The components of `kind`, in reading order.
+    pub fn of(&self, kind: Kind) -> impl Iterator<Item = &'static Spec> + '_ {
+        self.specs.iter().copied().filter(move |spec| spec.kind == kind)
+    }
+
+    /// All components, in reading order.
+    pub fn all(&self) -> &[&'static Spec] {
+        &self.specs
+    }
+}
+
+/// Declares a component: a struct of typed parameters, and the [`Entry`] for its registry.
+#[macro_export]
+macro_rules! component {
+    (
+        $(#[doc = $doc:literal])+
+        $kind:ident as dyn $trait:path, version $version:literal
+            $(, needs [$($port:ident),* $(,)?])? $(, metrics [$($metric:ident),* $(,)?])? $(, shape $shape:path)?;
+        $name:ident => $struct:ident {
+            $( $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)? ),* $(,)?
+        }
+    ) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone)]
+        pub struct $struct { $( $(#[doc = $param_doc])+ pub $param: $ty ),* }
+
+        impl $struct {
+            /// From checked arguments.
+            #[allow(unused_variables)]
+            pub fn from_bound(bound: &$crate::catalog::Bound) -> Self {
+                Self { $( $param: bound.get(stringify!($param)) ),* }
+            }
+        }
+
+        /// The declaration and the constructor, for the registry.
+        pub static ENTRY: $crate::catalog::Entry<dyn $trait> = $crate::catalog::Entry {
+            spec: $crate::catalog::Spec {
+                kind: $crate::catalog::Kind::$kind,
+                name: stringify!($name),
+                version: $version,
+                docs: concat!($($doc, "\n"),+),
+                params: &[ $( $crate::catalog::ParamSpec {
+                    name: stringify!($param),
+                    docs: concat!($($param_doc, "\n"),+),
+                    ty: <$ty as $crate::catalog::ParamType>::TYPE,
+                    default: $crate::component!(@default $ty $(= $default)?),
+                } ),* ],
+                needs: &[ $($( $crate::catalog::Port::$port ),*)? ],
+                metrics: &[ $($( stringify!($metric) ),*)? ],
+                shape: $crate::component!(@shape $struct $($shape)?),
+            },
+            build: |bound| Box::new($struct::from_bound(bound)),
+        };
+    };
+    (@default $ty:ty = $default:expr) => {
+        Some(|| $crate::catalog::ParamType::to_value(&<$ty>::from($default)))
+    };
+    (@default $ty:ty) => { None };
+    (@shape $struct:ident $shape:path) => {
+        Some(|bound, image| $shape(&$struct::from_bound(bound), image))
+    };
+    (@shape $struct:ident) => { None };
+}

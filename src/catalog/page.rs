@@ -1,0 +1,58 @@
+//! A component as text: its signature, and its page of the reference.
+
+use super::bound::shown;
+use super::{ParamSpec, Spec};
+
+impl ParamSpec {
+    /// `name: type = default`
+    pub fn signature(&self) -> String {
+        match self.default {
+            Some(default) => {
+                format!("{}: {} = {}", self.name, self.ty, shown(&self.ty, &default()))
+            }
+            None => format!("{}: {}", self.name, self.ty),
+        }
+    }
+}
+
+impl Spec {
+    /// `name(param: type = default, …)`
+    pub fn signature(&self) -> String {
+        let params: Vec<_> = self.params.iter().map(ParamSpec::signature).collect();
+        format!("{}({})", self.name, params.join(", "))
+    }
+
+    /// The first sentence of the documentation.
+    pub fn summary(&self) -> &'static str {
+        self.docs.lines().next().unwrap_or_default().trim()
+    }
+
+    /// The examples in the documentation.
+    pub fn examples(&self) -> impl Iterator<Item = String> + '_ {
+        let blocks = self.docs.split("```exp\n").skip(1);
+        blocks.filter_map(|rest| rest.split("```").next()).map(unindent)
+    }
+
+    /// The reference page, in Markdown.
+    pub fn page(&self) -> String {
+        let mut page = format!("# {}\n\n`{}`\n\n{}", self.name, self.signature(), unindent(self.docs));
+        page.truncate(page.trim_end().len());
+        page.push('\n');
+        if !self.metrics.is_empty() {
+            page.push_str(&format!("\nMeasures `{}`.\n", self.metrics.join("`, `")));
+        }
+        if !self.params.is_empty() {
+            page.push_str("\n## Parameters\n\n");
+        }
+        for param in self.params {
+            let docs: Vec<_> = param.docs.lines().map(str::trim).collect();
+            page.push_str(&format!("- `{}`: {}\n", param.signature(), docs.join(" ").trim()));
+        }
+        page
+    }
+}
+
+/// Doc comments keep one space before each line.
+fn unindent(text: &str) -> String {
+    text.lines().map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect()
+}

@@ -1,0 +1,299 @@
+//! The types a parameter can have: each a Rust type at the border, so that nothing is checked twice.
+
+use std::fmt;
+
+use super::{Amount, Bound, Duration, Features, Interval, Kind, Labels, Value};
+
+/// What a parameter accepts, in words a user reads.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Type {
+    Bool,
+    Int { name: &'static str, min: i64, max: i64 },
+    Real { name: &'static str, min: f64, max: f64, open: bool },
+    Text,
+    Choice(&'static [&'static str]),
+    Duration,
+    Amount,
+    Interval { min: f64, max: f64 },
+    Labels,
+    Features,
+    List(&'static Type),
+    Component(Kind),
+    /// The type, or `none`.
+    Optional(&'static Type),
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Bool => f.write_str("true | false"),
+            Self::Int { name, .. } | Self::Real { name, .. } => f.write_str(name),
+            Self::Text => f.write_str("text"),
+            Self::Choice(words) => f.write_str(&words.join(" | ")),
+            Self::Duration => f.write_str("duration"),
+            Self::Amount => f.write_str("fraction or samples"),
+            Self::Interval { .. } => f.write_str("interval"),
+            Self::Labels => f.write_str("labels"),
+            Self::Features => f.write_str("features"),
+            Self::List(item) => write!(f, "list of {item}"),
+            Self::Component(kind) => write!(f, "{}", kind.name()),
+            Self::Optional(inner) => write!(f, "{inner} | none"),
+        }
+    }
+}
+
+/// A Rust type that can be a parameter.
+pub trait ParamType: Sized {
+    /// What the checker accepts for it.
+    const TYPE: Type;
+    /// The value as plain data.
+    fn to_value(&self) -> Value;
+    /// Back from plain data that was checked against [`Self::TYPE`].
+    fn from_value(value: &Value) -> Self;
+}
+
+fn unchecked(value: &Value, ty: &Type) -> ! {
+    unreachable!("the checker promised `{value}` to be {ty}")
+}
+
+macro_rules! real {
+    ($(#[doc = $doc:literal])+ $type:ident, $name:literal, $min:expr, $max:expr, open: $open:literal) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        pub struct $type(f64);
+
+        impl $type {
+            /// The number.
+            pub fn get(self) -> f64 {
+                self.0
+            }
+        }
+
+        impl From<f64> for $type {
+            fn from(value: f64) -> Self {
+                Self(value)
+            }
+        }
+
+        impl ParamType for $type {
+            const TYPE: Type = Type::Real { name: $name, min: $min, max: $max, open: $open };
+
+            fn to_value(&self) -> Value {
+                Value::Real(self.0)
+            }
+
+            fn from_value(value: &Value) -> Self {
+                match value {
+                    Value::Real(value) => Self(*value),
+                    other => unchecked(other, &Self::TYPE),
+                }
+            }
+        }
+    };
+}
+
+real! {
+    /// A real number above zero.
+    Positive, "positive", 0.0, f64::INFINITY, open: true
+}
+real! {
+    /// A real number of zero or more.
+    NonNegative, "nonneg", 0.0, f64::INFINITY, open: false
+}
+real! {
+    /// A real number in [0, 1].
+    Fraction, "fraction", 0.0, 1.0, open: false
+}
+
+macro_rules! int {
+    ($(#[doc = $doc:literal])+ $type:ident, $name:literal, $min:literal) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct $type(usize);
+
+        impl $type {
+            /// The number.
+            pub fn get(self) -> usize {
+                self.0
+            }
+        }
+
+        impl From<usize> for $type {
+            fn from(value: usize) -> Self {
+                Self(value)
+            }
+        }
+
+        impl ParamType for $type {
+            const TYPE: Type = Type::Int { name: $name, min: $min, max: 1 << 40 };
+
+            fn to_value(&self) -> Value {
+                Value::Int(self.0 as i64)
+            }
+
+            fn from_value(value: &Value) -> Self {
+                match value {
+                    Value::Int(value) => Self(*value as usize),
+                    other => unchecked(other, &Self::TYPE),
+                }
+            }
+        }
+    };
+}
+
+int! {
+    /// A whole number of one or more.
+    Count, "count", 1
+}
+int! {
+    /// A whole number of zero or more.
+    Natural, "natural", 0
+}
+
+impl ParamType for bool {
+    const TYPE: Type = Type::Bool;
+
+    fn to_value(&self) -> Value {
+        Value::Bool(*self)
+    }
+
+    fn from_value(value: &Value) -> Self {
+        match value {
+            Value::Bool(value) => *value,
+            other => unchecked(other, &Self::TYPE),
+        }
+    }
+}
+
+impl ParamType for String {
+    const TYPE: Type = Type::Text;
+
+    fn to_value(&self) -> Value {
+        Value::Text(self.clone())
+    }
+
+    fn from_value(value: &Value) -> Self {
+        match value {
+            Value::Text(value) => value.clone(),
+            other => unchecked(other, &Self::TYPE),
+        }
+    }
+}
+
+macro_rules! plain {
+    ($type:ident, $variant:ident, $ty:expr) => {
+        impl ParamType for $type {
+            const TYPE: Type = $ty;
+
+            fn to_value(&self) -> Value {
+                Value::$variant(self.clone())
+            }
+
+            fn from_value(value: &Value) -> Self {
+                match value {
+                    Value::$variant(value) => value.clone(),
+                    other => unchecked(other, &Self::TYPE),
+                }
+            }
+        }
+    };
+}
+
+plain!(Duration, Duration, Type::Duration);
+plain!(Amount, Amount, Type::Amount);
+plain!(Labels, Labels, Type::Labels);
+plain!(Features, Features, Type::Features);
+plain!(Interval, Interval, Type::Interval { min: 0.0, max: f64::INFINITY });
+
+impl<T: ParamType> ParamType for Vec<T> {
+    const TYPE: Type = Type::List(&T::TYPE);
+
+    fn to_value(&self) -> Value {
+        Value::List(self.iter().map(T::to_value).collect())
+    }
+
+    fn from_value(value: &Value) -> Self {
+        match value {
+            Value::List(values) => values.iter().map(T::from_value).collect(),
+            other => unchecked(other, &Self::TYPE),
+        }
+    }
+}
+
+impl<T: ParamType> ParamType for Option<T> {
+    const TYPE: Type = Type::Optional(&T::TYPE);
+
+    fn to_value(&self) -> Value {
+        self.as_ref().map_or(Value::None, T::to_value)
+    }
+
+    fn from_value(value: &Value) -> Self {
+        match value {
+            Value::None => None,
+            other => Some(T::from_value(other)),
+        }
+    }
+}
+
+macro_rules! nested {
+    ($( $(#[doc = $doc:literal])+ $type:ident = $kind:ident ),+ $(,)?) => { $(
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $type(pub Bound);
+
+        impl From<Bound> for $type {
+            fn from(bound: Bound) -> Self {
+                Self(bound)
+            }
+        }
+
+        impl ParamType for $type {
+            const TYPE: Type = Type::Component(Kind::$kind);
+
+            fn to_value(&self) -> Value {
+                Value::Component(Box::new(self.0.clone()))
+            }
+
+            fn from_value(value: &Value) -> Self {
+                match value {
+                    Value::Component(bound) => Self((**bound).clone()),
+                    other => unchecked(other, &Self::TYPE),
+                }
+            }
+        }
+    )+ };
+}
+
+nested! {
+    /// A decoder given as an argument.
+    DecoderCall = Decoder,
+    /// An optimizer given as an argument.
+    OptimizerCall = Optimizer,
+    /// A schedule given as an argument.
+    ScheduleCall = Schedule,
+}
+
+/// Declares a closed choice of words as an enum that can be a parameter.
+#[macro_export]
+macro_rules! choice {
+    ($(#[doc = $doc:literal])+ $name:ident { $( $(#[doc = $variant_doc:literal])+ $variant:ident = $word:literal ),+ $(,)? }) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $( $(#[doc = $variant_doc])+ $variant ),+ }
+
+        impl $crate::catalog::ParamType for $name {
+            const TYPE: $crate::catalog::Type = $crate::catalog::Type::Choice(&[ $( $word ),+ ]);
+
+            fn to_value(&self) -> $crate::catalog::Value {
+                $crate::catalog::Value::Word(match self { $( Self::$variant => $word ),+ }.to_owned())
+            }
+
+            fn from_value(value: &$crate::catalog::Value) -> Self {
+                match value {
+                    $( $crate::catalog::Value::Word(word) if word == $word => Self::$variant, )+
+                    other => unreachable!("the checker promised `{other}` to be {}", Self::TYPE),
+                }
+            }
+        }
+    };
+}

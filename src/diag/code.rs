@@ -1,0 +1,81 @@
+//! The kinds of problem balance knows: a number to search for, a name to remember.
+
+/// How much a problem matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Stops before any training.
+    Error,
+    /// Is probably not what was meant.
+    Warning,
+    /// Is worth knowing.
+    Note,
+}
+
+/// A kind of problem.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    /// `B0102`: stable, to search for.
+    pub number: &'static str,
+    /// `unknown-name`: to remember.
+    pub name: &'static str,
+    pub severity: Severity,
+    /// One sentence on what is wrong in general.
+    pub summary: &'static str,
+}
+
+macro_rules! codes {
+    ($( $constant:ident = $number:literal $name:literal $severity:ident $summary:literal; )+) => {
+        /// One constant per kind of problem.
+        pub mod codes {
+            use super::{Code, Severity};
+            $( #[doc = $summary]
+            pub static $constant: Code = Code {
+                number: $number, name: $name, severity: Severity::$severity, summary: $summary,
+            }; )+
+        }
+
+        /// Every code, in order of number.
+        pub static ALL: &[&Code] = &[ $( &codes::$constant ),+ ];
+    };
+}
+
+codes! {
+    DELIMITER = "B0001" "unbalanced-delimiter" Error "a bracket or brace is not closed, or closes nothing";
+    STRING = "B0002" "unclosed-string" Error "a string does not end on its line";
+    STATEMENT = "B0003" "bad-statement" Error "a statement cannot be read";
+    HEADER = "B0004" "bad-block-header" Error "the words before `{` are not a block's header";
+    UNREADABLE = "B0005" "unreadable-file" Error "a file cannot be read as text";
+    EMPTY = "B0006" "nothing-to-run" Error "a file declares no experiment";
+    LOOP = "B0010" "no-loops" Error "the language has no loops";
+    PLUS_KEY = "B0011" "no-plus-key" Error "fields are set without `+`";
+    COLON = "B0012" "no-colon" Error "a field is set with `=`, not `:`";
+    JUXTAPOSED = "B0013" "missing-star" Error "a weight needs `*` before its term";
+    EDITION = "B0020" "edition" Error "the edition line is missing, doubled or unknown";
+    IMPORT = "B0021" "import" Error "an imported file is missing, unreadable or imports its importer";
+    DUPLICATE = "B0022" "declared-twice" Error "one name is declared twice";
+    CYCLE = "B0023" "cyclic-definition" Error "a name is defined by itself";
+    UNKNOWN_BLOCK = "B0101" "unknown-block" Error "no block or field has this name here";
+    UNKNOWN_NAME = "B0102" "unknown-name" Error "no component, argument or value has this name";
+    WRONG_TYPE = "B0103" "wrong-type" Error "a value is of another type than is needed here";
+    MISSING = "B0104" "missing-argument" Error "something that has no default is left out";
+    OUT_OF_RANGE = "B0105" "out-of-range" Error "a value lies outside what is allowed";
+    BAD_PATH = "B0106" "unknown-path" Error "an override names something the experiment does not have";
+    OVERRIDE_LOST = "B0108" "override-lost" Note "an override of an argument is dropped with its call";
+    SHAPE = "B0201" "shape-mismatch" Error "two shapes do not fit";
+    VIEWS = "B0203" "too-few-views" Error "a term compares views, but there is only one";
+    ETF = "B0210" "simplex-does-not-fit" Note "the embedding has too few dimensions for the class simplex";
+    PARTNERS = "B0212" "lonely-anchors" Warning "many anchors have no other example of their class in the batch";
+    ZERO_WEIGHT = "B0302" "weight-zero" Note "a term of weight 0 is left out of training";
+    UNUSED_STAGE = "B0310" "unused-stage" Warning "a stage is trained but nothing uses it";
+    NO_LOSS = "B0311" "nothing-to-train" Error "a stage has no loss term, or none of positive weight";
+    UNIT = "B0401" "missing-unit" Error "a quantity needs a unit";
+    AMBIGUOUS = "B0402" "ambiguous-amount" Error "a number could be a fraction or a count";
+    WRONG_UNIT = "B0403" "wrong-unit" Error "a unit does not belong here";
+    TEST_SELECTION = "B0501" "selected-on-test" Error "the model is selected on the data it is reported on";
+    AXIS_CLASH = "B0520" "axes-clash" Error "two axes set one path, or share one name";
+    EQUAL_CELLS = "B0521" "equal-cells" Note "two cells of a sweep are the same experiment";
+    TOO_MANY_CELLS = "B0523" "too-many-cells" Error "a sweep is larger than can be meant";
+    NOT_YET = "B0590" "not-computed" Warning "a declared analysis is read but not computed by this version";
+    DATA = "B0801" "data-missing" Warning "a dataset is not on this machine";
+    BATCH = "B0802" "batch-too-large" Error "a batch is larger than the training data";
+}

@@ -1,0 +1,131 @@
+//! Diagnostics: what went wrong, where, and what to write instead.
+
+mod code;
+mod render;
+
+pub use code::{ALL, Code, Severity, codes};
+pub use render::{Look, render};
+
+/// A byte range of one source file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Span {
+    /// Index into [`Sources`].
+    pub file: u16,
+    pub start: u32,
+    pub end: u32,
+}
+
+impl Span {
+    /// The span from byte `start` to byte `end` of file number `file`.
+    pub fn new(file: u16, start: usize, end: usize) -> Self {
+        Self { file, start: start as u32, end: end as u32 }
+    }
+
+    /// The smallest span that holds both; `other` must be of the same file to matter.
+    pub fn to(self, other: Self) -> Self {
+        if self.file != other.file {
+            return self;
+        }
+        Self { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+
+    /// The bytes covered.
+    pub fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// A node of the syntax tree with its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spanned<T> {
+    pub node: T,
+    pub span: Span,
+}
+
+/// One file as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// The name shown to the user.
+    pub name: String,
+    pub text: String,
+}
+
+/// All files of one run; [`Span::file`] indexes them.
+#[derive(Debug, Clone, Default)]
+pub struct Sources(Vec<Source>);
+
+impl Sources {
+    /// Adds a file and returns its number.
+    pub fn add(&mut self, source: Source) -> u16 {
+        self.0.push(source);
+        (self.0.len() - 1) as u16
+    }
+
+    /// The file of number `file`.
+    pub fn get(&self, file: u16) -> &Source {
+        &self.0[usize::from(file)]
+    }
+
+    /// The text a span covers.
+    pub fn text(&self, span: Span) -> &str {
+        self.get(span.file).text.get(span.range()).unwrap_or_default()
+    }
+
+    /// The one-based line a span begins on.
+    pub fn line(&self, span: Span) -> usize {
+        let text = &self.get(span.file).text;
+        text.as_bytes()[..(span.start as usize).min(text.len())]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1
+    }
+}
+
+/// One problem found in an experiment file, or in the world it asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnostic {
+    pub code: &'static Code,
+    pub message: String,
+    /// Places with what is to be said there; the first is the main one.
+    pub labels: Vec<(Span, String)>,
+    /// What to write instead, one line each.
+    pub help: Vec<String>,
+}
+
+impl Diagnostic {
+    /// A problem of kind `code` without a place yet.
+    pub fn new(code: &'static Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), labels: Vec::new(), help: Vec::new() }
+    }
+
+    /// Points at `span` and says what is there.
+    pub fn at(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.labels.push((span, text.into()));
+        self
+    }
+
+    /// Adds a line of advice.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+
+    /// Adds a suggestion label at `span` when there is a near name, else the help line.
+    pub fn suggest(self, span: Span, near: Option<&str>, otherwise: impl Into<String>) -> Self {
+        match near {
+            Some(near) => self.at(span, format!("did you mean `{near}`?")),
+            None => self.at(span, String::new()).help(otherwise),
+        }
+    }
+
+    /// Whether this stops the run.
+    pub fn is_error(&self) -> bool {
+        self.code.severity == Severity::Error
+    }
+}
+
+/// Whether any of `diagnostics` stops the run.
+pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(Diagnostic::is_error)
+}

@@ -1,0 +1,170 @@
+//! Diagnostics as text: for a terminal, or plain as golden files and logs need them.
+
+use std::fmt;
+
+use super::{Diagnostic, Severity, Sources, Span};
+
+/// How diagnostics are drawn.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    pub color: bool,
+    pub unicode: bool,
+    /// Columns available.
+    pub width: usize,
+}
+
+impl Look {
+    /// Unicode without colour at 88 columns.
+    pub fn plain() -> Self {
+        Self { color: false, unicode: true, width: 88 }
+    }
+
+    fn theme(self) -> miette::GraphicalTheme {
+        match (self.unicode, self.color) {
+            (true, true) => miette::GraphicalTheme::unicode(),
+            (true, false) => miette::GraphicalTheme::unicode_nocolor(),
+            (false, true) => miette::GraphicalTheme {
+                characters: miette::ThemeCharacters::ascii(),
+                styles: miette::ThemeStyles::ansi(),
+            },
+            (false, false) => miette::GraphicalTheme::none(),
+        }
+    }
+}
+
+/// Draws `diagnostics`, each with the lines it points at.
+pub fn render(sources: &Sources, diagnostics: &[Diagnostic], look: Look) -> String {
+    let handler = miette::GraphicalReportHandler::new_themed(look.theme())
+        .with_width(look.width)
+        .without_syntax_highlighting();
+    let mut out = String::new();
+    for diagnostic in diagnostics {
+        let shown = Shown::new(sources, diagnostic);
+        handler.render_report(&mut out, &shown).expect("a String takes every write");
+        out.push('\n');
+    }
+    out
+}
+
+/// One diagnostic beside the text of its main file; places in other files become related notes.
+#[derive(Debug)]
+struct Shown<'a> {
+    diagnostic: &'a Diagnostic,
+    code: String,
+    help: Option<String>,
+    source: Option<miette::NamedSource<String>>,
+    labels: Vec<miette::LabeledSpan>,
+    elsewhere: Vec<Elsewhere>,
+}
+
+/// A label that points into another file than the main one.
+#[derive(Debug)]
+struct Elsewhere {
+    text: String,
+    source: miette::NamedSource<String>,
+    label: miette::LabeledSpan,
+}
+
+impl<'a> Shown<'a> {
+    fn new(sources: &Sources, diagnostic: &'a Diagnostic) -> Self {
+        let file = diagnostic.labels.first().map(|(span, _)| span.file);
+        let (here, elsewhere): (Vec<_>, Vec<_>) =
+            diagnostic.labels.iter().partition(|(span, _)| Some(span.file) == file);
+        Self {
+            diagnostic,
+            code: format!("{} {}", diagnostic.code.number, diagnostic.code.name),
+            help: (!diagnostic.help.is_empty()).then(|| diagnostic.help.join("\n")),
+            source: file.map(|file| named(sources, file)),
+            labels: here.into_iter().map(|(span, text)| label(sources, *span, text)).collect(),
+            elsewhere: elsewhere
+                .into_iter()
+                .map(|(span, text)| Elsewhere {
+                    text: text.clone(),
+                    source: named(sources, span.file),
+                    label: label(sources, *span, ""),
+                })
+                .collect(),
+        }
+    }
+}
+
+fn named(sources: &Sources, file: u16) -> miette::NamedSource<String> {
+    let source = sources.get(file);
+    miette::NamedSource::new(&source.name, source.text.clone())
+}
+
+/// A label inside the text, on character borders, whatever span it was made from.
+fn label(sources: &Sources, span: Span, text: &str) -> miette::LabeledSpan {
+    let source = &sources.get(span.file).text;
+    let border = |mut at: usize| {
+        at = at.min(source.len());
+        while !source.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let (start, end) = (border(span.start as usize), border(span.end as usize));
+    let text = (!text.is_empty()).then(|| text.to_owned());
+    miette::LabeledSpan::new(text, start, end.saturating_sub(start))
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.diagnostic.message)
+    }
+}
+
+impl std::error::Error for Shown<'_> {}
+
+impl miette::Diagnostic for Shown<'_> {
+    fn code<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
+        Some(Box::new(&self.code))
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.diagnostic.code.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+            Severity::Note => miette::Severity::Advice,
+        })
+    }
+
+    fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
+        self.help.as_ref().map(|help| Box::new(help) as _)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.source.as_ref().map(|source| source as _)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        (!self.labels.is_empty()).then(|| Box::new(self.labels.iter().cloned()) as _)
+    }
+
+    fn related<'b>(&'b self) -> Option<Box<dyn Iterator<Item = &'b dyn miette::Diagnostic> + 'b>> {
+        (!self.elsewhere.is_empty())
+            .then(|| Box::new(self.elsewhere.iter().map(|it| it as &dyn miette::Diagnostic)) as _)
+    }
+}
+
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Elsewhere {}
+
+impl miette::Diagnostic for Elsewhere {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(miette::Severity::Advice)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        Some(&self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        Some(Box::new(std::iter::once(self.label.clone())))
+    }
+}

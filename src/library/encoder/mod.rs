@@ -1,0 +1,22 @@
+//! Encoders: images to embeddings.
+
+use candle_core::{Result, Tensor};
+
+use crate::catalog::{Entry, ImageShape};
+use crate::nn::Mode;
+use crate::tensor::Scope;
+
+/// Every encoder, in the order the reference lists them.
+pub static ENCODERS: &[&Entry<dyn Encoder>] = &[];
+
+/// A declared encoder.
+pub trait Encoder: Send + Sync {
+    /// The network for images of shape `input`, its variables made in `scope`.
+    fn build(&self, input: ImageShape, scope: &Scope) -> Result<Box<dyn Network>>;
+}
+
+/// A network on a device.
+pub trait Network: Send + Sync {
+    /// Images `[rows, height, width, channels]` to embeddings `[rows, dim]`.
+    fn forward(&self, images: &Tensor, mode: &Mode) -> Result<Tensor>;
+}

@@ -1,0 +1,91 @@
+//! Evaluations: what frozen features are worth.
+
+use candle_core::Tensor;
+
+use super::Library;
+use crate::catalog::{Entry, Labels};
+use crate::seed::Stream;
+
+/// Every evaluation, in the order the reference lists them.
+pub static EVALUATIONS: &[&Entry<dyn Evaluation>] = &[];
+
+/// A declared evaluation.
+pub trait Evaluation: Send + Sync {
+    /// The labels it reads, or none.
+    fn labels(&self) -> Option<&Labels>;
+
+    /// Measures the features of `source`.
+    fn evaluate(&self, source: &mut dyn FeatureSource, site: &Site) -> Result<Vec<Score>, EvalError>;
+}
+
+/// What an evaluation is handed besides its features.
+pub struct Site<'a> {
+    pub library: &'a Library,
+    /// The address of this evaluation's randomness.
+    pub stream: Stream,
+    /// Called with the share done, for a progress bar; may ask to stop.
+    pub progress: &'a mut dyn FnMut(f64) -> std::ops::ControlFlow<()>,
+}
+
+/// A split of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Split {
+    Train,
+    Val,
+    Test,
+}
+
+impl Split {
+    /// The word in metrics and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// Where features come from: cached ones of a split, or those of augmented views on demand, so that
+/// no evaluation needs a model.
+pub trait FeatureSource {
+    /// The features of a split's untouched images, with their labels.
+    fn features(&mut self, split: Split) -> Result<Features, EvalError>;
+
+    /// The features of one augmented view of each training image, anew for each `epoch`.
+    fn augmented(&mut self, epoch: usize) -> Result<Features, EvalError>;
+
+    /// Classes of the labels asked for.
+    fn classes(&self) -> usize;
+}
+
+/// Embeddings `[n, dim]` (f32, on the CPU) and the class of each.
+#[derive(Debug, Clone)]
+pub struct Features {
+    pub embedding: Tensor,
+    pub labels: Vec<u32>,
+}
+
+/// One measured number.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Score {
+    pub split: Split,
+    /// One of the metrics the component declares.
+    pub metric: &'static str,
+    pub value: f64,
+}
+
+/// Why an evaluation gave no scores.
+#[derive(Debug)]
+pub enum EvalError {
+    /// The user asked to stop.
+    Stopped,
+    /// It cannot be computed, and why.
+    Failed(String),
+}
+
+impl From<candle_core::Error> for EvalError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}

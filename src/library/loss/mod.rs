@@ -1,0 +1,63 @@
+//! Loss terms: each turns what the model computed for a batch into one number to minimise.
+
+use candle_core::{Result, Tensor};
+
+use super::Library;
+use crate::catalog::{Entry, ImageShape};
+use crate::kernel::contrastive::PairTerm;
+use crate::nn::Mode;
+use crate::tensor::Scope;
+
+/// Every loss term, in the order the reference lists them.
+pub static LOSSES: &[&Entry<dyn Loss>] = &[];
+
+/// A declared loss term.
+pub trait Loss: Send + Sync {
+    /// The term at its place in a model; what it trains of its own (a classifier's head, a decoder)
+    /// is made in `scope`.
+    fn build(&self, site: &Site, scope: &Scope) -> Result<Term>;
+}
+
+/// Where a term stands in a model.
+pub struct Site<'a> {
+    pub library: &'a Library,
+    /// Width of the embedding.
+    pub dim: usize,
+    pub image: ImageShape,
+    /// Classes of the labels the term reads.
+    pub classes: usize,
+}
+
+/// A term that is part of a model.
+pub enum Term {
+    /// Compares embeddings by pairs; all such terms of a stage are computed in one tiled pass.
+    /// The weight is set by the stage.
+    Pairwise(PairTerm),
+    /// Computed on its own.
+    Single(Box<dyn Single>),
+}
+
+/// A term computed on its own.
+pub trait Single: Send + Sync {
+    /// The scalar value of one batch.
+    fn value(&self, batch: &Activations, mode: &Mode) -> Result<Tensor>;
+
+    /// Class scores `[rows, classes]` of embeddings `[rows, dim]`, when the term has a classifier.
+    fn logits(&self, _embedding: &Tensor) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+}
+
+/// What the model computed for one batch of `items` images in `views` views.
+/// Row `view * items + item` belongs to that view of that item.
+pub struct Activations {
+    /// The encoder's output, `[views * items, dim]`.
+    pub embedding: Tensor,
+    /// What the encoder saw, `[views * items, height, width, channels]`.
+    pub input: Tensor,
+    /// The same images without augmentation, normalised; absent when no term asks for it.
+    pub clean: Option<Tensor>,
+    /// The class of each item, by the labels this term reads.
+    pub labels: Vec<u32>,
+    pub views: usize,
+}

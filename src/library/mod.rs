@@ -1,0 +1,66 @@
+//! The components, one file each, and the traits they implement, one folder a kind.
+
+pub mod augment;
+pub mod dataset;
+pub mod decoder;
+pub mod encoder;
+pub mod eval;
+pub mod loss;
+pub mod optimizer;
+pub mod schedule;
+
+use crate::catalog::{Bound, Catalog, Entry, Spec};
+
+/// Every component, with what builds it. Closed to `.exp` files, open to Rust: a program of one's
+/// own adds its entries to [`Library::standard`] and hands it to [`crate::cli::main`].
+#[derive(Clone)]
+pub struct Library {
+    pub datasets: Vec<&'static Entry<dyn dataset::Dataset>>,
+    pub augments: Vec<&'static Entry<dyn augment::Augment>>,
+    pub encoders: Vec<&'static Entry<dyn encoder::Encoder>>,
+    pub decoders: Vec<&'static Entry<dyn decoder::Decoder>>,
+    pub losses: Vec<&'static Entry<dyn loss::Loss>>,
+    pub optimizers: Vec<&'static Entry<dyn optimizer::Optimizer>>,
+    pub schedules: Vec<&'static Entry<dyn schedule::Schedule>>,
+    pub evaluations: Vec<&'static Entry<dyn eval::Evaluation>>,
+}
+
+impl Library {
+    /// The components that come with balance.
+    pub fn standard() -> Self {
+        Self {
+            datasets: dataset::DATASETS.to_vec(),
+            augments: augment::AUGMENTS.to_vec(),
+            encoders: encoder::ENCODERS.to_vec(),
+            decoders: decoder::DECODERS.to_vec(),
+            losses: loss::LOSSES.to_vec(),
+            optimizers: optimizer::OPTIMIZERS.to_vec(),
+            schedules: schedule::SCHEDULES.to_vec(),
+            evaluations: eval::EVALUATIONS.to_vec(),
+        }
+    }
+
+    /// The declarations, for the checker.
+    pub fn catalog(&self) -> Catalog {
+        let mut specs: Vec<&'static Spec> = Vec::new();
+        specs.extend(self.datasets.iter().map(|entry| &entry.spec));
+        specs.extend(self.augments.iter().map(|entry| &entry.spec));
+        specs.extend(self.encoders.iter().map(|entry| &entry.spec));
+        specs.extend(self.decoders.iter().map(|entry| &entry.spec));
+        specs.extend(self.losses.iter().map(|entry| &entry.spec));
+        specs.extend(self.optimizers.iter().map(|entry| &entry.spec));
+        specs.extend(self.schedules.iter().map(|entry| &entry.spec));
+        specs.extend(self.evaluations.iter().map(|entry| &entry.spec));
+        Catalog::new(specs)
+    }
+}
+
+/// The component `bound` declares, built from `entries`.
+///
+/// # Panics
+/// When `bound` was checked against another catalog than the one of `entries`.
+pub fn build<T: ?Sized>(entries: &[&'static Entry<T>], bound: &Bound) -> Box<T> {
+    let entry = entries.iter().find(|entry| entry.spec == *bound.spec);
+    let entry = entry.unwrap_or_else(|| panic!("the checker promised `{}`", bound.spec.name));
+    (entry.build)(bound)
+}
