@@ -3,13 +3,11 @@
 mod bound;
 mod facts;
 mod page;
-mod suggest;
 mod types;
 mod value;
 
 pub use bound::Bound;
 pub use facts::{DatasetFacts, Facts};
-pub use suggest::closest;
 pub use types::*;
 pub use value::*;
 
