@@ -3,5 +3,6 @@
 
 pub mod catalog;
 pub mod diag;
+pub mod resolve;
 pub mod seed;
 pub mod syntax;
