@@ -1,4 +1,6 @@
 //! `balance` compiles declarative experiment files into candle graphs, trains them, and reports
 //! what their representations are worth.
 
+pub mod data;
+pub mod digest;
 pub mod seed;
