@@ -2,7 +2,9 @@
 //! what their representations are worth.
 
 pub mod catalog;
+pub mod data;
 pub mod diag;
+pub mod digest;
 pub mod resolve;
 pub mod seed;
 pub mod syntax;
