@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod data;
 pub mod diag;
 pub mod digest;
+pub mod plan;
 pub mod resolve;
 pub mod seed;
 pub mod syntax;

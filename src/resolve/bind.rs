@@ -25,8 +25,11 @@ impl Eval<'_> {
                 self.out.push(unknown_argument(spec, name).at(span, "overridden from there"));
             }
         }
-        let args: Vec<_> =
-            spec.params.iter().map(|param| self.argument(spec, param, call, span, patches)).collect();
+        let args: Vec<_> = spec
+            .params
+            .iter()
+            .map(|param| self.argument(spec, param, call, span, patches))
+            .collect();
         let args: Option<Vec<Value>> = args.into_iter().collect();
         (self.out.len() == before).then_some(())?;
         Some(Bound { spec, args: args? })
@@ -36,10 +39,13 @@ impl Eval<'_> {
         let Some(name) = &arg.name else {
             let example = spec.params.first().map_or("name", |param| param.name);
             self.out.push(
-                Diagnostic::new(&codes::WRONG_TYPE, format!("`{}` takes named arguments", spec.name))
-                    .at(arg.value.span, "which one is this?")
-                    .help(format!("for example `{example}={}`", arg.value))
-                    .help(spec.signature()),
+                Diagnostic::new(
+                    &codes::WRONG_TYPE,
+                    format!("`{}` takes named arguments", spec.name),
+                )
+                .at(arg.value.span, "which one is this?")
+                .help(format!("for example `{example}={}`", arg.value))
+                .help(spec.signature()),
             );
             return;
         };
@@ -72,9 +78,10 @@ impl Eval<'_> {
             .map(|(rest, value)| Patch { path: rest.to_vec(), value: (*value).clone() })
             .collect();
         let deeper: Vec<&Patch> = deeper.iter().collect();
-        let given = call.args.iter().find(|arg| {
-            arg.name.as_ref().is_some_and(|name| name.node == param.name)
-        });
+        let given = call
+            .args
+            .iter()
+            .find(|arg| arg.name.as_ref().is_some_and(|name| name.node == param.name));
         let expr: Option<&Expr> = whole.map(|(_, value)| *value).or(given.map(|arg| &arg.value));
         match (expr, param.default) {
             (Some(expr), _) => self.value(expr, &deeper, Want::param(param)),
@@ -82,9 +89,16 @@ impl Eval<'_> {
             (None, Some(default)) => self.patched_default(default(), &deeper, span),
             (None, None) => {
                 self.out.push(
-                    Diagnostic::new(&codes::MISSING, format!("`{}` needs `{}`", spec.name, param.name))
-                        .at(span, format!("add `{}=…`", param.name))
-                        .help(format!("{}: {}", param.signature(), Want::param(param).help())),
+                    Diagnostic::new(
+                        &codes::MISSING,
+                        format!("`{}` needs `{}`", spec.name, param.name),
+                    )
+                    .at(span, format!("add `{}=…`", param.name))
+                    .help(format!(
+                        "{}: {}",
+                        param.signature(),
+                        Want::param(param).help()
+                    )),
                 );
                 None
             }

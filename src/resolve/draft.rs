@@ -122,9 +122,11 @@ impl Section {
                 [] => format!("`{}` holds `name = value` lines only", self.kind),
                 allowed => format!("it holds {}", allowed.join(", ")),
             };
-            out.push(
-                Diagnostic::new(&codes::UNKNOWN_BLOCK, message).suggest(block.kind.span, near, all),
-            );
+            out.push(Diagnostic::new(&codes::UNKNOWN_BLOCK, message).suggest(
+                block.kind.span,
+                near,
+                all,
+            ));
             return;
         }
         if kind == "stage" && block.label.is_none() {
@@ -255,7 +257,8 @@ impl Section {
         };
         let inherited = self.clone();
         let section = &mut self.sections[at];
-        let is_absent = section.get(&first.node).is_none() && section.section(&first.node).is_none();
+        let is_absent =
+            section.get(&first.node).is_none() && section.section(&first.node).is_none();
         // An override inside something the stage inherits makes a copy of its own.
         if is_absent {
             section.fields.extend(inherited.get(&first.node).cloned());
@@ -314,9 +317,11 @@ impl Section {
         let first = &path[0];
         let mut names: Vec<&str> = self.fields.iter().map(|it| it.name.node.as_str()).collect();
         names.extend(self.stages().map(|stage| stage.name.node.as_str()));
-        names.extend(self.section("eval").into_iter().flat_map(|eval| {
-            eval.fields.iter().map(|slot| slot.name.node.as_str())
-        }));
+        names.extend(
+            self.section("eval")
+                .into_iter()
+                .flat_map(|eval| eval.fields.iter().map(|slot| slot.name.node.as_str())),
+        );
         if self.kind == "experiment" {
             names.extend(["data", "encoder", "augment", "views", "loss", "train"]);
         }

@@ -113,9 +113,11 @@ impl Eval<'_> {
         let message = format!("`{block}` has no field `{}`", slot.name.node);
         let near = closest(&slot.name.node, names.iter().copied());
         let all = format!("it has {}", names.join(", "));
-        self.out.push(
-            Diagnostic::new(&codes::UNKNOWN_BLOCK, message).suggest(slot.name.span, near, all),
-        );
+        self.out.push(Diagnostic::new(&codes::UNKNOWN_BLOCK, message).suggest(
+            slot.name.span,
+            near,
+            all,
+        ));
     }
 
     fn stage(&mut self, draft: &Section, stage: &Section) -> Option<Stage> {
@@ -193,7 +195,8 @@ impl Eval<'_> {
     /// experiment's. None when there is neither.
     fn list(&mut self, draft: &Section, stage: &Section, kind: &'static str) -> Option<Vec<Slot>> {
         let here = [stage, draft].into_iter();
-        let found = here.into_iter().find(|it| it.get(kind).is_some() || it.section(kind).is_some())?;
+        let found =
+            here.into_iter().find(|it| it.get(kind).is_some() || it.section(kind).is_some())?;
         if let Some(section) = found.section(kind) {
             return Some(section.fields.clone());
         }
@@ -221,9 +224,9 @@ impl Eval<'_> {
                     slot.expr = patch.value.clone();
                     slot.patches.clear();
                 }
-                Some(slot) => slot
-                    .patches
-                    .push(Patch { path: inside.to_vec(), value: patch.value.clone() }),
+                Some(slot) => {
+                    slot.patches.push(Patch { path: inside.to_vec(), value: patch.value.clone() })
+                }
                 None => {
                     let names: Vec<_> =
                         section.fields.iter().map(|it| it.name.node.as_str()).collect();
@@ -383,9 +386,8 @@ impl Eval<'_> {
                 [] => "a term with a classifier is needed: `class = cross_entropy()`".to_owned(),
                 heads => format!("there is {}", heads.join(", ")),
             };
-            self.out.push(
-                Diagnostic::new(&codes::UNKNOWN_NAME, message).suggest(term.span, near, all),
-            );
+            self.out
+                .push(Diagnostic::new(&codes::UNKNOWN_NAME, message).suggest(term.span, near, all));
             return None;
         }
         Some(Keep::Best { term: term.clone() })
@@ -427,9 +429,11 @@ impl Eval<'_> {
             let near = closest(stage, stages.iter().copied());
             let all = format!("the stages are {}", stages.join(", "));
             let message = format!("no stage is called `{stage}`");
-            self.out.push(
-                Diagnostic::new(&codes::UNKNOWN_NAME, message).suggest(entry.call.span, near, all),
-            );
+            self.out.push(Diagnostic::new(&codes::UNKNOWN_NAME, message).suggest(
+                entry.call.span,
+                near,
+                all,
+            ));
         }
     }
 }

@@ -107,7 +107,8 @@ impl Loader<'_> {
             Ok(text) => Some(text),
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
-                let message = format!("`{}` is not UTF-8 text: byte {at} is no character", shown(path));
+                let message =
+                    format!("`{}` is not UTF-8 text: byte {at} is no character", shown(path));
                 self.report(&codes::UNREADABLE, &message, from);
                 None
             }
@@ -134,7 +135,10 @@ fn tidy(path: &Path) -> PathBuf {
         match part {
             std::path::Component::CurDir => {}
             std::path::Component::ParentDir
-                if matches!(out.components().next_back(), Some(std::path::Component::Normal(_))) =>
+                if matches!(
+                    out.components().next_back(),
+                    Some(std::path::Component::Normal(_))
+                ) =>
             {
                 out.pop();
             }

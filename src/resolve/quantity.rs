@@ -122,7 +122,8 @@ impl Eval<'_> {
         };
         let Type::Interval { min, max } = want.ty else { return None };
         if low > high || low < *min || high > *max {
-            let bounds = if max.is_finite() { format!("{min} to {max}") } else { format!("{min} up") };
+            let bounds =
+                if max.is_finite() { format!("{min} to {max}") } else { format!("{min} up") };
             self.out.push(
                 Diagnostic::new(&codes::OUT_OF_RANGE, format!("`{}` cannot be this", want.name))
                     .at(expr.span, format!("expected low..=high, from {bounds}")),

@@ -29,9 +29,7 @@ pub(super) fn names(module: &Module) -> impl Iterator<Item = (&Name, Meaning<'_>
         Statement::Let { name, value } => Some((name, Meaning::Let(value))),
         Statement::Param(param) => Some((&param.name, Meaning::Param(param))),
         Statement::Declaration { name, value, .. } => Some((name, Meaning::Declaration(value))),
-        Statement::Block(block) => {
-            block.label.as_ref().map(|label| (label, Meaning::Block(block)))
-        }
+        Statement::Block(block) => block.label.as_ref().map(|label| (label, Meaning::Block(block))),
         _ => None,
     })
 }
@@ -106,9 +104,7 @@ fn visible_blocks(program: &Program, file: u16, kinds: &[&str]) -> Vec<String> {
     let own = names(module).filter(|(_, it)| is_wanted(it)).map(|(name, _)| name.node.clone());
     let imported = module.imports.iter().flat_map(|(alias, target)| {
         let names = program.module(*target).into_iter().flat_map(names);
-        names
-            .filter(|(_, it)| is_wanted(it))
-            .map(move |(name, _)| format!("{alias}.{}", name.node))
+        names.filter(|(_, it)| is_wanted(it)).map(move |(name, _)| format!("{alias}.{}", name.node))
     });
     own.chain(imported).collect()
 }
@@ -164,7 +160,8 @@ fn check_names(module: &Module, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
         seen.push((&name.node, name.span));
     }
     for (name, meaning) in names(module) {
-        let shadows = !matches!(meaning, Meaning::Block(_)) && !catalog.named(&name.node).is_empty();
+        let shadows =
+            !matches!(meaning, Meaning::Block(_)) && !catalog.named(&name.node).is_empty();
         if shadows {
             let message = format!("`{}` is the name of a component", name.node);
             out.push(
@@ -182,13 +179,11 @@ fn check_statements(module: &Module, out: &mut Vec<Diagnostic>) {
             Statement::Declaration { kind, .. } if !DECLARED.contains(&kind.node.as_str()) => {
                 let message = format!("`{}` does not declare anything", kind.node);
                 let near = closest(&kind.node, DECLARED.iter().copied());
-                out.push(
-                    Diagnostic::new(&codes::UNKNOWN_BLOCK, message).suggest(
-                        kind.span,
-                        near,
-                        "write `dataset NAME = …`, `encoder NAME = …` or `let NAME = …`",
-                    ),
-                );
+                out.push(Diagnostic::new(&codes::UNKNOWN_BLOCK, message).suggest(
+                    kind.span,
+                    near,
+                    "write `dataset NAME = …`, `encoder NAME = …` or `let NAME = …`",
+                ));
             }
             Statement::Field(field) => out.push(outside(field.path.span, "a field")),
             Statement::Where(it) | Statement::Expect(it) => out.push(outside(it.span, "a clause")),
@@ -210,9 +205,11 @@ fn check_block(block: &Block, out: &mut Vec<Diagnostic>) {
         let near = closest(kind, TOP_BLOCKS.iter().copied());
         let all = format!("a file holds {}", TOP_BLOCKS.join(", "));
         let message = format!("a file has no block `{kind}`");
-        out.push(
-            Diagnostic::new(&codes::UNKNOWN_BLOCK, message).suggest(block.kind.span, near, all),
-        );
+        out.push(Diagnostic::new(&codes::UNKNOWN_BLOCK, message).suggest(
+            block.kind.span,
+            near,
+            all,
+        ));
     } else if block.label.is_none() {
         let message = format!("this {kind} has no name");
         out.push(

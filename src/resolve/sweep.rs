@@ -170,15 +170,20 @@ impl SweepReader<'_> {
     fn later(&mut self, what: &str, span: Span) {
         let message = format!("`{what}` is read but not computed by this version");
         self.out.push(
-            Diagnostic::new(&codes::NOT_YET, message).at(span, "the table of means is still printed"),
+            Diagnostic::new(&codes::NOT_YET, message)
+                .at(span, "the table of means is still printed"),
         );
     }
 
     fn factorial(&mut self, field: &Field) {
-        if !matches!(&field.value.kind, ExprKind::Path(path) if path.single() == Some("factorial")) {
+        if !matches!(&field.value.kind, ExprKind::Path(path) if path.single() == Some("factorial"))
+        {
             self.out.push(
-                Diagnostic::new(&codes::NOT_YET, "only `design = factorial` is run by this version")
-                    .at(field.value.span, "every combination would run"),
+                Diagnostic::new(
+                    &codes::NOT_YET,
+                    "only `design = factorial` is run by this version",
+                )
+                .at(field.value.span, "every combination would run"),
             );
         }
     }
@@ -195,10 +200,11 @@ impl SweepReader<'_> {
                 let near = closest(&block.kind.node, known);
                 if near.is_some() {
                     let message = format!("a sweep has no block `{}`", block.kind.node);
-                    self.out.push(
-                        Diagnostic::new(&codes::UNKNOWN_BLOCK, message)
-                            .suggest(block.kind.span, near, ""),
-                    );
+                    self.out.push(Diagnostic::new(&codes::UNKNOWN_BLOCK, message).suggest(
+                        block.kind.span,
+                        near,
+                        "",
+                    ));
                     return;
                 }
                 let mut over = Section::of(&empty_block("sweep"), self.out);
@@ -215,7 +221,8 @@ impl SweepReader<'_> {
             let Statement::Field(field) = statement else {
                 let message = format!("`{}` holds `path = [values]` lines", block.kind.node);
                 self.out.push(
-                    Diagnostic::new(&codes::UNKNOWN_BLOCK, message).at(block.header, "in this block"),
+                    Diagnostic::new(&codes::UNKNOWN_BLOCK, message)
+                        .at(block.header, "in this block"),
                 );
                 continue;
             };
@@ -348,10 +355,10 @@ impl SweepReader<'_> {
                 self.levels(&expr)
             }
             _ => {
-                self.out.push(
-                    Diagnostic::new(&codes::WRONG_TYPE, "an axis lists its values")
-                        .at(expr.span, "expected `[a, b]`, `{ \"label\" = a }` or `linspace(a, b, n)`"),
-                );
+                self.out.push(Diagnostic::new(&codes::WRONG_TYPE, "an axis lists its values").at(
+                    expr.span,
+                    "expected `[a, b]`, `{ \"label\" = a }` or `linspace(a, b, n)`",
+                ));
                 None
             }
         }
@@ -360,8 +367,11 @@ impl SweepReader<'_> {
     fn linspace(&mut self, expr: &Expr, call: &crate::syntax::Call) -> Option<Vec<(String, Expr)>> {
         let [first, last, count] = &call.args[..] else {
             self.out.push(
-                Diagnostic::new(&codes::MISSING, "`linspace` takes a first value, a last and a count")
-                    .at(expr.span, "for example `linspace(0%, 100%, 5)`"),
+                Diagnostic::new(
+                    &codes::MISSING,
+                    "`linspace` takes a first value, a last and a count",
+                )
+                .at(expr.span, "for example `linspace(0%, 100%, 5)`"),
             );
             return None;
         };
@@ -468,12 +478,16 @@ impl SweepReader<'_> {
         filters: &[Expr],
         options: &Options,
     ) -> Option<Design> {
-        let total = dimensions.iter().map(|it| it.levels.len()).try_fold(1usize, |a, b| a.checked_mul(b));
+        let total =
+            dimensions.iter().map(|it| it.levels.len()).try_fold(1usize, |a, b| a.checked_mul(b));
         let total = total.filter(|total| *total <= MOST_CELLS);
         let Some(total) = total else {
             self.out.push(
-                Diagnostic::new(&codes::TOO_MANY_CELLS, "this sweep has more cells than can be meant")
-                    .at(name.span, format!("more than {MOST_CELLS}")),
+                Diagnostic::new(
+                    &codes::TOO_MANY_CELLS,
+                    "this sweep has more cells than can be meant",
+                )
+                .at(name.span, format!("more than {MOST_CELLS}")),
             );
             return None;
         };
@@ -614,7 +628,8 @@ impl Eval<'_> {
             let names = PARAM_TYPES.iter().map(|(name, _)| *name);
             let near = closest(&ty.to_string(), names.clone());
             let all = format!("the types are {}", names.collect::<Vec<_>>().join(", "));
-            self.out.push(Diagnostic::new(&codes::UNKNOWN_NAME, message).suggest(ty.span, near, all));
+            self.out
+                .push(Diagnostic::new(&codes::UNKNOWN_NAME, message).suggest(ty.span, near, all));
             return;
         };
         let ParamKind::Plain(ty) = found else {
@@ -654,7 +669,11 @@ impl Eval<'_> {
         };
         let parts = (self.quantity(value), self.quantity(left), self.quantity(right));
         let (Some(value_at), Some(low), Some(high)) = parts else { return };
-        let below = if *op == Op::Until { value_at.value < high.value } else { value_at.value <= high.value };
+        let below = if *op == Op::Until {
+            value_at.value < high.value
+        } else {
+            value_at.value <= high.value
+        };
         if value_at.value < low.value || !below {
             let message = format!("`{}` cannot be {}", param.name.node, plain(value));
             self.out.push(
@@ -674,7 +693,10 @@ enum ParamKind<'a> {
 /// The types a parameter may be declared with.
 const PARAM_TYPES: &[(&str, Type)] = &[
     ("int", Type::Int { name: "int", min: -(1 << 50), max: 1 << 50 }),
-    ("float", Type::Real { name: "float", min: f64::NEG_INFINITY, max: f64::INFINITY, open: false }),
+    (
+        "float",
+        Type::Real { name: "float", min: f64::NEG_INFINITY, max: f64::INFINITY, open: false },
+    ),
     ("bool", Type::Bool),
     ("string", Type::Text),
     ("positive", Type::Real { name: "positive", min: 0.0, max: f64::INFINITY, open: true }),

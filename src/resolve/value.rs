@@ -222,7 +222,8 @@ impl<'a> Eval<'a> {
     fn not_truth(&mut self, expr: &Expr) {
         let label = format!("this is {}", super::quantity::kind_of(expr));
         self.out.push(
-            Diagnostic::new(&codes::WRONG_TYPE, "true or false is needed here").at(expr.span, label),
+            Diagnostic::new(&codes::WRONG_TYPE, "true or false is needed here")
+                .at(expr.span, label),
         );
     }
 
@@ -273,13 +274,11 @@ impl<'a> Eval<'a> {
             [_, output] => {
                 let message = format!("a stage gives `encoder`, not `{}`", output.node);
                 let near = closest(&output.node, ["encoder"]);
-                self.out.push(
-                    Diagnostic::new(&codes::UNKNOWN_NAME, message).suggest(
-                        output.span,
-                        near,
-                        format!("write `{}.encoder`", path.parts[0].node),
-                    ),
-                );
+                self.out.push(Diagnostic::new(&codes::UNKNOWN_NAME, message).suggest(
+                    output.span,
+                    near,
+                    format!("write `{}.encoder`", path.parts[0].node),
+                ));
                 None
             }
             _ => {
@@ -386,7 +385,10 @@ impl<'a> Eval<'a> {
         if let Some(other) = self.catalog.named(name).first() {
             let message = format!("`{name}` is no {}", kind.name());
             return Diagnostic::new(&codes::WRONG_TYPE, message)
-                .at(path.span, format!("this is a component of another kind: {}", other.kind.name()))
+                .at(
+                    path.span,
+                    format!("this is a component of another kind: {}", other.kind.name()),
+                )
                 .help(format!("for example {}", self.names(kind).join(", ")));
         }
         let message = format!("no {} is called `{name}`", kind.name());

@@ -96,8 +96,10 @@ impl std::fmt::Display for Expr {
             ExprKind::Call(call) => write!(f, "{call}"),
             ExprKind::List(items) => write!(f, "[{}]", commas(items)),
             ExprKind::Record(pairs) => {
-                let pairs: Vec<_> =
-                    pairs.iter().map(|(key, value)| format!("{} = {value}", word(&key.node))).collect();
+                let pairs: Vec<_> = pairs
+                    .iter()
+                    .map(|(key, value)| format!("{} = {value}", word(&key.node)))
+                    .collect();
                 write!(f, "{{ {} }}", pairs.join(", "))
             }
             ExprKind::Negate(inner) => write!(f, "(-{inner})"),

@@ -38,7 +38,9 @@ impl Piece<'_> {
 
     fn habit(&self) -> Option<Diagnostic> {
         let first = word_at(self.text, 0);
-        if matches!(first, "for" | "while") && !self.text[first.len()..].trim_start().starts_with('=') {
+        if matches!(first, "for" | "while")
+            && !self.text[first.len()..].trim_start().starts_with('=')
+        {
             return Some(
                 Diagnostic::new(&codes::LOOP, "the language has no loops")
                     .at(self.place(0, first.len()), "a sweep lists its values")
@@ -106,7 +108,8 @@ impl Piece<'_> {
         let behind = self.text[start + word.len()..].trim_start();
         if behind.starts_with('(') || behind.starts_with('.') {
             let number = self.text[..start].trim_end();
-            let number = number.rsplit(|c: char| !is_word(c) && c != '.').next().unwrap_or_default();
+            let number =
+                number.rsplit(|c: char| !is_word(c) && c != '.').next().unwrap_or_default();
             return Some(
                 Diagnostic::new(&codes::JUXTAPOSED, "`*` is missing between a weight and its term")
                     .at(self.place(start, start), "expected `*`")
