@@ -2,3 +2,4 @@
 //! what their representations are worth.
 
 pub mod seed;
+pub mod tensor;
