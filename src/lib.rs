@@ -1,5 +1,6 @@
 //! `balance` compiles declarative experiment files into candle graphs, trains them, and reports
 //! what their representations are worth.
 
+pub mod kernel;
 pub mod seed;
 pub mod tensor;

@@ -1,3 +1,5 @@
 //! The integration tests, one module for each part.
 
+mod gradients;
+mod numeric;
 mod params;
