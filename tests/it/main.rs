@@ -2,5 +2,6 @@
 
 mod gradients;
 mod kernels;
+mod loss_cases;
 mod numeric;
 mod params;
