@@ -1,5 +1,6 @@
 //! The integration tests, one module for each part.
 
+mod contrastive;
 mod gradients;
 mod kernels;
 mod loss_cases;
