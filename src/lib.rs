@@ -2,5 +2,6 @@
 //! what their representations are worth.
 
 pub mod kernel;
+pub mod nn;
 pub mod seed;
 pub mod tensor;
