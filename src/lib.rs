@@ -4,3 +4,4 @@
 pub mod catalog;
 pub mod diag;
 pub mod seed;
+pub mod tensor;
