@@ -1,3 +1,2 @@
-//! The integration tests, one module for each part.
-
-mod params;
+mod optimizers;
+mod parity;
