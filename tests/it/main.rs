@@ -1,2 +1,7 @@
+//! The integration tests, one module for each part.
+
+mod gradients;
+mod numeric;
 mod optimizers;
+mod params;
 mod parity;
