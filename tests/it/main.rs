@@ -1,6 +1,9 @@
 //! The integration tests, one module for each part.
 
+mod contrastive;
 mod gradients;
+mod kernels;
+mod loss_cases;
 mod numeric;
 mod optimizers;
 mod params;
