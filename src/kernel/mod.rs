@@ -17,8 +17,12 @@ mod linear;
 mod matrix;
 mod pieces;
 mod pixels;
+<<<<<<< HEAD
 mod real;
 mod scaled;
+=======
+pub(crate) mod real;
+>>>>>>> encoders
 mod values;
 mod wide;
 

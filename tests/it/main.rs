@@ -5,4 +5,6 @@ mod kernels;
 mod layers;
 mod loss_cases;
 mod numeric;
+mod optimizers;
 mod params;
+mod parity;
