@@ -3,4 +3,6 @@
 
 pub mod catalog;
 pub mod diag;
+pub mod kernel;
 pub mod seed;
+pub mod tensor;

@@ -200,6 +200,14 @@ impl Catalog {
     }
 }
 
+/// A parameter's name in the language: `r#for`, which Rust spells so, is called `for`.
+pub const fn plain(name: &'static str) -> &'static str {
+    match name.as_bytes() {
+        [b'r', b'#', ..] => name.split_at(2).1,
+        _ => name,
+    }
+}
+
 /// Declares a component: a struct of typed parameters, and the [`Entry`] for its registry.
 #[macro_export]
 macro_rules! component {
@@ -219,7 +227,7 @@ macro_rules! component {
             /// From checked arguments.
             #[allow(unused_variables)]
             pub fn from_bound(bound: &$crate::catalog::Bound) -> Self {
-                Self { $( $param: bound.get(stringify!($param)) ),* }
+                Self { $( $param: bound.get($crate::catalog::plain(stringify!($param))) ),* }
             }
         }
 
@@ -231,7 +239,7 @@ macro_rules! component {
                 version: $version,
                 docs: concat!($($doc, "\n"),+),
                 params: &[ $( $crate::catalog::ParamSpec {
-                    name: stringify!($param),
+                    name: $crate::catalog::plain(stringify!($param)),
                     docs: concat!($($param_doc, "\n"),+),
                     ty: <$ty as $crate::catalog::ParamType>::TYPE,
                     default: $crate::component!(@default $ty $(= $default)?),

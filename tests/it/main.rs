@@ -1,1 +1,5 @@
-fn main(){}
+//! The integration tests, one module for each part.
+
+mod gradients;
+mod numeric;
+mod params;

@@ -1,0 +1,118 @@
+//! Two-dimensional convolution (cross-correlation, as everywhere in deep learning).
+
+mod columns;
+mod geometry;
+mod pointwise;
+mod winograd;
+
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+
+use super::real::{Real, with_real};
+use super::values::{Values, output, slice, tensor};
+use geometry::Geometry;
+
+/// Stride and zero padding of a convolution, the same in both directions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv2d {
+    /// Pixels from one window to the next.
+    pub stride: usize,
+    /// Zeros around the image.
+    pub padding: usize,
+}
+
+/// Convolves `x` [N,H,W,C] with `weight` [KH,KW,C,F], giving [N,OH,OW,F].
+///
+/// # Errors
+/// When the shapes do not fit or the kernel is larger than the padded image.
+pub fn conv2d(x: &Tensor, weight: &Tensor, conv: Conv2d) -> Result<Tensor> {
+    x.contiguous()?.apply_op2(&weight.contiguous()?, conv)
+}
+
+/// How a convolution of some geometry is computed.
+enum Method {
+    /// One matrix product: the kernel is a single pixel.
+    Pointwise,
+    /// Winograd's minimal filtering.
+    Winograd,
+    /// Windows laid out as rows of a matrix.
+    Columns,
+}
+
+fn method(geometry: &Geometry) -> Method {
+    if geometry.is_pointwise() {
+        Method::Pointwise
+    } else if winograd::fits(geometry) {
+        Method::Winograd
+    } else {
+        Method::Columns
+    }
+}
+
+fn forward<T: Real>(x: &[T], weight: &[T], geometry: &Geometry) -> Vec<T> {
+    match method(geometry) {
+        Method::Pointwise => pointwise::forward(x, weight, geometry),
+        Method::Winograd => winograd::forward(x, weight, geometry),
+        Method::Columns => columns::forward(x, weight, geometry),
+    }
+}
+
+fn weight_gradient<T: Real>(x: &[T], dy: &[T], geometry: &Geometry) -> Vec<T> {
+    match method(geometry) {
+        Method::Pointwise => pointwise::weight_gradient(x, dy, geometry),
+        Method::Winograd => winograd::weight_gradient(x, dy, geometry),
+        Method::Columns => columns::weight_gradient(x, dy, geometry),
+    }
+}
+
+fn input_gradient<T: Real>(weight: &[T], dy: &[T], geometry: &Geometry) -> Vec<T> {
+    match method(geometry) {
+        Method::Pointwise => pointwise::input_gradient(weight, dy, geometry),
+        Method::Winograd => winograd::input_gradient(weight, dy, geometry),
+        Method::Columns => columns::input_gradient(weight, dy, geometry),
+    }
+}
+
+impl CustomOp2 for Conv2d {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let geometry = Geometry::new(x_layout.shape(), weight_layout.shape(), *self)?;
+        with_real!(x.dtype(), T => {
+            let (x, weight) = (slice::<T>(x, x_layout)?, slice::<T>(weight, weight_layout)?);
+            output(forward(x, weight, &geometry), geometry.output_shape())
+        })
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        with_real!(x.dtype(), T => backward::<T>(*self, x, weight, dy))
+    }
+}
+
+fn backward<T: Real>(
+    conv: Conv2d,
+    x: &Tensor,
+    weight: &Tensor,
+    dy: &Tensor,
+) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    let geometry = Geometry::new(x.shape(), weight.shape(), conv)?;
+    let dy = dy.contiguous()?;
+    let dy = Values::<T>::of(&dy)?;
+    let dx = || tensor(input_gradient(&Values::<T>::of(weight)?, &dy, &geometry), x.shape());
+    let dw = || tensor(weight_gradient(&Values::<T>::of(x)?, &dy, &geometry), weight.shape());
+    Ok((x.track_op().then(dx).transpose()?, weight.track_op().then(dw).transpose()?))
+}

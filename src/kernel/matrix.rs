@@ -1,0 +1,89 @@
+//! Matrix products on parts of slices, on the calling thread: parallel work is divided outside.
+
+use super::real::Real;
+
+/// A matrix within a slice: element (i, j) is at `i * stride.0 + j * stride.1`.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a, T> {
+    data: &'a [T],
+    size: (usize, usize),
+    stride: (usize, usize),
+}
+
+impl<'a, T: Real> Matrix<'a, T> {
+    /// `rows` by `columns` with the elements of a row side by side.
+    pub(crate) fn new(data: &'a [T], rows: usize, columns: usize) -> Self {
+        Self::strided(data, (rows, columns), columns)
+    }
+
+    /// A matrix whose rows are `row_stride` apart.
+    pub(crate) fn strided(data: &'a [T], size: (usize, usize), row_stride: usize) -> Self {
+        Self { data, size, stride: (row_stride, 1) }
+    }
+
+    /// The transpose.
+    pub(crate) fn t(self) -> Self {
+        let Self { data, size, stride } = self;
+        Self { data, size: (size.1, size.0), stride: (stride.1, stride.0) }
+    }
+}
+
+/// Where a product goes: rows `row_stride` apart in `data`.
+pub(crate) struct Product<'a, T> {
+    data: &'a mut [T],
+    row_stride: usize,
+    accumulate: bool,
+}
+
+impl<'a, T: Real> Product<'a, T> {
+    /// A product that replaces what is in `data`.
+    pub(crate) fn into(data: &'a mut [T], row_stride: usize) -> Self {
+        Self { data, row_stride, accumulate: false }
+    }
+
+    /// A product that is added to what is in `data`.
+    pub(crate) fn onto(data: &'a mut [T], row_stride: usize) -> Self {
+        Self { data, row_stride, accumulate: true }
+    }
+
+    /// The product `a b`.
+    pub(crate) fn of(self, a: Matrix<T>, b: Matrix<T>) {
+        let ((m, k), n) = (a.size, b.size.1);
+        assert_eq!(k, b.size.0, "the inner sizes of a product differ");
+        assert!(last(a.size, a.stride) <= a.data.len(), "the left factor overruns its slice");
+        assert!(last(b.size, b.stride) <= b.data.len(), "the right factor overruns its slice");
+        let overrun = last((m, n), (self.row_stride, 1)) > self.data.len();
+        assert!(!overrun, "the product overruns its slice");
+        let stride = |(row, column): (usize, usize)| (column as isize, row as isize);
+        let ((a_column, a_row), (b_column, b_row)) = (stride(a.stride), stride(b.stride));
+        // SAFETY: all elements the strides reach lie within the slices, as just checked.
+        unsafe {
+            gemm::gemm(
+                m,
+                n,
+                k,
+                self.data.as_mut_ptr(),
+                1,
+                self.row_stride as isize,
+                self.accumulate,
+                a.data.as_ptr(),
+                a_column,
+                a_row,
+                b.data.as_ptr(),
+                b_column,
+                b_row,
+                if self.accumulate { T::ONE } else { T::ZERO },
+                T::ONE,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
+    }
+}
+
+/// The smallest length of a slice that holds a matrix.
+fn last((rows, columns): (usize, usize), (row, column): (usize, usize)) -> usize {
+    if rows == 0 || columns == 0 { 0 } else { (rows - 1) * row + (columns - 1) * column + 1 }
+}
