@@ -34,10 +34,20 @@ component! {
 impl Augment for Noise {
     fn apply(&self, image: &mut Image, _stats: &ChannelStats, mut stream: Stream) {
         let std = self.std.get();
-        if std > 0.0 {
-            for value in &mut image.values {
-                *value = (f64::from(*value) + std * stream.normal()).clamp(0.0, 1.0) as f32;
+        if std == 0.0 {
+            return;
+        }
+        for values in image.values.chunks_mut(2) {
+            for (value, normal) in values.iter_mut().zip(normals(&mut stream)) {
+                *value = (f64::from(*value) + std * normal).clamp(0.0, 1.0) as f32;
             }
         }
     }
+}
+
+/// Two independent standard normal numbers (Box–Muller).
+fn normals(stream: &mut Stream) -> [f64; 2] {
+    let radius = (-2.0 * (1.0 - stream.uniform()).ln()).sqrt();
+    let (sin, cos) = (std::f64::consts::TAU * stream.uniform()).sin_cos();
+    [radius * cos, radius * sin]
 }

@@ -43,6 +43,7 @@ impl Augment for Normalize {
     }
 
     fn apply(&self, image: &mut Image, stats: &ChannelStats, _stream: Stream) {
+        let Stats::Train = self.stats;
         let scale = |std: &f32| if *std > 0.0 { 1.0 / *std } else { 1.0 };
         let scales: Vec<f32> = stats.std.iter().map(scale).collect();
         for pixel in image.values.chunks_exact_mut(image.shape.channels) {

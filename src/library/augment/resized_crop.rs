@@ -48,6 +48,7 @@ component! {
 
 impl Augment for ResizedCrop {
     fn apply(&self, image: &mut Image, _stats: &ChannelStats, mut stream: Stream) {
+        let Size::Input = self.size;
         let shape = image.shape;
         let drawn = (0..10).find_map(|_| self.draw(shape, &mut stream));
         image.enlarge(drawn.unwrap_or_else(|| self.centred(shape)));

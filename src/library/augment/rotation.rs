@@ -46,28 +46,53 @@ fn rotated(image: &Image, degrees: f64) -> Image {
     let (sin, cos) = degrees.to_radians().sin_cos();
     let (sin, cos) = (sin as f32, cos as f32);
     let (middle_y, middle_x) = ((height as f32 - 1.0) / 2.0, (width as f32 - 1.0) / 2.0);
+    let source = Framed::around(image);
     let mut values = vec![0.0; image.values.len()];
-    for (index, out) in values.chunks_exact_mut(channels).enumerate() {
-        let (y, x) = ((index / width) as f32 - middle_y, (index % width) as f32 - middle_x);
-        sample(image, sin * x + cos * y + middle_y, cos * x - sin * y + middle_x, out);
+    for (y, row) in values.chunks_exact_mut(width * channels).enumerate() {
+        let y = y as f32 - middle_y;
+        for (x, out) in row.chunks_exact_mut(channels).enumerate() {
+            let x = x as f32 - middle_x;
+            let place = (sin * x + cos * y + middle_y, cos * x - sin * y + middle_x);
+            source.sample(place, out);
+        }
     }
     Image { shape: image.shape, values }
 }
 
-/// Adds to `out` the bilinear value at (y, x), zero beyond the border.
-fn sample(image: &Image, y: f32, x: f32, out: &mut [f32]) {
-    let ImageShape { height, width, channels } = image.shape;
-    let (top, left) = (y.floor(), x.floor());
-    for (row, share_y) in [(top, 1.0 - (y - top)), (top + 1.0, y - top)] {
-        for (column, share_x) in [(left, 1.0 - (x - left)), (left + 1.0, x - left)] {
-            let inside = row >= 0.0 && column >= 0.0;
-            let (row, column) = (row as usize, column as usize);
-            if inside && row < height && column < width {
-                let pixel = &image.values[(row * width + column) * channels..][..channels];
-                for (out, value) in out.iter_mut().zip(pixel) {
-                    *out += share_y * share_x * value;
-                }
-            }
+/// An image within a frame of zeros, one pixel before it and two behind, so that a place outside
+/// can be moved to the frame and read like any other.
+struct Framed {
+    image: ImageShape,
+    values: Vec<f32>,
+}
+
+impl Framed {
+    fn around(image: &Image) -> Self {
+        let ImageShape { height, width, channels } = image.shape;
+        let row = (width + 3) * channels;
+        let mut values = vec![0.0; (height + 3) * row];
+        let rows = values.chunks_exact_mut(row).skip(1);
+        for (to, from) in rows.zip(image.values.chunks_exact(width * channels)) {
+            to[channels..][..width * channels].copy_from_slice(from);
+        }
+        Self { image: image.shape, values }
+    }
+
+    /// The bilinear value at (y, x), counted from the image's first pixel.
+    fn sample(&self, (y, x): (f32, f32), out: &mut [f32]) {
+        let ImageShape { height, width, channels } = self.image;
+        let y = (y + 1.0).clamp(0.0, height as f32 + 1.0);
+        let x = (x + 1.0).clamp(0.0, width as f32 + 1.0);
+        let (row, column) = (y as usize, x as usize);
+        let (y, x) = (y - row as f32, x - column as f32);
+        let stride = (width + 3) * channels;
+        let above = &self.values[row * stride + column * channels..][..2 * channels];
+        let below = &self.values[(row + 1) * stride + column * channels..][..2 * channels];
+        for (channel, out) in out.iter_mut().enumerate() {
+            let across =
+                |pair: &[f32]| pair[channel] + x * (pair[channels + channel] - pair[channel]);
+            let (above, below) = (across(above), across(below));
+            *out = above + y * (below - above);
         }
     }
 }
