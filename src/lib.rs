@@ -4,5 +4,7 @@
 pub mod catalog;
 pub mod diag;
 pub mod kernel;
+pub mod library;
+pub mod nn;
 pub mod seed;
 pub mod tensor;

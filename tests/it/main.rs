@@ -1,5 +1,8 @@
 //! The integration tests, one module for each part.
 
+mod augments;
 mod gradients;
 mod numeric;
+mod optimizers;
+mod parity;
 mod params;

@@ -1,14 +1,23 @@
 //! Optimizers: gradients to steps.
 
+mod adamw;
+mod fused;
+mod sgd;
+
 use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
 
-use crate::catalog::Entry;
+use crate::catalog::{Bound, Entry, ParamType, Type, Value};
 
 /// Every optimizer, in the order the reference lists them.
-pub static OPTIMIZERS: &[&Entry<dyn Optimizer>] = &[];
+pub static OPTIMIZERS: &[&Entry<dyn Optimizer>] = &[&adamw::ENTRY, &sgd::ENTRY];
+
+/// `adamw(lr=lr)`, as a default of other components.
+pub fn adamw(lr: f64) -> Bound {
+    Bound::defaults(&adamw::ENTRY.spec).with("lr", Value::Real(lr))
+}
 
 /// A declared optimizer.
 pub trait Optimizer: Send + Sync {
@@ -31,5 +40,40 @@ pub trait Stepper: Send {
     fn state(&self) -> Result<BTreeMap<String, Tensor>>;
 
     /// Goes on from what [`Stepper::state`] gave.
+    ///
+    /// # Errors
+    /// When it is the state of other variables or of another optimizer; nothing is changed then.
     fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()>;
+}
+
+/// How much of an average is kept at each step: a number in [0, 1).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Decay(f64);
+
+impl Decay {
+    /// The number.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl From<f64> for Decay {
+    fn from(value: f64) -> Self {
+        Self(value)
+    }
+}
+
+impl ParamType for Decay {
+    const TYPE: Type = Type::Real { name: "decay", min: 0.0, max: 1.0 - f64::EPSILON, open: false };
+
+    fn to_value(&self) -> Value {
+        Value::Real(self.0)
+    }
+
+    fn from_value(value: &Value) -> Self {
+        match value {
+            Value::Real(value) => Self(*value),
+            other => unreachable!("the checker promised `{other}` to be a decay"),
+        }
+    }
 }
