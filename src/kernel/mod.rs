@@ -4,6 +4,8 @@
 //! Work is cut into pieces whose borders depend on shapes alone, and partial sums are added in the
 //! order of the pieces; so the number of threads decides only who computes what.
 
+mod batch_norm;
+mod channels;
 mod conv;
 mod lanes;
 mod matrix;
@@ -12,4 +14,5 @@ mod real;
 mod values;
 mod wide;
 
+pub use batch_norm::{BatchNorm, BatchNormed, batch_norm, channel_affine};
 pub use conv::{Conv2d, conv2d};

@@ -30,7 +30,7 @@ pub(crate) trait Real: WithDType + Neg<Output = Self> + Sum<Self> + Default {
     fn abs(self) -> Self;
 
     /// The greater of the two; this one if `other` is not a number.
-    fn max(self, other: Self) -> Self {
+    fn larger(self, other: Self) -> Self {
         if other > self { other } else { self }
     }
 }

@@ -1,6 +1,6 @@
 //! Every kernel's gradient against central differences in f64.
 
-use balance::kernel::{Conv2d, conv2d};
+use balance::kernel::{BatchNorm, Conv2d, batch_norm, channel_affine, conv2d};
 
 use crate::numeric::{check_gradients, normal};
 
@@ -31,4 +31,27 @@ fn conv2d_with_winograd() {
     check_conv([2, 4, 6, 16], [3, 3, 16, 16], conv);
     check_conv([1, 7, 5, 16], [3, 3, 16, 32], conv);
     check_conv([3, 5, 9, 32], [3, 3, 32, 16], conv);
+}
+
+#[test]
+fn batch_norm_with_and_without_residual_and_rectifier() {
+    for (channels, relu) in [(3, false), (5, true), (16, true), (300, false)] {
+        let shape = [2, 4, 3, channels];
+        let norm = BatchNorm { epsilon: 1e-5, relu };
+        let inputs = [normal("x", &shape), normal("scales", &[2, channels])];
+        check_gradients(&inputs, |t| Ok(batch_norm(&t[0], &t[1], None, norm)?.output));
+        let inputs = [&inputs[..], &[normal("residual", &shape)]].concat();
+        check_gradients(&inputs, |t| Ok(batch_norm(&t[0], &t[1], Some(&t[2]), norm)?.output));
+    }
+}
+
+#[test]
+fn channel_affine_with_and_without_residual_and_rectifier() {
+    for (channels, relu) in [(3, false), (5, true), (300, true)] {
+        let shape = [4, 3, channels];
+        let inputs = [normal("x", &shape), normal("scales", &[2, channels])];
+        check_gradients(&inputs, |t| channel_affine(&t[0], &t[1], None, relu));
+        let inputs = [&inputs[..], &[normal("residual", &shape)]].concat();
+        check_gradients(&inputs, |t| channel_affine(&t[0], &t[1], Some(&t[2]), relu));
+    }
 }
