@@ -112,6 +112,12 @@ pub(crate) fn moments<T: Real>(x: &[T], channels: usize) -> [Vec<f64>; 2] {
     [origin.iter().zip(&sum).map(|(origin, sum)| origin + sum / pixels).collect(), variance]
 }
 
+/// The sum of each channel.
+pub(crate) fn column_sums<T: Real>(x: &[T], channels: usize) -> Vec<T> {
+    let [sum, _] = sums([x, x, x], &vec![0.0; channels], |[x, _, _], _| (x, T::ZERO));
+    sum.into_iter().map(T::of).collect()
+}
+
 /// For each channel the sums over the pixels of the two numbers `f` makes of the elements and the
 /// channel's `center`; added up in `f64` once for every task.
 fn sums<T: Real>(
@@ -173,9 +179,11 @@ impl<T: Real> Affine<'_, T> {
             let rows = y.chunks_mut(row).zip(x[range.clone()].chunks(row));
             wide(|| match self.residual {
                 None => rows.for_each(|(y, x)| self.map(y, x, None, (&scale, &shift))),
-                Some(residual) => rows.zip(residual[range].chunks(row)).for_each(
-                    |((y, x), residual)| self.map(y, x, Some(residual), (&scale, &shift)),
-                ),
+                Some(residual) => {
+                    rows.zip(residual[range].chunks(row)).for_each(|((y, x), residual)| {
+                        self.map(y, x, Some(residual), (&scale, &shift))
+                    })
+                }
             });
         });
         y

@@ -74,20 +74,43 @@ impl<T: Real> Neg for Lanes<T> {
     }
 }
 
-/// `Σ f(a, b)` over two slices of one length: sixteen sums side by side, then the rest.
+/// `Σ f(a, b, c)` over three slices of one length: sixteen sums side by side, then the rest.
 #[inline(always)]
-pub(crate) fn sum_pairs<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
+pub(crate) fn sum_triples<T: Real>(a: &[T], b: &[T], c: &[T], f: impl Fn(T, T, T) -> T) -> T {
+    let (b, c) = (&b[..a.len()], &c[..a.len()]);
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    let mut sums = Lanes::zero();
-    for (a, b) in a.iter().zip(b) {
-        sums = sums + Lanes(*a).zip(Lanes(*b), &f);
+    let (c, c_rest) = c.as_chunks::<LANES>();
+    let mut sums = [T::ZERO; LANES];
+    for ((a, b), c) in a.iter().zip(b).zip(c) {
+        for i in 0..LANES {
+            sums[i] += f(a[i], b[i], c[i]);
+        }
     }
-    let rest = a_rest.iter().zip(b_rest).fold(T::ZERO, |sum, (a, b)| sum + f(*a, *b));
-    sums.sum() + rest
+    let rest = a_rest.iter().zip(b_rest).zip(c_rest);
+    Lanes(sums).sum() + rest.fold(T::ZERO, |sum, ((a, b), c)| sum + f(*a, *b, *c))
 }
 
-/// `Σ f(x)` over a slice, in the order of [`sum_pairs`].
+/// `Σ f(a, b)` over two slices of one length, in the order of [`sum_triples`].
+#[inline(always)]
+pub(crate) fn sum_pairs<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
+    sum_triples(a, b, b, |a, b, _| f(a, b))
+}
+
+/// `Σ f(x)` over a slice, in the order of [`sum_triples`].
 #[inline(always)]
 pub(crate) fn sum_of<T: Real>(x: &[T], f: impl Fn(T) -> T) -> T {
-    sum_pairs(x, x, |x, _| f(x))
+    sum_triples(x, x, x, |x, _, _| f(x))
+}
+
+/// The largest element; negative infinity when there is none.
+#[inline(always)]
+pub(crate) fn largest<T: Real>(x: &[T]) -> T {
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut most = [T::of(f64::NEG_INFINITY); LANES];
+    for chunk in chunks {
+        for i in 0..LANES {
+            most[i] = most[i].larger(chunk[i]);
+        }
+    }
+    most.into_iter().chain(rest.iter().copied()).fold(most[0], Real::larger)
 }

@@ -1,5 +1,7 @@
 //! Matrix products on parts of slices, on the calling thread: parallel work is divided outside.
 
+use std::ops::Range;
+
 use super::real::Real;
 
 /// A matrix within a slice: element (i, j) is at `i * stride.0 + j * stride.1`.
@@ -19,6 +21,25 @@ impl<'a, T: Real> Matrix<'a, T> {
     /// A matrix whose rows are `row_stride` apart.
     pub(crate) fn strided(data: &'a [T], size: (usize, usize), row_stride: usize) -> Self {
         Self { data, size, stride: (row_stride, 1) }
+    }
+
+    /// The number of rows and of columns.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        self.size
+    }
+
+    /// Some of the rows.
+    pub(crate) fn rows(self, rows: Range<usize>) -> Self {
+        self.from(rows.start * self.stride.0, (rows.len(), self.size.1))
+    }
+
+    /// Some of the columns.
+    pub(crate) fn columns(self, columns: Range<usize>) -> Self {
+        self.from(columns.start * self.stride.1, (self.size.0, columns.len()))
+    }
+
+    fn from(self, start: usize, size: (usize, usize)) -> Self {
+        Self { data: &self.data[start..], size, stride: self.stride }
     }
 
     /// The transpose.

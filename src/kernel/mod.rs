@@ -4,15 +4,27 @@
 //! Work is cut into pieces whose borders depend on shapes alone, and partial sums are added in the
 //! order of the pieces; so the number of threads decides only who computes what.
 
+mod activation;
+mod attention;
 mod batch_norm;
 mod channels;
 mod conv;
+mod cross_entropy;
 mod lanes;
+mod layer_norm;
+mod linear;
 mod matrix;
 mod pieces;
+mod pixels;
 mod real;
 mod values;
 mod wide;
 
+pub use activation::{gelu, relu};
+pub use attention::{Attention, attention};
 pub use batch_norm::{BatchNorm, BatchNormed, batch_norm, channel_affine};
 pub use conv::{Conv2d, conv2d};
+pub use cross_entropy::cross_entropy;
+pub use layer_norm::layer_norm;
+pub use linear::linear;
+pub use pixels::{global_average_pool, upsample_nearest};

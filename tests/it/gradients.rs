@@ -1,6 +1,7 @@
 //! Every kernel's gradient against central differences in f64.
 
-use balance::kernel::{BatchNorm, Conv2d, batch_norm, channel_affine, conv2d};
+use balance::kernel::*;
+use candle_core::DType;
 
 use crate::numeric::{check_gradients, normal};
 
@@ -53,5 +54,75 @@ fn channel_affine_with_and_without_residual_and_rectifier() {
         check_gradients(&inputs, |t| channel_affine(&t[0], &t[1], None, relu));
         let inputs = [&inputs[..], &[normal("residual", &shape)]].concat();
         check_gradients(&inputs, |t| channel_affine(&t[0], &t[1], Some(&t[2]), relu));
+    }
+}
+
+#[test]
+fn linear_with_and_without_bias_and_rectifier() {
+    for (inputs, outputs, relu) in [(5, 7, false), (33, 3, true), (300, 301, true)] {
+        let tensors = [
+            normal("x", &[2, 3, inputs]),
+            normal("weight", &[outputs, inputs]),
+            normal("bias", &[outputs]),
+        ];
+        check_gradients(&tensors[..2], |t| linear(&t[0], &t[1], None, relu));
+        check_gradients(&tensors, |t| linear(&t[0], &t[1], Some(&t[2]), relu));
+    }
+}
+
+#[test]
+fn activations() {
+    check_gradients(&[normal("x", &[7, 5])], |t| gelu(&t[0]));
+    check_gradients(&[normal("x", &[7, 5])], |t| relu(&t[0]));
+}
+
+#[test]
+fn layer_norm_of_odd_and_long_rows() {
+    for channels in [3, 16, 37, 700] {
+        let inputs = [
+            normal("x", &[2, 5, channels]),
+            normal("scale", &[channels]),
+            normal("shift", &[channels]),
+        ];
+        check_gradients(&inputs, |t| layer_norm(&t[0], &t[1], &t[2], 1e-5));
+    }
+}
+
+#[test]
+fn attention_with_and_without_factors() {
+    let (batch, tokens, heads, width) = (2, 5, 3, 7);
+    let plain = Attention {
+        heads,
+        scale: (width as f64).powf(-0.5),
+        query_factors: None,
+        probability_factors: None,
+    };
+    let queries = normal("queries", &[batch, tokens]).abs().unwrap();
+    let keep = normal("keep", &[batch, heads, tokens, tokens]).gt(0.0).unwrap();
+    let factors = Attention {
+        query_factors: Some(queries.clone()),
+        probability_factors: Some((keep.to_dtype(DType::F64).unwrap() * 2.0).unwrap()),
+        ..plain.clone()
+    };
+    let qkv = [normal("qkv", &[batch, tokens, 3 * heads * width])];
+    check_gradients(&qkv, |t| attention(&t[0], &plain));
+    check_gradients(&qkv, |t| attention(&t[0], &factors));
+}
+
+#[test]
+fn resizing_and_pooling() {
+    let images = [normal("x", &[2, 3, 4, 5])];
+    for (height, width) in [(6, 8), (7, 5), (2, 3), (3, 4)] {
+        check_gradients(&images, |t| upsample_nearest(&t[0], height, width));
+    }
+    check_gradients(&images, |t| global_average_pool(&t[0]));
+}
+
+#[test]
+fn cross_entropy_with_and_without_smoothing() {
+    let labels: Vec<u32> = (0..70).map(|i| i * 7 % 5).collect();
+    for smoothing in [0.0, 0.1] {
+        let logits = [normal("logits", &[70, 5])];
+        check_gradients(&logits, |t| cross_entropy(&t[0], &labels, smoothing));
     }
 }

@@ -1,0 +1,106 @@
+//! Activation functions on their own; the rectifier is fused into other kernels where it can be.
+
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::pieces::room;
+use super::real::{Real, with_real};
+use super::values::{Values, output, slice, tensor};
+use super::wide::wide;
+
+/// Elements of a task.
+const TASK: usize = 16 * 1024;
+
+/// `max(x, 0)`, with gradient 0 at 0.
+///
+/// # Errors
+/// When `x` is not of `f32` or `f64`.
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Activation::Relu)
+}
+
+/// `x Φ(x)` with the exact normal distribution function (Hendrycks and Gimpel 2016,
+/// arXiv:1606.08415).
+///
+/// # Errors
+/// When `x` is not of `f32` or `f64`.
+pub fn gelu(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Activation::Gelu)
+}
+
+enum Activation {
+    Relu,
+    Gelu,
+}
+
+/// The standard normal distribution function.
+#[inline(always)]
+fn distribution<T: Real>(x: T) -> T {
+    T::of(0.5) * (T::ONE + (x * T::of(std::f64::consts::FRAC_1_SQRT_2)).erf())
+}
+
+/// The standard normal density.
+#[inline(always)]
+fn density<T: Real>(x: T) -> T {
+    let scale = 0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
+    T::of(scale) * (T::of(-0.5) * x * x).exp()
+}
+
+fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
+    let mut y = room(x.len());
+    y.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(y, x)| {
+        wide(|| y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*x)));
+    });
+    y
+}
+
+fn map_pairs<T: Real>(x: &[T], dy: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
+    let mut dx = room(x.len());
+    let tasks = x.par_chunks(TASK).zip(dy.par_chunks(TASK));
+    dx.par_chunks_mut(TASK).zip(tasks).for_each(|(dx, (x, dy))| {
+        wide(|| {
+            for (dx, (x, dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
+                *dx = f(*x, *dy);
+            }
+        });
+    });
+    dx
+}
+
+impl Activation {
+    fn forward<T: Real>(&self, x: &[T]) -> Vec<T> {
+        match self {
+            Self::Relu => map(x, |x| x.larger(T::ZERO)),
+            Self::Gelu => map(x, |x| x * distribution(x)),
+        }
+    }
+
+    fn backward<T: Real>(&self, x: &[T], dy: &[T]) -> Vec<T> {
+        match self {
+            Self::Relu => map_pairs(x, dy, |x, dy| if x > T::ZERO { dy } else { T::ZERO }),
+            Self::Gelu => map_pairs(x, dy, |x, dy| dy * (distribution(x) + x * density(x))),
+        }
+    }
+}
+
+impl CustomOp1 for Activation {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Relu => "relu",
+            Self::Gelu => "gelu",
+        }
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        with_real!(x.dtype(), T => output(self.forward(slice::<T>(x, layout)?), layout.shape()))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let dy = dy.contiguous()?;
+        with_real!(x.dtype(), T => {
+            let dx = self.backward(&Values::<T>::of(x)?, &Values::<T>::of(&dy)?);
+            tensor(dx, x.shape()).map(Some)
+        })
+    }
+}
