@@ -13,10 +13,10 @@ mod cross_entropy;
 mod lanes;
 mod layer_norm;
 mod linear;
-mod matrix;
+pub(crate) mod matrix;
 mod pieces;
 mod pixels;
-mod real;
+pub(crate) mod real;
 mod values;
 mod wide;
 

@@ -1,6 +1,7 @@
 //! The integration tests, one module for each part.
 
 mod augments;
+mod evaluations;
 mod gradients;
 mod numeric;
 mod optimizers;

@@ -20,7 +20,7 @@ component! {
     /// experiment jittered {
     ///   data = digits(labels=coarse)
     ///   augment { jitter = color_jitter(brightness=0.4, contrast=0.4) }
-    ///   encoder = mlp(widths=[64], out=32)
+    ///   encoder = mlp()
     ///   views = 2
     ///   loss { supcon = 0.5 * supcon(temperature=0.5) }
     ///   train { optimizer = adamw(lr=1e-3); batch = 128; for = 5 epochs }

@@ -17,7 +17,7 @@ component! {
     /// experiment holes {
     ///   data = digits(labels=coarse)
     ///   augment { hole = cutout(size=25%) }
-    ///   encoder = mlp(widths=[64], out=32)
+    ///   encoder = mlp()
     ///   loss { class = cross_entropy() }
     ///   train { optimizer = adamw(lr=1e-3); batch = 128; for = 5 epochs }
     ///   eval { probe = linear(labels=fine) }

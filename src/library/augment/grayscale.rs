@@ -18,7 +18,7 @@ component! {
     /// experiment gray {
     ///   data = digits(labels=coarse)
     ///   augment { gray = grayscale(p=20%) }
-    ///   encoder = mlp(widths=[64], out=32)
+    ///   encoder = mlp()
     ///   loss { class = cross_entropy() }
     ///   train { optimizer = adamw(lr=1e-3); batch = 128; for = 5 epochs }
     ///   eval { probe = linear(labels=fine) }

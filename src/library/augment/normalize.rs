@@ -24,7 +24,7 @@ component! {
     /// experiment centred {
     ///   data = digits(labels=coarse)
     ///   augment { norm = normalize(stats=train) }
-    ///   encoder = mlp(widths=[64], out=32)
+    ///   encoder = mlp()
     ///   loss { class = cross_entropy() }
     ///   train { optimizer = adamw(lr=1e-3); batch = 128; for = 5 epochs }
     ///   eval { probe = linear(labels=fine) }

@@ -17,7 +17,7 @@ component! {
     /// experiment padded {
     ///   data = digits(labels=coarse)
     ///   augment { crop = random_crop(padding=1 px) }
-    ///   encoder = mlp(widths=[64], out=32)
+    ///   encoder = mlp()
     ///   loss { class = cross_entropy() }
     ///   train { optimizer = adamw(lr=1e-3); batch = 128; for = 5 epochs }
     ///   eval { probe = linear(labels=fine) }

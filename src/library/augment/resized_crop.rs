@@ -28,7 +28,7 @@ component! {
     /// experiment crops {
     ///   data = digits(labels=coarse)
     ///   augment { crop = resized_crop(scale=0.5..=1.0) }
-    ///   encoder = mlp(widths=[64], out=32)
+    ///   encoder = mlp()
     ///   views = 2
     ///   loss { supcon = 0.5 * supcon(temperature=0.5) }
     ///   train { optimizer = adamw(lr=1e-3); batch = 128; for = 5 epochs }

@@ -17,7 +17,7 @@ component! {
     /// experiment turned {
     ///   data = digits(labels=coarse)
     ///   augment { turn = rotation(degrees=15) }
-    ///   encoder = mlp(widths=[64], out=32)
+    ///   encoder = mlp()
     ///   views = 2
     ///   loss { supcon = 0.5 * supcon(temperature=0.5) }
     ///   train { optimizer = adamw(lr=1e-3); batch = 128; for = 5 epochs }

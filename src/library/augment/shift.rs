@@ -16,7 +16,7 @@ component! {
     /// experiment moved {
     ///   data = digits(labels=coarse)
     ///   augment { move = shift(by=15%) }
-    ///   encoder = mlp(widths=[64], out=32)
+    ///   encoder = mlp()
     ///   views = 2
     ///   loss { supcon = 0.5 * supcon(temperature=0.5) }
     ///   train { optimizer = adamw(lr=1e-3); batch = 128; for = 5 epochs }

@@ -112,10 +112,7 @@ fn between(classes: &[Class]) -> Vec<(&'static str, f64)> {
 }
 
 /// The mean under its name, if there is anything to average.
-fn named(
-    name: &'static str,
-    values: impl Iterator<Item = f64>,
-) -> Option<(&'static str, f64)> {
+fn named(name: &'static str, values: impl Iterator<Item = f64>) -> Option<(&'static str, f64)> {
     let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
     (count > 0).then(|| (name, sum / f64::from(count)))
 }

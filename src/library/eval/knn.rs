@@ -107,7 +107,8 @@ impl Knn {
                 Vote::Weighted => (behind / self.temperature.get()).exp(),
             };
         }
-        let first_best = (1..classes).fold(0, |best, it| if votes[it] > votes[best] { it } else { best });
+        let first_best =
+            (1..classes).fold(0, |best, it| if votes[it] > votes[best] { it } else { best });
         first_best as u32
     }
 }

@@ -272,13 +272,95 @@ impl Probe {
     }
 
     fn check(&self) -> Result<(), EvalError> {
-        let size = self.weight.abs()?.max_all()?.to_scalar::<f32>()?;
-        let sum = self.weight.sum_all()?.to_scalar::<f32>()?;
-        if size.is_finite() && sum.is_finite() {
+        let sum = (self.weight.sum_all()? + self.bias.sum_all()?)?.to_scalar::<f32>()?;
+        if sum.is_finite() {
             return Ok(());
         }
         Err(EvalError::Failed(
-            "the linear probe diverged; give it a lower learning rate, or `standardize=true`".into(),
+            "the linear probe diverged; give it a lower learning rate or `standardize=true`".into(),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use super::*;
+    use crate::catalog::Value;
+    use crate::library::Library;
+    use crate::library::eval::Features;
+    use crate::seed::Stream;
+
+    /// Two classes in the plane that no line divides.
+    const PLANE: [([f32; 2], u32); 7] = [
+        ([0.0, 1.0], 0),
+        ([1.0, 0.2], 0),
+        ([0.9, 0.8], 0),
+        ([1.5, 1.1], 1),
+        ([-0.2, 0.9], 1),
+        ([-1.0, -0.4], 1),
+        ([0.8, -1.2], 1),
+    ];
+
+    struct Plane;
+
+    impl FeatureSource for Plane {
+        fn features(&mut self, _split: Split) -> Result<Features, EvalError> {
+            let rows = PLANE.map(|(row, _)| row);
+            let labels = PLANE.iter().map(|(_, label)| *label).collect();
+            Ok(Features { embedding: Tensor::new(&rows, &Device::Cpu)?, labels })
+        }
+
+        fn augmented(&mut self, _epoch: usize) -> Result<Features, EvalError> {
+            self.features(Split::Train)
+        }
+
+        fn classes(&self) -> usize {
+            2
+        }
+    }
+
+    /// The least mean logistic loss of a line through the plane, by plain gradient descent.
+    fn optimum() -> f64 {
+        let mut line = [0.0; 3];
+        let mut loss = 0.0;
+        for _ in 0..20_000 {
+            let (mut gradient, mut sum) = ([0.0; 3], 0.0);
+            for ([x, y], label) in PLANE {
+                let sign = if label == 1 { 1.0 } else { -1.0 };
+                let point = [f64::from(x), f64::from(y), 1.0];
+                let margin: f64 = sign * (0..3).map(|i| line[i] * point[i]).sum::<f64>();
+                sum += (-margin).exp().ln_1p();
+                for i in 0..3 {
+                    gradient[i] -= sign * point[i] / (1.0 + margin.exp());
+                }
+            }
+            for i in 0..3 {
+                line[i] -= 0.1 * gradient[i];
+            }
+            loss = sum / PLANE.len() as f64;
+        }
+        loss
+    }
+
+    #[test]
+    fn long_training_reaches_the_least_loss() {
+        let optimizer = adamw(0.05).with("weight_decay", Value::Real(0.0));
+        let bound = Bound::defaults(&ENTRY.spec)
+            .with("optimizer", Value::Component(Box::new(optimizer)))
+            .with("batch", Value::Int(4))
+            .with("for", Value::Duration(Duration::epochs(1500.0)));
+        let site = &mut Site {
+            library: &Library::standard(),
+            stream: Stream::new(0),
+            progress: &mut |_| ControlFlow::Continue(()),
+        };
+        let rows = Rows::of(&mut Plane, Split::Train).unwrap();
+        let examples = Examples::new(rows, None).unwrap();
+        let inputs = &mut Inputs { source: &mut Plane, scale: None };
+        let probe = Linear::from_bound(&bound).train(&examples, inputs, site).unwrap();
+        let loss = f64::from(probe.loss(&examples).unwrap().to_scalar::<f32>().unwrap());
+        assert!((loss - optimum()).abs() < 1e-4, "{loss} {}", optimum());
     }
 }

@@ -50,8 +50,7 @@ impl Rows {
 
     /// The embeddings, one after another.
     pub(super) fn iter(&self) -> impl Iterator<Item = &[f32]> {
-        // Embeddings without dimensions have no numbers to divide; there are still rows of them.
-        (0..self.len()).map(|row| &self.values[row * self.dim..(row + 1) * self.dim])
+        self.values.chunks_exact(self.dim.max(1))
     }
 
     /// The factor that makes an embedding as long as one; zero for a zero vector, which stays.
