@@ -17,7 +17,7 @@ pub(crate) trait Real: WithDType + Neg<Output = Self> + Sum<Self> + Default {
     /// e to the power of this number; in `f32` to about 1 ulp, and clamped to finite values.
     fn exp(self) -> Self;
 
-    /// ln(1 + this number).
+    /// ln(1 + this number), for numbers from 0 to 1.
     fn ln_1p(self) -> Self;
 
     /// The error function; in `f32` to about 2 ulp.
@@ -74,9 +74,12 @@ impl Real for f32 {
         f32::from_bits((exponent << 23) as u32) * (p * r * r + r + 1.0)
     }
 
+    /// `2 artanh(x / (2 + x))` by its series, whose argument is at most 1/3.
     #[inline(always)]
     fn ln_1p(self) -> Self {
-        f32::ln_1p(self)
+        let ratio = self / (2.0 + self);
+        let odd = [1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 0.2, 1.0 / 3.0, 1.0];
+        2.0 * ratio * polynomial(ratio * ratio, odd)
     }
 
     /// The rational approximation of Eigen and XLA.
@@ -166,6 +169,7 @@ mod tests {
     #[test]
     fn the_fast_functions_are_exact_to_a_few_ulp() {
         assert!(worst(Real::exp, f64::exp, 87.0) < 3e-7);
+        assert!(worst(|x| Real::ln_1p(x.abs()), |x| x.abs().ln_1p(), 1.0) < 3e-7);
         assert!(worst(Real::erf, candle_core::cpu::erf::erf_f64, 3.9) < 5e-7);
     }
 

@@ -3,6 +3,8 @@
 mod augments;
 mod evaluations;
 mod gradients;
+mod kernels;
+mod loss_cases;
 mod numeric;
 mod optimizers;
 mod parity;

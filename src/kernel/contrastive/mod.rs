@@ -1,0 +1,158 @@
+//! All pairwise contrastive terms of one embedding, with value and gradient in one pass over tiles
+//! of similarities: the full matrix of similarities is never held.
+
+mod pass;
+mod sets;
+mod term;
+
+use std::sync::{Arc, OnceLock};
+
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, bail};
+
+use super::real::with_real;
+use super::values::{output, slice, tensor};
+use sets::Classes;
+
+/// One contrastive term: what it measures, on which pairs, and its weight in the total.
+///
+/// Similarities are dot products over the temperature: S_ij = z_i · z_j / τ.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairTerm {
+    /// What is measured for each anchor.
+    pub kind: PairKind,
+    /// The factor in the total.
+    pub weight: f64,
+    /// The temperature τ > 0.
+    pub temperature: f64,
+    /// Whether embeddings are scaled to unit length first; a zero vector stays zero, and gets no
+    /// gradient.
+    pub normalize: bool,
+    /// Whether each view is compared with every earlier view, item by item of the batch, the same
+    /// item included, and the mean taken over pairs of views; otherwise all rows are compared with
+    /// all others.
+    pub cross: bool,
+    /// What an anchor without a positive contributes.
+    pub no_positive: NoPositive,
+}
+
+/// What a contrastive term measures, for an anchor i with the positives P(i) of its class, the
+/// negatives N(i) of other classes, and its twins, the other views of the same item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PairKind {
+    /// The mean over p in P(i) of `-ln(e^S_ip / denominator)`.
+    SupCon {
+        /// What the exponential of a positive is divided by.
+        denominator: Denominator,
+    },
+    /// The mean over twins q of `-ln(e^S_iq / Σ_P(i) e^S_ip)`: contrast within the class.
+    ClassInfoNce,
+    /// The mean over twins q of `-ln(e^S_iq / Σ_a e^S_ia)` with a over all but i: labels do not
+    /// matter (Chen et al. 2020, arXiv:2002.05709).
+    InfoNce,
+}
+
+/// The denominator of a supervised contrastive term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denominator {
+    /// The positive that is scored and all negatives (Chen et al. 2022, arXiv:2204.07596).
+    Own,
+    /// Everything but the anchor: L_out of Khosla et al. 2020, arXiv:2004.11362.
+    All,
+    /// The negatives alone; an anchor without any counts as one without positives.
+    Negatives,
+}
+
+/// What an anchor without a positive contributes to the mean over anchors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoPositive {
+    /// It is left out of the mean.
+    Skip,
+    /// It counts as 0.
+    Zero,
+    /// It is an error.
+    Error,
+}
+
+/// The weighted sum of `terms` as a scalar with a gradient, and each unweighted value.
+///
+/// `z` [V·B,D] holds item i of view v in row v·B + i; `labels` has the class of each item.
+///
+/// # Errors
+/// When sizes do not fit, a temperature is not positive, a term across views has one view only, or
+/// an anchor has no positive where that is an error.
+pub fn contrastive(
+    z: &Tensor,
+    labels: &[u32],
+    views: usize,
+    terms: &[PairTerm],
+) -> Result<(Tensor, Vec<f64>)> {
+    let (rows, _) = z.dims2()?;
+    if rows == 0 || rows != views * labels.len() {
+        let items = labels.len();
+        bail!("expected {views} views of each of {items} labelled items, found {rows} rows");
+    }
+    let classes = Classes::new(labels, views);
+    terms.iter().try_for_each(|term| check(term, &classes))?;
+    let result = Arc::new(OnceLock::new());
+    let (terms, track) = (terms.to_vec(), z.track_op());
+    let op = Contrastive { terms, classes, track, result: result.clone() };
+    let total = z.contiguous()?.apply_op1(op)?;
+    let result: &Outcome = result.get().expect("the operation has run");
+    Ok((total, result.values.clone()))
+}
+
+fn check(term: &PairTerm, classes: &Classes) -> Result<()> {
+    let temperature = term.temperature;
+    if !(temperature > 0.0 && temperature.is_finite()) {
+        bail!("expected a positive temperature, found {temperature}");
+    }
+    if term.cross && classes.views() < 2 {
+        bail!("a contrastive term across views needs at least 2 views, found 1");
+    }
+    let lonely = || classes.labels().find(|(_, size)| !term.counts(classes, *size));
+    if term.no_positive == NoPositive::Error
+        && let Some((label, _)) = lonely()
+    {
+        bail!("an item of class {label} has no positive to be compared with in its batch");
+    }
+    Ok(())
+}
+
+/// What the forward pass found.
+struct Outcome {
+    values: Vec<f64>,
+    gradient: Option<Tensor>,
+}
+
+struct Contrastive {
+    terms: Vec<PairTerm>,
+    classes: Classes,
+    /// Whether a gradient will be asked for.
+    track: bool,
+    result: Arc<OnceLock<Outcome>>,
+}
+
+impl CustomOp1 for Contrastive {
+    fn name(&self) -> &'static str {
+        "contrastive"
+    }
+
+    fn cpu_fwd(&self, z: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        with_real!(z.dtype(), T => {
+            let z = slice::<T>(z, layout)?;
+            let (values, gradient) = pass::run(z, &self.classes, &self.terms, self.track);
+            let gradient = gradient.map(|values| tensor(values, layout.shape())).transpose()?;
+            let weighted = self.terms.iter().zip(&values).map(|(term, value)| term.weight * value);
+            let total = weighted.fold(0.0, |sum, value| sum + value);
+            self.result.get_or_init(|| Outcome { values, gradient });
+            output(vec![T::from_f64(total)], ())
+        })
+    }
+
+    fn bwd(&self, z: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let factor = with_real!(z.dtype(), T => dy.to_scalar::<T>()?.to_f64());
+        let gradient = self.result.get().and_then(|result| result.gradient.as_ref());
+        gradient.map(|gradient| gradient.affine(factor, 0.0)).transpose()
+    }
+}

@@ -1,0 +1,207 @@
+//! The pass over tiles of anchors: similarities, their derivatives, and the way back to the
+//! embeddings, once for all terms that see the embeddings the same way.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::PairTerm;
+use super::sets::Classes;
+use crate::kernel::lanes::{sum_of, sum_pairs};
+use crate::kernel::matrix::{Matrix, Product};
+use crate::kernel::pieces::{add, fold, ranges, room, scratch, shares};
+use crate::kernel::real::Real;
+use crate::kernel::wide::wide;
+
+/// Anchors of a tile.
+const TILE: usize = 64;
+
+/// Norms at or below this are those of zero vectors.
+const SMALLEST_NORM: f64 = 1e-12;
+
+/// The unweighted values of `terms`, and if `track` the gradient of their weighted sum by `z`.
+pub(super) fn run<T: Real>(
+    z: &[T],
+    classes: &Classes,
+    terms: &[PairTerm],
+    track: bool,
+) -> (Vec<f64>, Option<Vec<T>>) {
+    let sorted = sorted(z, classes);
+    let mut values = vec![0.0; terms.len()];
+    let mut gradient = track.then(|| vec![T::ZERO; z.len()]);
+    for normalize in [false, true] {
+        let chosen = terms.iter().enumerate().filter(|(_, term)| term.normalize == normalize);
+        let (indices, chosen): (Vec<usize>, Vec<PairTerm>) = chosen.unzip();
+        if chosen.is_empty() {
+            continue;
+        }
+        let pass = Pass::new(classes, &chosen);
+        let mut norms = Norms::of(&sorted, classes.rows(), normalize);
+        let parts = pass.run(&norms.scaled(&sorted), track);
+        for (index, value) in indices.into_iter().zip(parts.values) {
+            values[index] = value;
+        }
+        if let Some(sum) = &mut gradient {
+            add(sum, &norms.gradient(&sorted, parts.gradient));
+        }
+    }
+    (values, gradient.map(|gradient| unsorted(&gradient, classes)))
+}
+
+fn sorted<T: Real>(z: &[T], classes: &Classes) -> Vec<T> {
+    let width = z.len() / classes.rows();
+    let row = |row: usize| &z[row * width..(row + 1) * width];
+    classes.sorted_rows().flat_map(row).copied().collect()
+}
+
+fn unsorted<T: Real>(sorted: &[T], classes: &Classes) -> Vec<T> {
+    let width = sorted.len() / classes.rows();
+    let mut z = room(sorted.len());
+    for (row, values) in classes.sorted_rows().zip(sorted.chunks_exact(width)) {
+        z[row * width..(row + 1) * width].copy_from_slice(values);
+    }
+    z
+}
+
+/// One over the norm of each embedding: 0 for zero vectors, none where embeddings stay as they are.
+struct Norms<T> {
+    inverse: Option<Vec<T>>,
+    width: usize,
+}
+
+impl<T: Real> Norms<T> {
+    fn of(z: &[T], rows: usize, normalize: bool) -> Self {
+        let width = z.len() / rows;
+        let inverse = |row: &[T]| {
+            let norm = wide(|| sum_of(row, |x| x * x)).sqrt();
+            if norm.to_f64() > SMALLEST_NORM { T::ONE / norm } else { T::ZERO }
+        };
+        Self { inverse: normalize.then(|| z.chunks_exact(width).map(inverse).collect()), width }
+    }
+
+    fn scaled(&self, z: &[T]) -> Vec<T> {
+        let Some(inverse) = &self.inverse else { return z.to_vec() };
+        let rows = z.chunks_exact(self.width).zip(inverse);
+        rows.flat_map(|(row, inverse)| row.iter().map(|x| *x * *inverse)).collect()
+    }
+
+    /// The gradient by the embeddings from that by the scaled embeddings u = z/|z|:
+    /// `(g - (g·u) u) / |z|`.
+    fn gradient(&mut self, z: &[T], mut gradient: Vec<T>) -> Vec<T> {
+        let Some(inverse) = &self.inverse else { return gradient };
+        let rows = gradient.chunks_exact_mut(self.width).zip(z.chunks_exact(self.width));
+        for ((gradient, z), inverse) in rows.zip(inverse) {
+            wide(|| {
+                let dot = sum_pairs(gradient, z, |g, z| g * z) * *inverse * *inverse;
+                for (gradient, z) in gradient.iter_mut().zip(z) {
+                    *gradient = (*gradient - dot * *z) * *inverse;
+                }
+            });
+        }
+        gradient
+    }
+}
+
+/// The terms of a pass, each with its share: what an anchor's part of the mean is multiplied by.
+struct Pass<'a> {
+    classes: &'a Classes,
+    terms: Vec<(PairTerm, f64)>,
+    /// The anchors; those of the first view are none when only views are compared.
+    anchors: Range<usize>,
+    /// The columns they are compared with start at 0 and end here.
+    columns: usize,
+}
+
+/// What some of the anchors contribute.
+struct Parts<T> {
+    values: Vec<f64>,
+    /// The gradient by all embeddings; empty when it is not wanted.
+    gradient: Vec<T>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(classes: &'a Classes, terms: &[PairTerm]) -> Self {
+        let terms: Vec<_> = terms.iter().map(|term| (*term, term.share(classes))).collect();
+        let (rows, items) = (classes.rows(), classes.items());
+        let cross = terms.iter().all(|(term, _)| term.cross);
+        let (anchors, columns) = if cross { (items..rows, rows - items) } else { (0..rows, rows) };
+        Self { classes, terms, anchors, columns }
+    }
+
+    fn run<T: Real>(&self, z: &[T], track: bool) -> Parts<T> {
+        let shares = shares(self.anchors.len(), 8, TILE);
+        let anchors =
+            |share: Range<usize>| self.anchors.start + share.start..self.anchors.start + share.end;
+        let parts: Vec<Parts<T>> =
+            shares.into_par_iter().map(|share| self.share(z, anchors(share), track)).collect();
+        let mut values = vec![0.0; self.terms.len()];
+        for part in &parts {
+            values.iter_mut().zip(&part.values).for_each(|(value, part)| *value += part);
+        }
+        let gradients = parts.into_iter().map(|part| part.gradient).collect();
+        Parts { values, gradient: fold(gradients, 0) }
+    }
+
+    fn share<T: Real>(&self, z: &[T], anchors: Range<usize>, track: bool) -> Parts<T> {
+        let values = vec![0.0; self.terms.len()];
+        let gradient = if track { vec![T::ZERO; z.len()] } else { Vec::new() };
+        let mut parts = Parts { values, gradient };
+        for tile in ranges(anchors.len(), TILE) {
+            let anchors = anchors.start + tile.start..anchors.start + tile.end;
+            scratch(2 * anchors.len() * self.columns, |buffer| {
+                self.tile(z, anchors, buffer, &mut parts);
+            });
+        }
+        parts
+    }
+
+    fn tile<T: Real>(
+        &self,
+        z: &[T],
+        anchors: Range<usize>,
+        buffer: &mut [T],
+        parts: &mut Parts<T>,
+    ) {
+        let width = z.len() / self.classes.rows();
+        let all = Matrix::new(z, self.classes.rows(), width);
+        let (rows, columns) = (all.rows(anchors.clone()), all.rows(0..self.columns));
+        let (dots, gradients) = buffer.split_at_mut(anchors.len() * self.columns);
+        Product::into(dots, self.columns).of(rows, columns.t());
+        self.differentiate(dots, anchors.clone(), parts, gradients);
+        if parts.gradient.is_empty() {
+            return;
+        }
+        let gradients = Matrix::new(gradients, anchors.len(), self.columns);
+        Product::onto(&mut parts.gradient[anchors.start * width..], width).of(gradients, columns);
+        Product::onto(&mut parts.gradient, width).of(gradients.t(), rows);
+    }
+
+    /// Adds the anchors' values and sets `gradients` to the derivatives by their dot products.
+    fn differentiate<T: Real>(
+        &self,
+        dots: &[T],
+        anchors: Range<usize>,
+        parts: &mut Parts<T>,
+        gradients: &mut [T],
+    ) {
+        let track = !parts.gradient.is_empty();
+        gradients.fill(T::ZERO);
+        let rows = dots.chunks_exact(self.columns).zip(gradients.chunks_exact_mut(self.columns));
+        for (anchor, (dots, gradient)) in anchors.zip(rows) {
+            let size = self.classes.class_size(anchor);
+            let (pooled, across) = (self.classes.pooled(anchor), self.classes.across(anchor));
+            for ((term, share), value) in self.terms.iter().zip(&mut parts.values) {
+                if !term.counts(self.classes, size) {
+                    continue;
+                }
+                let contrasts =
+                    if term.cross { &across[..] } else { std::slice::from_ref(&pooled) };
+                for contrast in contrasts {
+                    let gradient = track.then_some(&mut *gradient);
+                    let weight = term.weight * share;
+                    *value += share * wide(|| term.add(dots, contrast, weight, gradient));
+                }
+            }
+        }
+    }
+}
