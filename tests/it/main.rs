@@ -7,5 +7,5 @@ mod kernels;
 mod loss_cases;
 mod numeric;
 mod optimizers;
-mod parity;
 mod params;
+mod parity;

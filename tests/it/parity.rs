@@ -38,8 +38,8 @@ fn bound(kind: Kind, name: &str, args: &[(&str, Value)]) -> Bound {
     args.iter().fold(Bound::defaults(spec), |bound, (name, value)| bound.with(name, value.clone()))
 }
 
-fn schedule(args: &[(&str, Value)]) -> Box<dyn Schedule> {
-    build(SCHEDULES, &bound(Kind::Schedule, "cosine", args))
+fn schedule(name: &str, args: &[(&str, Value)]) -> Box<dyn Schedule> {
+    build(SCHEDULES, &bound(Kind::Schedule, name, args))
 }
 
 fn optimizer_case(name: &str) -> Bound {
@@ -72,7 +72,7 @@ fn optimizer_deviation(case: &str, dtype: DType) -> f64 {
     let optimizer = build(OPTIMIZERS, &optimizer_case(case));
     let mut stepper = optimizer.start(vars.to_vec()).unwrap();
     let horizon = Horizon { steps: 12, steps_per_epoch: 4, batch: 1 };
-    let cosine = schedule(&[]);
+    let cosine = schedule("cosine", &[]);
     let mut worst: f64 = 0.0;
     for step in 0..horizon.steps {
         let terms = vars.iter().map(|(name, var)| {
@@ -100,23 +100,28 @@ fn optimizers_follow_pytorch() {
 }
 
 #[test]
-fn cosine_follows_pytorch() {
+fn schedules_follow_pytorch() {
     let text = std::fs::read_to_string(format!("{FIXTURES}/schedules.json")).unwrap();
     let curves: serde_json::Value = serde_json::from_str(&text).unwrap();
     let rate = curves["rate"].as_f64().unwrap();
-    let period = ("period", Value::Duration(Duration::epochs(200.0)));
+    let epochs = |epochs| Value::Duration(Duration::epochs(epochs));
+    let wave = [("period", epochs(200.0)), ("wave", Value::Bool(true))];
+    let drops =
+        [("at", Value::List(vec![epochs(10.0), epochs(25.0)])), ("factor", Value::Real(0.2))];
     let cases = [
-        ("released", schedule(&[period, ("wave", Value::Bool(true))])),
-        ("plain", schedule(&[("to", Value::Real(0.1))])),
+        ("released", schedule("cosine", &wave), 351),
+        ("plain", schedule("cosine", &[("to", Value::Real(0.1))]), 351),
+        ("step", schedule("step", &drops), 351),
+        ("one_cycle", schedule("one_cycle", &[]), 1),
     ];
-    for (name, schedule) in cases {
+    for (name, schedule, steps_per_epoch) in cases {
         let expected = curves[name].as_array().unwrap();
-        let horizon = Horizon { steps: expected.len() * 351, steps_per_epoch: 351, batch: 128 };
+        let steps = expected.len() * steps_per_epoch;
+        let horizon = Horizon { steps, steps_per_epoch, batch: 128 };
         for (epoch, expected) in expected.iter().enumerate() {
-            let found = rate * schedule.factor(epoch * 351, &horizon);
+            let found = rate * schedule.factor(epoch * steps_per_epoch, &horizon);
             let difference = (found - expected.as_f64().unwrap()).abs();
-
-            assert!(difference < 1e-15, "{name}, epoch {epoch}: {found}");
+            assert!(difference < 1e-15, "{name}, epoch {epoch}: {found} instead of {expected}");
         }
     }
 }

@@ -265,23 +265,27 @@ def optimizers(steps=12, rate=0.05):
 
 
 def schedules():
-    """The released curve: a period of 200 epochs over 600, and a plain cosine with a floor."""
+    """The released curve, a period of 200 epochs over 600; and one of each other kind."""
+    kinds = torch.optim.lr_scheduler
 
-    def rates(epochs, **options):
+    def rates(epochs, kind, **options):
         optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=3e-4)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, **options)
+        schedule = kind(optimizer, **options)
         values = []
-        for _ in range(epochs):
+        for epoch in range(epochs):
+            if epoch > 0:
+                optimizer.step()
+                schedule.step()
             values.append(schedule.get_last_lr()[0])
-            optimizer.step()
-            schedule.step()
         return values
 
     curves = {
         "versions": VERSIONS,
         "rate": 3e-4,
-        "released": rates(600, T_max=100),
-        "plain": rates(40, T_max=40, eta_min=3e-5),
+        "released": rates(600, kinds.CosineAnnealingLR, T_max=100),
+        "plain": rates(40, kinds.CosineAnnealingLR, T_max=40, eta_min=3e-5),
+        "step": rates(30, kinds.MultiStepLR, milestones=[10, 25], gamma=0.2),
+        "one_cycle": rates(50, kinds.OneCycleLR, max_lr=3e-4, total_steps=50),
     }
     (HERE / "schedules.json").write_text(json.dumps(curves) + "\n")
 

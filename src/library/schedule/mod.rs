@@ -2,11 +2,14 @@
 
 mod constant;
 mod cosine;
+mod one_cycle;
+mod step;
 
 use crate::catalog::{Duration, Entry};
 
 /// Every schedule, in the order the reference lists them.
-pub static SCHEDULES: &[&Entry<dyn Schedule>] = &[&constant::ENTRY, &cosine::ENTRY];
+pub static SCHEDULES: &[&Entry<dyn Schedule>] =
+    &[&constant::ENTRY, &cosine::ENTRY, &step::ENTRY, &one_cycle::ENTRY];
 
 /// A declared schedule.
 pub trait Schedule: Send + Sync {
