@@ -1,5 +1,7 @@
+mod augments;
 mod contrastive;
 mod data;
+mod evaluations;
 mod gradients;
 mod kernels;
 mod layers;
