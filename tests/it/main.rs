@@ -1,6 +1,7 @@
 mod augments;
 mod contrastive;
 mod data;
+mod digest;
 mod evaluations;
 mod gradients;
 mod kernels;
