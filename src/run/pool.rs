@@ -23,6 +23,8 @@ pub struct Pool {
     test: Vec<u32>,
     /// Over the training images.
     pub stats: ChannelStats,
+    /// SHA-256 of the content that was read.
+    pub content: String,
 }
 
 impl Pool {
@@ -50,7 +52,8 @@ impl Pool {
         let test = range(Published::Test).map_or(cut, Iterator::collect);
         let shape = shape_of(&raw.splits[0].1);
         let stats = stats(&pixels, shape, &train);
-        Self { shape, pixels, fine, train, val, test, stats }
+        let content = raw.sha256.clone();
+        Self { shape, pixels, fine, train, val, test, stats, content }
     }
 
     /// The indices of a split's images.
