@@ -5,6 +5,7 @@ mod evaluations;
 mod gradients;
 mod kernels;
 mod loss_cases;
+mod losses;
 mod numeric;
 mod optimizers;
 mod params;
