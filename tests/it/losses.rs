@@ -26,7 +26,7 @@ component! {
 
 impl Decoder for Toy {
     fn build(&self, dim: usize, image: ImageShape, scope: &Scope) -> Result<Box<dyn Network>> {
-        Ok(Box::new(ToyNetwork(Linear::new(dim, image.size(), true, scope)?, image)))
+        Ok(Box::new(ToyNetwork(Linear::new(scope, dim, image.size())?, image)))
     }
 }
 

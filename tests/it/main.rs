@@ -1,9 +1,11 @@
 //! The integration tests, one module for each part.
 
 mod augments;
+mod contrastive;
 mod evaluations;
 mod gradients;
 mod kernels;
+mod layers;
 mod loss_cases;
 mod losses;
 mod numeric;

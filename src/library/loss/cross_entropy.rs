@@ -48,7 +48,7 @@ component! {
 impl Loss for CrossEntropy {
     fn build(&self, site: &Site, scope: &Scope) -> Result<Term> {
         let Head::Linear = self.head;
-        let head = Linear::new(site.dim, site.classes, true, &scope.pp("head"))?;
+        let head = Linear::new(&scope.pp("head"), site.dim, site.classes)?;
         Ok(Term::Single(Box::new(Classifier { head, smoothing: self.smoothing.get() })))
     }
 }
