@@ -3,13 +3,11 @@
 mod bound;
 mod facts;
 mod page;
-mod suggest;
 mod types;
 mod value;
 
 pub use bound::Bound;
-pub use facts::{DatasetFacts, Facts};
-pub use suggest::closest;
+pub use facts::{ClassMap, DatasetFacts, Facts, LabelError};
 pub use types::*;
 pub use value::*;
 
@@ -84,7 +82,7 @@ pub enum Port {
 }
 
 /// Height, width and channels of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct ImageShape {
     pub height: usize,
     pub width: usize,

@@ -1,7 +1,8 @@
-//! The integration tests, one module for each part.
 
+//! The integration tests, one module for each part.
 mod augments;
 mod contrastive;
+mod data;
 mod evaluations;
 mod gradients;
 mod kernels;
