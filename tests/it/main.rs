@@ -1,5 +1,6 @@
 
 //! The integration tests, one module for each part.
+
 mod augments;
 mod contrastive;
 mod data;
