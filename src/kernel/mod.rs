@@ -17,12 +17,8 @@ mod linear;
 pub(crate) mod matrix;
 mod pieces;
 mod pixels;
-<<<<<<< HEAD
-mod real;
-mod scaled;
-=======
 pub(crate) mod real;
->>>>>>> encoders
+mod scaled;
 mod values;
 mod wide;
 

@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor};
 
 use super::Library;
 use crate::catalog::{Entry, ImageShape};
-use crate::kernel::contrastive::PairTerm;
+use crate::kernel::PairTerm;
 use crate::nn::Mode;
 use crate::tensor::Scope;
 
