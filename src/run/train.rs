@@ -18,7 +18,7 @@ use super::session::Session;
 use crate::graph::{Batch, Loss, Model, build, scalar, stage_stream};
 use crate::library::eval::Split;
 use crate::library::optimizer::{Optimizer, Stepper};
-use crate::library::schedule::Schedule;
+use crate::library::schedule::{Horizon, Schedule};
 use crate::library::{self};
 use crate::nn::Mode;
 use crate::plan::Stage;
@@ -191,10 +191,15 @@ impl<'a> Training<'a> {
         if step == 0 {
             self.check_gradients(&grads)?;
         }
-        let factor = self.schedule.factor(step, self.stage.steps, self.stage.steps_per_epoch);
+        let factor = self.schedule.factor(step, &self.horizon());
         self.stepper.step(&grads, self.rate * factor)?;
         self.count(&loss, total, items);
         Ok(total)
+    }
+
+    fn horizon(&self) -> Horizon {
+        let Stage { steps, steps_per_epoch, batch, .. } = *self.stage;
+        Horizon { steps, steps_per_epoch, batch }
     }
 
     fn count(&mut self, loss: &Loss, total: f64, items: usize) {
@@ -254,7 +259,7 @@ impl<'a> Training<'a> {
             names.into_iter().zip(means).map(|(name, mean)| (name, mean.into())).collect();
         let epoch = self.progress.step.div_ceil(self.stage.steps_per_epoch);
         let step = self.progress.step;
-        let factor = self.schedule.factor(step - 1, self.stage.steps, self.stage.steps_per_epoch);
+        let factor = self.schedule.factor(step - 1, &self.horizon());
         let mut line = json!({ "epoch": epoch, "step": step, "learning_rate": self.rate * factor,
             "loss": loss, "terms": terms });
         let accuracies = self.validate(pool, session)?;

@@ -7,6 +7,7 @@ mod gradients;
 mod kernels;
 mod layers;
 mod loss_cases;
+mod losses;
 mod numeric;
 mod optimizers;
 mod params;

@@ -50,7 +50,7 @@ impl Site<'_> {
     ///
     /// # Errors
     /// When the user asks to stop.
-    fn done(&mut self, share: f64) -> Result<(), EvalError> {
+    pub fn done(&mut self, share: f64) -> Result<(), EvalError> {
         match (self.progress)(share) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(EvalError::Stopped),
