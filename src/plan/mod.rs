@@ -10,6 +10,7 @@ mod show;
 pub use check::check;
 pub use digest::Digest;
 pub use division::{Division, TooMany};
+pub use show::plural;
 
 use serde::Serialize;
 

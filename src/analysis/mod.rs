@@ -1,0 +1,147 @@
+//! Outcomes to tables: one row a cell, one column a measure, mean and spread over seeds.
+
+use serde::Serialize;
+
+use crate::plan::Plan;
+use crate::run::Outcome;
+
+/// A table of a design's results.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Table {
+    /// The design's name.
+    pub title: String,
+    /// The names of the axes; the row labels stand under them.
+    pub axes: Vec<String>,
+    pub columns: Vec<Column>,
+    pub rows: Vec<Row>,
+    /// How many seeds each cell was run with.
+    pub seeds: usize,
+}
+
+/// One measure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Column {
+    pub evaluation: String,
+    pub metric: String,
+    /// The split it is measured on.
+    pub split: String,
+}
+
+impl Column {
+    /// Whether its values are shares, shown in percent.
+    pub fn is_share(&self) -> bool {
+        self.metric.ends_with("accuracy")
+    }
+
+    /// `fine.accuracy`
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.evaluation, self.metric)
+    }
+}
+
+/// One cell of the sweep.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// One for each axis.
+    pub labels: Vec<String>,
+    /// One for each column.
+    pub summaries: Vec<Option<Summary>>,
+}
+
+/// A measure over seeds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    pub mean: f64,
+    /// Sample standard deviation; none of a single value.
+    pub sd: Option<f64>,
+    pub values: Vec<f64>,
+}
+
+impl Summary {
+    /// Of at least one value.
+    pub fn of(values: Vec<f64>) -> Option<Self> {
+        let n = values.len() as f64;
+        if values.is_empty() {
+            return None;
+        }
+        let mean = values.iter().sum::<f64>() / n;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let sd = (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt());
+        Some(Self { mean, sd, values })
+    }
+
+    /// Standard error of the mean.
+    pub fn standard_error(&self) -> Option<f64> {
+        self.sd.map(|sd| sd / (self.values.len() as f64).sqrt())
+    }
+}
+
+/// The table of `outcome`: every evaluation's first metric on the test split.
+pub fn tabulate(plan: &Plan, outcome: &Outcome) -> Table {
+    let columns = columns(plan);
+    let rows = (0..plan.cells.len())
+        .map(|cell| Row {
+            labels: labels(plan, cell),
+            summaries: columns.iter().map(|column| summary(plan, outcome, cell, column)).collect(),
+        })
+        .collect();
+    Table {
+        title: plan.design.clone(),
+        axes: plan.axis_names().into_iter().map(str::to_owned).collect(),
+        columns,
+        rows,
+        seeds: plan.seeds.len(),
+    }
+}
+
+/// Every evaluation once, in the order of the file.
+fn columns(plan: &Plan) -> Vec<Column> {
+    let mut columns: Vec<Column> = Vec::new();
+    for at in plan.trials.iter().flat_map(|trial| &trial.evaluations) {
+        let evaluation = &plan.evaluations[*at];
+        let Some(metric) = evaluation.call.spec.metrics.first() else { continue };
+        let column = Column {
+            evaluation: evaluation.name.clone(),
+            metric: (*metric).to_owned(),
+            split: "test".to_owned(),
+        };
+        if !columns.contains(&column) {
+            columns.push(column);
+        }
+    }
+    columns
+}
+
+fn labels(plan: &Plan, cell: usize) -> Vec<String> {
+    let levels = plan.cells[cell].levels.iter().zip(&plan.axes);
+    levels.flat_map(|(level, axis)| axis.levels[*level].clone()).collect()
+}
+
+fn summary(plan: &Plan, outcome: &Outcome, cell: usize, column: &Column) -> Option<Summary> {
+    let trials = outcome.trials.iter().filter(|trial| trial.cell == cell);
+    let evaluated = trials
+        .flat_map(|trial| trial.evaluations.iter().flatten())
+        .filter(|evaluated| evaluated.evaluation == column.evaluation);
+    let scores = evaluated.flat_map(|evaluated| &evaluated.scores);
+    let values: Vec<f64> = scores
+        .filter(|score| score.split == column.split && score.metric == column.metric)
+        .map(|score| score.value)
+        .collect();
+    debug_assert!(values.len() <= plan.seeds.len());
+    Summary::of(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_is_mean_and_sample_deviation() {
+        let summary = Summary::of(vec![1.0, 2.0, 4.0]).expect("three values");
+        assert!((summary.mean - 7.0 / 3.0).abs() < 1e-12);
+        // numpy.std([1, 2, 4], ddof=1)
+        assert!((summary.sd.expect("of three") - 1.527_525_231_651_946_8).abs() < 1e-12);
+        assert_eq!(Summary::of(vec![3.0]).expect("one value").sd, None);
+        assert_eq!(Summary::of(Vec::new()), None);
+    }
+}

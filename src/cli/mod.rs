@@ -1,0 +1,115 @@
+//! The command line: arguments in, text and exit codes out. Files, clock, terminal and signals
+//! enter here.
+
+mod check;
+mod data;
+mod explain;
+mod plan;
+mod progress;
+mod prompt;
+mod run;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::library::Library;
+
+/// Exit codes beside 0.
+pub(crate) mod exit {
+    /// Diagnostics with errors.
+    pub const DIAGNOSTICS: u8 = 1;
+    /// The command line could not be understood.
+    pub const USAGE: u8 = 2;
+    /// A run, or a download, failed.
+    pub const FAILED: u8 = 3;
+    /// `plan --detailed-exitcode`: there is something to do.
+    pub const WORK: u8 = 10;
+    /// The user stopped it.
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// An interpreter for declarative experiments on representation learning.
+#[derive(Parser)]
+#[command(name = "balance", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check, train what is missing, evaluate, print the tables. The same command goes on
+    Run(run::RunArgs),
+    /// Every check that needs no training
+    Check(check::CheckArgs),
+    /// What a run would do: trainings, what is shared, what is done already
+    Plan(plan::PlanArgs),
+    /// The experiment with every value and default worked out
+    Show(plan::ShowArgs),
+    /// The tree of a file, as it was understood
+    Parse(check::ParseArgs),
+    /// A component, or the code of a diagnostic
+    Explain(explain::ExplainArgs),
+    /// Datasets: list, fetch, inspect
+    #[command(subcommand)]
+    Data(data::DataCommand),
+}
+
+/// An experiment file, and what of it.
+#[derive(clap::Args, Clone)]
+struct Target {
+    /// The experiment file; FILE:NAME for one sweep or experiment of it
+    file: String,
+    /// Override a value, applied last: --set train.batch=64
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// Stop every training after this many steps: a smoke run, kept apart from full results
+    #[arg(long, value_name = "STEPS", value_parser = steps)]
+    limit: Option<usize>,
+    #[command(flatten)]
+    places: Places,
+}
+
+/// Where data and results are.
+#[derive(clap::Args, Clone, Default)]
+struct Places {
+    /// The folder datasets are in [default: $BALANCE_DATA, or the user's data folder]
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// The folder results are in [default: $BALANCE_STORE, or .balance in the project]
+    #[arg(long, value_name = "FOLDER")]
+    store: Option<PathBuf>,
+}
+
+/// `5`, `5steps` or `5 steps`.
+fn steps(text: &str) -> Result<usize, String> {
+    let number = text.trim().trim_end_matches("steps").trim_end_matches("step").trim();
+    match number.parse() {
+        Ok(0) | Err(_) => Err("expected a number of steps, such as 5 or 5steps".to_owned()),
+        Ok(steps) => Ok(steps),
+    }
+}
+
+/// Runs the command line of this process with the components of `library`.
+pub fn main(library: &Library) -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 });
+        }
+    };
+    let code = match arguments.command {
+        Command::Run(args) => run::run(library, &args),
+        Command::Check(args) => check::check(library, &args),
+        Command::Plan(args) => plan::plan(library, &args),
+        Command::Show(args) => plan::show(library, &args),
+        Command::Parse(args) => check::parse(&args),
+        Command::Explain(args) => explain::explain(library, &args),
+        Command::Data(command) => data::data(&command),
+    };
+    ExitCode::from(code)
+}

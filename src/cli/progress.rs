@@ -1,0 +1,89 @@
+//! What happens during a run, as a bar on a terminal, and as a line for each result elsewhere.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::prompt;
+use crate::run::{Event, Observer};
+
+/// Shows a run.
+pub struct Progress {
+    bar: ProgressBar,
+    is_terminal: bool,
+}
+
+/// Of an evaluation's bar, which counts shares.
+const PARTS: u64 = 1000;
+
+impl Progress {
+    /// On standard error.
+    pub fn new() -> Self {
+        let is_terminal = std::io::stderr().is_terminal();
+        let target = match is_terminal {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        Self { bar: ProgressBar::with_draw_target(Some(0), target), is_terminal }
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn begin(&self, what: String, length: u64, at: u64) {
+        let template = "{prefix} {bar:24} {percent:>3}% {msg} {eta}";
+        let style = ProgressStyle::with_template(template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("━╸ ");
+        self.bar.reset();
+        self.bar.set_style(style);
+        self.bar.set_length(length);
+        self.bar.set_position(at);
+        self.bar.reset_eta();
+        self.bar.set_prefix(what);
+        self.bar.set_message("");
+    }
+
+    fn line(&self, text: &str) {
+        match self.is_terminal {
+            true => self.bar.println(text),
+            false => prompt::eprint(&format!("{text}\n")),
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn observe(&mut self, event: Event) {
+        match event {
+            Event::StageBegins { stage, number, of, step } => {
+                let what = format!("[{number}/{of}] {} seed {}", stage.name, stage.seed);
+                if step > 0 {
+                    self.line(&format!("{what}: goes on from step {step}"));
+                }
+                self.begin(what, stage.steps as u64, step as u64);
+            }
+            Event::Step { step, loss } => {
+                self.bar.set_position(step as u64);
+                self.bar.set_message(format!("loss {loss:.4}"));
+            }
+            Event::StageEnds { stage, loss } => {
+                let steps = stage.steps;
+                self.line(&format!(
+                    "trained {} {} seed {}: {steps} steps, loss {loss:.4}",
+                    stage.name,
+                    stage.digest.short(),
+                    stage.seed
+                ));
+            }
+            Event::EvaluationBegins { evaluation, number, of } => {
+                let what = format!("[{number}/{of}] {} seed {}", evaluation.name, evaluation.seed);
+                self.begin(what, PARTS, 0);
+            }
+            Event::EvaluationShare(share) => self.bar.set_position((share * PARTS as f64) as u64),
+            Event::EvaluationEnds { .. } => self.bar.set_position(PARTS),
+            Event::Failed { what, message } => self.line(&format!("{what} failed: {message}")),
+        }
+    }
+}

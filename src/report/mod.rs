@@ -1,0 +1,7 @@
+//! Tables and plans as text: for the terminal, for documents, for programs.
+
+mod plan;
+mod table;
+
+pub use plan::{StageUse, summary};
+pub use table::{csv, markdown, terminal};
