@@ -18,6 +18,7 @@ mod matrix;
 mod pieces;
 mod pixels;
 pub(crate) mod real;
+mod scaled;
 mod values;
 mod wide;
 
@@ -30,3 +31,4 @@ pub use cross_entropy::cross_entropy;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use pixels::{global_average_pool, upsample_nearest};
+pub use scaled::scaled;

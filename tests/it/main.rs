@@ -3,6 +3,7 @@
 mod contrastive;
 mod gradients;
 mod kernels;
+mod layers;
 mod loss_cases;
 mod numeric;
 mod optimizers;

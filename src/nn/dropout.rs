@@ -1,0 +1,85 @@
+//! Layers that leave things out while training.
+
+use candle_core::{DType, Device, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::mode::Mode;
+use crate::kernel;
+use crate::tensor::Scope;
+
+/// Factors drawn in one piece.
+const PIECE: usize = 16 * 1024;
+
+/// Sets elements to 0 with a probability while training, and scales the others up to keep the
+/// mean (Srivastava et al. 2014). Uses within one step drop the same elements.
+#[derive(Debug, Clone)]
+pub struct Dropout {
+    probability: f64,
+    path: String,
+}
+
+impl Dropout {
+    /// Drops with `probability` in [0, 1], by draws that belong to `scope`.
+    pub fn new(scope: &Scope, probability: f64) -> Self {
+        Self { probability, path: scope.path().to_owned() }
+    }
+
+    /// `x` with elements dropped in training.
+    ///
+    /// # Errors
+    /// When `x` is not of `f32` or `f64`.
+    pub fn forward(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
+        drop(x, x.dims(), self.probability, (mode, &self.path))
+    }
+}
+
+/// Sets whole samples of a residual branch to 0 with a probability while training, and scales the
+/// others up (stochastic depth, Huang et al. 2016, arXiv:1603.09382).
+#[derive(Debug, Clone)]
+pub struct DropPath {
+    probability: f64,
+    path: String,
+}
+
+impl DropPath {
+    /// Drops with `probability` in [0, 1], by draws that belong to `scope`.
+    pub fn new(scope: &Scope, probability: f64) -> Self {
+        Self { probability, path: scope.path().to_owned() }
+    }
+
+    /// `x` [N, ...] with samples dropped in training.
+    ///
+    /// # Errors
+    /// When `x` is a scalar or not of `f32` or `f64`.
+    pub fn forward(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
+        drop(x, &[x.dim(0)?], self.probability, (mode, &self.path))
+    }
+}
+
+fn drop(x: &Tensor, shape: &[usize], probability: f64, at: (&Mode, &str)) -> Result<Tensor> {
+    match keep_factors(at, probability, (shape, x.dtype()))? {
+        None => Ok(x.clone()),
+        Some(factors) => kernel::scaled(x, &factors),
+    }
+}
+
+/// Factors that are 0 with `probability` and 1/(1 - probability) otherwise, drawn for the layer at
+/// a path; none where nothing is dropped.
+///
+/// # Errors
+/// When the elements are not floats.
+pub fn keep_factors(
+    (mode, path): (&Mode, &str),
+    probability: f64,
+    (shape, dtype): (&[usize], DType),
+) -> Result<Option<Tensor>> {
+    let Some(stream) = mode.stream(path).filter(|_| probability > 0.0) else { return Ok(None) };
+    let scale = if probability < 1.0 { (1.0 / (1.0 - probability)) as f32 } else { 0.0 };
+    let mut factors = vec![0f32; Shape::from(shape).elem_count()];
+    // Each piece has a stream of its own, so that pieces can be drawn in any order.
+    factors.par_chunks_mut(PIECE).enumerate().for_each(|(piece, factors)| {
+        let mut stream = stream.at(piece as u64);
+        factors.fill_with(|| if stream.uniform() < probability { 0.0 } else { scale });
+    });
+    Tensor::from_vec(factors, shape, &Device::Cpu)?.to_dtype(dtype).map(Some)
+}

@@ -1,0 +1,54 @@
+//! The fully connected layer.
+
+use candle_core::{Result, Tensor};
+
+use crate::kernel;
+use crate::tensor::{Init, Scope};
+
+/// `x Wᵀ + b`, with `weight` [O,I] and `bias` [O] uniform within 1/√I at first.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// A layer from `inputs` to `outputs` features.
+    ///
+    /// # Errors
+    /// When the names at `scope` are taken by variables of other shapes.
+    pub fn new(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self> {
+        let bias = scope.var("bias", outputs, default_init(inputs))?;
+        Ok(Self { bias: Some(bias), ..Self::without_bias(scope, inputs, outputs)? })
+    }
+
+    /// A layer without `bias`.
+    ///
+    /// # Errors
+    /// When the name at `scope` is taken by a variable of another shape.
+    pub fn without_bias(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self> {
+        let weight = scope.var("weight", (outputs, inputs), default_init(inputs))?;
+        Ok(Self { weight, bias: None })
+    }
+
+    /// [..., O] of `x` [..., I].
+    ///
+    /// # Errors
+    /// When `x` has another number of features.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        kernel::linear(x, &self.weight, self.bias.as_ref(), false)
+    }
+
+    /// As [`Linear::forward`], then rectified.
+    ///
+    /// # Errors
+    /// When `x` has another number of features.
+    pub fn forward_relu(&self, x: &Tensor) -> Result<Tensor> {
+        kernel::linear(x, &self.weight, self.bias.as_ref(), true)
+    }
+}
+
+/// PyTorch's default for weights and biases: uniform within one over the root of the fan-in.
+pub(super) fn default_init(fan_in: usize) -> Init {
+    Init::Uniform { bound: 1.0 / (fan_in.max(1) as f64).sqrt() }
+}

@@ -1,0 +1,15 @@
+//! Layers: named variables with the kernels that use them, initialised as PyTorch does it.
+//!
+//! Parameters have PyTorch's names; the kernel of a convolution is laid out [KH,KW,C,F].
+
+mod conv;
+mod dropout;
+mod linear;
+mod mode;
+mod norm;
+
+pub use conv::Conv2d;
+pub use dropout::{DropPath, Dropout, keep_factors};
+pub use linear::Linear;
+pub use mode::Mode;
+pub use norm::{BatchNorm, LayerNorm};

@@ -1,0 +1,111 @@
+//! Normalisation of batches and of layers.
+
+use candle_core::{D, Result, Tensor, Var, bail};
+
+use super::mode::Mode;
+use crate::kernel;
+use crate::tensor::{Init, Scope};
+
+/// Added to variances, as in PyTorch.
+const EPSILON: f64 = 1e-5;
+
+/// The part of the running statistics that each batch replaces, as in PyTorch.
+const MOMENTUM: f64 = 0.1;
+
+/// Batch normalisation over the last axis, with `weight` and `bias` trained, and `running_mean`
+/// and `running_var` (unbiased) recorded for evaluation.
+#[derive(Debug, Clone)]
+pub struct BatchNorm {
+    weight: Tensor,
+    bias: Tensor,
+    running_mean: Var,
+    running_var: Var,
+}
+
+impl BatchNorm {
+    /// A layer for `channels` channels.
+    ///
+    /// # Errors
+    /// When the names at `scope` are taken by variables of other shapes.
+    pub fn new(scope: &Scope, channels: usize) -> Result<Self> {
+        Ok(Self {
+            weight: scope.var("weight", channels, Init::Const(1.0))?,
+            bias: scope.var("bias", channels, Init::Const(0.0))?,
+            running_mean: scope.buffer("running_mean", channels, 0.0)?,
+            running_var: scope.buffer("running_var", channels, 1.0)?,
+        })
+    }
+
+    /// Normalises `x` [..., C], adds `residual`, and rectifies if `relu`: with the statistics of
+    /// the batch, which are recorded, in training, and with the recorded ones in evaluation.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or a batch to train on has fewer than two values for each channel.
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        residual: Option<&Tensor>,
+        relu: bool,
+        mode: &Mode,
+    ) -> Result<Tensor> {
+        match mode {
+            Mode::Train(_) => self.train(x, residual, relu),
+            Mode::Eval => self.eval(x, residual, relu),
+        }
+    }
+
+    fn train(&self, x: &Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+        let count = x.elem_count() / x.dim(D::Minus1)?.max(1);
+        if count < 2 {
+            bail!("batch normalisation needs at least 2 values for each channel, found {count}");
+        }
+        let scale_shift = Tensor::stack(&[&self.weight, &self.bias], 0)?;
+        let norm = kernel::BatchNorm { epsilon: EPSILON, relu };
+        let result = kernel::batch_norm(x, &scale_shift, residual, norm)?;
+        let unbiased = count as f64 / (count - 1) as f64;
+        record(&self.running_mean, &result.mean, 1.0)?;
+        record(&self.running_var, &result.variance, unbiased)?;
+        Ok(result.output)
+    }
+
+    fn eval(&self, x: &Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+        let mean = self.running_mean.as_detached_tensor();
+        let deviation = (self.running_var.as_detached_tensor() + EPSILON)?.sqrt()?;
+        let scale = (&self.weight / deviation)?;
+        let shift = (&self.bias - (mean * &scale)?)?;
+        kernel::channel_affine(x, &Tensor::stack(&[&scale, &shift], 0)?, residual, relu)
+    }
+}
+
+/// Moves a running statistic towards `factor` times the statistic of a batch.
+fn record(running: &Var, batch: &Tensor, factor: f64) -> Result<()> {
+    let kept = running.as_detached_tensor().affine(1.0 - MOMENTUM, 0.0)?;
+    running.set(&(kept + batch.affine(MOMENTUM * factor, 0.0)?)?)
+}
+
+/// Layer normalisation over the last axis, with `weight` and `bias`.
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+    epsilon: f64,
+}
+
+impl LayerNorm {
+    /// A layer for rows of `width` elements; PyTorch's `epsilon` is 1e-5.
+    ///
+    /// # Errors
+    /// When the names at `scope` are taken by variables of other shapes.
+    pub fn new(scope: &Scope, width: usize, epsilon: f64) -> Result<Self> {
+        let weight = scope.var("weight", width, Init::Const(1.0))?;
+        Ok(Self { weight, bias: scope.var("bias", width, Init::Const(0.0))?, epsilon })
+    }
+
+    /// Normalises each row of `x` [..., C].
+    ///
+    /// # Errors
+    /// When rows have another width.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        kernel::layer_norm(x, &self.weight, &self.bias, self.epsilon)
+    }
+}
