@@ -2,9 +2,14 @@
 //! what their representations are worth.
 
 pub mod catalog;
+pub mod data;
 pub mod diag;
+pub mod digest;
 pub mod kernel;
 pub mod library;
 pub mod nn;
+pub mod plan;
+pub mod resolve;
 pub mod seed;
+pub mod syntax;
 pub mod tensor;

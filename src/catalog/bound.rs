@@ -1,6 +1,6 @@
 //! A component with every argument filled in.
 
-use super::{Percent, ParamType, Spec, Type, Value};
+use super::{ParamType, Percent, Spec, Type, Value};
 
 /// A component with every argument checked, defaults included. Prints as a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,8 +44,9 @@ impl Bound {
 impl std::fmt::Display for Bound {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         let args = self.spec.params.iter().zip(&self.args);
-        let args: Vec<_> =
-            args.map(|(param, value)| format!("{}={}", param.name, shown(&param.ty, value))).collect();
+        let args: Vec<_> = args
+            .map(|(param, value)| format!("{}={}", param.name, shown(&param.ty, value)))
+            .collect();
         write!(f, "{}({})", self.spec.name, args.join(", "))
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::ImageShape;
+use super::{ImageShape, Labels};
+use crate::diag::closest;
 
 /// What the checker knows of the world.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,24 +16,108 @@ pub struct Facts {
 #[derive(Debug, Clone, PartialEq)]
 pub struct DatasetFacts {
     pub image: ImageShape,
-    /// Label columns and the names of their classes, in order of id; `fine` is always there.
-    pub columns: Vec<(String, Vec<String>)>,
-    /// The class in `coarse` of each fine class; empty when there is no such column.
-    pub coarse_of: Vec<u32>,
-    /// Images for training and validation together.
+    /// Names of the finest classes, in order of id.
+    pub fine: Vec<String>,
+    /// Names of the superclasses, and the superclass of each fine class.
+    pub coarse: (Vec<String>, Vec<u32>),
+    /// Images for training and validation; all of them when no test split was published.
     pub train: usize,
-    /// Images of the test split; zero when it is cut from `train`.
-    pub test: usize,
+    /// Images of the published test split; none when it is cut from `train`.
+    pub test: Option<usize>,
     /// The digest of its content, as pinned.
     pub digest: String,
-    /// Why it cannot be read here, and what to do about it.
+    /// Why it cannot be read here, with what to do about it.
     pub absent: Option<String>,
 }
 
+/// A labelling: the names of its classes, and the class of each fine class.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct ClassMap {
+    pub names: Vec<String>,
+    pub of_fine: Vec<u32>,
+}
+
+/// Why labels do not fit a dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelError {
+    /// What is wrong, as a sentence.
+    pub message: String,
+    /// What to write instead.
+    pub help: String,
+}
+
 impl DatasetFacts {
-    /// The class names of a label column.
-    pub fn classes(&self, column: &str) -> Option<&[String]> {
-        let found = self.columns.iter().find(|(name, _)| name == column);
-        found.map(|(_, classes)| classes.as_slice())
+    /// The classes that `labels` makes of the fine classes; `declared` is what the dataset's own
+    /// argument says.
+    pub fn class_map(&self, labels: &Labels, declared: &Labels) -> Result<ClassMap, LabelError> {
+        match labels {
+            Labels::Declared if *declared == Labels::Declared => self.column("fine"),
+            Labels::Declared => self.class_map(declared, &Labels::Declared),
+            Labels::Column(name) => self.column(name),
+            Labels::Group(groups) => self.group(groups),
+        }
+    }
+
+    fn column(&self, name: &str) -> Result<ClassMap, LabelError> {
+        match name {
+            "fine" => Ok(ClassMap {
+                names: self.fine.clone(),
+                of_fine: (0..self.fine.len() as u32).collect(),
+            }),
+            "coarse" => {
+                Ok(ClassMap { names: self.coarse.0.clone(), of_fine: self.coarse.1.clone() })
+            }
+            other => Err(LabelError {
+                message: format!("this dataset has no labels `{other}`"),
+                help: match closest(other, ["fine", "coarse"]) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "it has `fine` and `coarse`; `group({…})` makes others".to_owned(),
+                },
+            }),
+        }
+    }
+
+    fn group(&self, groups: &[(String, Vec<String>)]) -> Result<ClassMap, LabelError> {
+        let mut of_fine: Vec<Option<u32>> = vec![None; self.fine.len()];
+        for (group, (name, members)) in groups.iter().enumerate() {
+            for member in members {
+                let id = self.fine_id(member)?;
+                if let Some(other) = of_fine[id] {
+                    let first = &groups[other as usize].0;
+                    return Err(LabelError {
+                        message: format!("the class `{member}` is in two groups"),
+                        help: format!("it stands in `{first}` and in `{name}`"),
+                    });
+                }
+                of_fine[id] = Some(group as u32);
+            }
+        }
+        let missing: Vec<_> =
+            self.fine.iter().zip(&of_fine).filter(|(_, to)| to.is_none()).collect();
+        if !missing.is_empty() {
+            let names: Vec<_> = missing.iter().map(|(name, _)| name.as_str()).collect();
+            return Err(LabelError {
+                message: "some fine classes are in no group".to_owned(),
+                help: format!("add {}", names.join(", ")),
+            });
+        }
+        Ok(ClassMap {
+            names: groups.iter().map(|(name, _)| name.clone()).collect(),
+            of_fine: of_fine.into_iter().flatten().collect(),
+        })
+    }
+
+    /// The id of a fine class given by its name, however it is spaced, or by its id.
+    fn fine_id(&self, member: &str) -> Result<usize, LabelError> {
+        let simple = |name: &str| name.to_lowercase().replace([' ', '-', '/', '_'], "");
+        let by_name = self.fine.iter().position(|name| simple(name) == simple(member));
+        let by_id = || member.parse().ok().filter(|id| *id < self.fine.len());
+        by_name.or_else(by_id).ok_or_else(|| LabelError {
+            message: format!("no fine class is called `{member}`"),
+            help: match closest(member, self.fine.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the fine classes are {}", self.fine.join(", ")),
+            },
+        })
     }
 }

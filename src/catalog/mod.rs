@@ -3,13 +3,11 @@
 mod bound;
 mod facts;
 mod page;
-mod suggest;
 mod types;
 mod value;
 
 pub use bound::Bound;
-pub use facts::{DatasetFacts, Facts};
-pub use suggest::closest;
+pub use facts::{ClassMap, DatasetFacts, Facts, LabelError};
 pub use types::*;
 pub use value::*;
 
@@ -84,7 +82,7 @@ pub enum Port {
 }
 
 /// Height, width and channels of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct ImageShape {
     pub height: usize,
     pub width: usize,
@@ -200,6 +198,14 @@ impl Catalog {
     }
 }
 
+/// A parameter's name in the language: `r#for`, which Rust spells so, is called `for`.
+pub const fn plain(name: &'static str) -> &'static str {
+    match name.as_bytes() {
+        [b'r', b'#', ..] => name.split_at(2).1,
+        _ => name,
+    }
+}
+
 /// Declares a component: a struct of typed parameters, and the [`Entry`] for its registry.
 #[macro_export]
 macro_rules! component {
@@ -219,7 +225,7 @@ macro_rules! component {
             /// From checked arguments.
             #[allow(unused_variables)]
             pub fn from_bound(bound: &$crate::catalog::Bound) -> Self {
-                Self { $( $param: bound.get(stringify!($param)) ),* }
+                Self { $( $param: bound.get($crate::catalog::plain(stringify!($param))) ),* }
             }
         }
 
@@ -231,7 +237,7 @@ macro_rules! component {
                 version: $version,
                 docs: concat!($($doc, "\n"),+),
                 params: &[ $( $crate::catalog::ParamSpec {
-                    name: stringify!($param),
+                    name: $crate::catalog::plain(stringify!($param)),
                     docs: concat!($($param_doc, "\n"),+),
                     ty: <$ty as $crate::catalog::ParamType>::TYPE,
                     default: $crate::component!(@default $ty $(= $default)?),

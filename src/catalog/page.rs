@@ -35,7 +35,8 @@ impl Spec {
 
     /// The reference page, in Markdown.
     pub fn page(&self) -> String {
-        let mut page = format!("# {}\n\n`{}`\n\n{}", self.name, self.signature(), unindent(self.docs));
+        let mut page =
+            format!("# {}\n\n`{}`\n\n{}", self.name, self.signature(), unindent(self.docs));
         page.truncate(page.trim_end().len());
         page.push('\n');
         if !self.metrics.is_empty() {

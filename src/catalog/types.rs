@@ -8,13 +8,25 @@ use super::{Amount, Bound, Duration, Features, Interval, Kind, Labels, Value};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Type {
     Bool,
-    Int { name: &'static str, min: i64, max: i64 },
-    Real { name: &'static str, min: f64, max: f64, open: bool },
+    Int {
+        name: &'static str,
+        min: i64,
+        max: i64,
+    },
+    Real {
+        name: &'static str,
+        min: f64,
+        max: f64,
+        open: bool,
+    },
     Text,
     Choice(&'static [&'static str]),
     Duration,
     Amount,
-    Interval { min: f64, max: f64 },
+    Interval {
+        min: f64,
+        max: f64,
+    },
     Labels,
     Features,
     List(&'static Type),

@@ -2,9 +2,11 @@
 
 mod code;
 mod render;
+mod suggest;
 
 pub use code::{ALL, Code, Severity, codes};
 pub use render::{Look, render};
+pub use suggest::closest;
 
 /// A byte range of one source file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

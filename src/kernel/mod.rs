@@ -14,7 +14,7 @@ mod cross_entropy;
 mod lanes;
 mod layer_norm;
 mod linear;
-mod matrix;
+pub(crate) mod matrix;
 mod pieces;
 mod pixels;
 pub(crate) mod real;

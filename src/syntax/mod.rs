@@ -24,12 +24,22 @@ pub enum Statement {
     /// `edition 1`
     Edition(Spanned<u64>),
     /// `import "lib.exp" as lib`
-    Import { path: Spanned<String>, name: Name },
+    Import {
+        path: Spanned<String>,
+        name: Name,
+    },
     /// `let NAME = expr`
-    Let { name: Name, value: Expr },
+    Let {
+        name: Name,
+        value: Expr,
+    },
     Param(Param),
     /// `dataset NAME = expr`, `encoder NAME = expr`
-    Declaration { kind: Name, name: Name, value: Expr },
+    Declaration {
+        kind: Name,
+        name: Name,
+        value: Expr,
+    },
     Block(Block),
     /// `path = expr`
     Field(Field),
@@ -38,7 +48,10 @@ pub enum Statement {
     /// `expect expr`
     Expect(Expr),
     /// `claim "text" expr`
-    Claim { text: Spanned<String>, value: Expr },
+    Claim {
+        text: Spanned<String>,
+        value: Expr,
+    },
 }
 
 /// `param NAME: TYPE in DOMAIN = expr doc "…"`
@@ -105,7 +118,11 @@ pub struct Expr {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExprKind {
     /// A number as it was written, its value, and its unit.
-    Number { text: String, value: f64, unit: Option<Unit> },
+    Number {
+        text: String,
+        value: f64,
+        unit: Option<Unit>,
+    },
     Text(String),
     Bool(bool),
     None,
@@ -115,10 +132,21 @@ pub enum ExprKind {
     Record(Vec<(Name, Expr)>),
     Negate(Box<Expr>),
     Not(Box<Expr>),
-    Binary { op: Op, left: Box<Expr>, right: Box<Expr> },
-    If { test: Box<Expr>, then: Box<Expr>, otherwise: Box<Expr> },
+    Binary {
+        op: Op,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
+    If {
+        test: Box<Expr>,
+        then: Box<Expr>,
+        otherwise: Box<Expr>,
+    },
     /// `metric[predicate]`
-    Cells { path: Path, test: Box<Expr> },
+    Cells {
+        path: Path,
+        test: Box<Expr>,
+    },
     Paren(Box<Expr>),
 }
 

@@ -1,6 +1,7 @@
-//! The integration tests, one module for each part.
-
+mod augments;
 mod contrastive;
+mod data;
+mod evaluations;
 mod gradients;
 mod kernels;
 mod layers;

@@ -1,21 +1,39 @@
 //! Evaluations: what frozen features are worth.
 
+mod geometry;
+mod knn;
+mod linear;
+mod rows;
+
+use std::ops::ControlFlow;
+
 use candle_core::Tensor;
 
 use super::Library;
-use crate::catalog::{Entry, Labels};
+use crate::catalog::{self, Entry, Labels};
 use crate::seed::Stream;
 
 /// Every evaluation, in the order the reference lists them.
-pub static EVALUATIONS: &[&Entry<dyn Evaluation>] = &[];
+pub static EVALUATIONS: &[&Entry<dyn Evaluation>] =
+    &[&linear::ENTRY, &knn::ENTRY, &geometry::ENTRY];
 
 /// A declared evaluation.
 pub trait Evaluation: Send + Sync {
+    /// The encoders whose embeddings it reads.
+    fn on(&self) -> &catalog::Features;
+
     /// The labels it reads, or none.
     fn labels(&self) -> Option<&Labels>;
 
     /// Measures the features of `source`.
-    fn evaluate(&self, source: &mut dyn FeatureSource, site: &Site) -> Result<Vec<Score>, EvalError>;
+    ///
+    /// # Errors
+    /// When the user asks to stop, or when the features allow no measurement.
+    fn evaluate(
+        &self,
+        source: &mut dyn FeatureSource,
+        site: &mut Site,
+    ) -> Result<Vec<Score>, EvalError>;
 }
 
 /// What an evaluation is handed besides its features.
@@ -24,7 +42,20 @@ pub struct Site<'a> {
     /// The address of this evaluation's randomness.
     pub stream: Stream,
     /// Called with the share done, for a progress bar; may ask to stop.
-    pub progress: &'a mut dyn FnMut(f64) -> std::ops::ControlFlow<()>,
+    pub progress: &'a mut dyn FnMut(f64) -> ControlFlow<()>,
+}
+
+impl Site<'_> {
+    /// Reports the share done.
+    ///
+    /// # Errors
+    /// When the user asks to stop.
+    fn done(&mut self, share: f64) -> Result<(), EvalError> {
+        match (self.progress)(share) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(EvalError::Stopped),
+        }
+    }
 }
 
 /// A split of the data.
@@ -36,6 +67,9 @@ pub enum Split {
 }
 
 impl Split {
+    /// All splits, in reading order.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
+
     /// The word in metrics and files.
     pub fn name(self) -> &'static str {
         match self {
@@ -49,10 +83,12 @@ impl Split {
 /// Where features come from: cached ones of a split, or those of augmented views on demand, so that
 /// no evaluation needs a model.
 pub trait FeatureSource {
-    /// The features of a split's untouched images, with their labels.
+    /// The features of a split's untouched images, with their labels; no rows when there is no
+    /// such split.
     fn features(&mut self, split: Split) -> Result<Features, EvalError>;
 
-    /// The features of one augmented view of each training image, anew for each `epoch`.
+    /// The features of one augmented view of each training image, in the same order, anew for each
+    /// `epoch`.
     fn augmented(&mut self, epoch: usize) -> Result<Features, EvalError>;
 
     /// Classes of the labels asked for.

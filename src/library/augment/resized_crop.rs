@@ -1,0 +1,120 @@
+//! A random part of the image, enlarged to its whole size.
+
+use super::image::Crop;
+use super::{Augment, ChannelStats, Image};
+use crate::catalog::{ImageShape, Interval};
+use crate::seed::Stream;
+use crate::{choice, component};
+
+choice! {
+    /// How large the crop becomes.
+    Size {
+        /// As large as the image it was cut from.
+        Input = "input",
+    }
+}
+
+component! {
+    /// A random part of the image, enlarged to its whole size.
+    ///
+    /// Area and aspect ratio are drawn, the ratio on a logarithmic scale; after ten draws that do
+    /// not fit the image, the largest centred crop of a permitted ratio is taken. The crop is
+    /// enlarged bilinearly (Szegedy et al., 2015; torchvision's `RandomResizedCrop`, in floating
+    /// point). The first step of the views of SimCLR (Chen et al., 2020).
+    ///
+    /// ```exp
+    /// edition 1
+    ///
+    /// experiment crops {
+    ///   data = digits(labels=coarse)
+    ///   augment { crop = resized_crop(scale=0.5..=1.0) }
+    ///   encoder = mlp()
+    ///   views = 2
+    ///   loss { supcon = 0.5 * supcon(temperature=0.5) }
+    ///   train { optimizer = adamw(lr=1e-3); batch = 128; for = 5 epochs }
+    ///   eval { probe = linear(labels=fine) }
+    /// }
+    /// ```
+    Augment as dyn Augment, version 1;
+    resized_crop => ResizedCrop {
+        /// How large the crop becomes.
+        size: Size = Size::Input,
+        /// Area of the crop as a share of the image's.
+        scale: Interval = Interval { low: 0.2, high: 1.0 },
+        /// Width over height of the crop.
+        ratio: Interval = Interval { low: 0.75, high: 4.0 / 3.0 },
+    }
+}
+
+impl Augment for ResizedCrop {
+    fn apply(&self, image: &mut Image, _stats: &ChannelStats, mut stream: Stream) {
+        let Size::Input = self.size;
+        let shape = image.shape;
+        let drawn = (0..10).find_map(|_| self.draw(shape, &mut stream));
+        image.enlarge(drawn.unwrap_or_else(|| self.centred(shape)));
+    }
+}
+
+impl ResizedCrop {
+    fn draw(&self, shape: ImageShape, stream: &mut Stream) -> Option<Crop> {
+        let area = stream.between(self.scale.low, self.scale.high);
+        let area = area * (shape.height * shape.width) as f64;
+        let ratio = stream.between(self.ratio.low.ln(), self.ratio.high.ln()).exp();
+        let width = (area * ratio).sqrt().round_ties_even() as usize;
+        let height = (area / ratio).sqrt().round_ties_even() as usize;
+        let fits = (1..=shape.width).contains(&width) && (1..=shape.height).contains(&height);
+        fits.then(|| Crop {
+            top: stream.below(shape.height - height + 1),
+            left: stream.below(shape.width - width + 1),
+            height,
+            width,
+        })
+    }
+
+    /// The largest crop in the middle whose ratio is permitted.
+    fn centred(&self, shape: ImageShape) -> Crop {
+        let (height, width) = (shape.height as f64, shape.width as f64);
+        let side = |length: f64, limit: usize| (length.round_ties_even() as usize).clamp(1, limit);
+        let (height, width) = if width / height < self.ratio.low {
+            (side(width / self.ratio.low, shape.height), shape.width)
+        } else if width / height > self.ratio.high {
+            (shape.height, side(height * self.ratio.high, shape.width))
+        } else {
+            (shape.height, shape.width)
+        };
+        let (top, left) = ((shape.height - height) / 2, (shape.width - width) / 2);
+        Crop { top, left, height, width }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Bound;
+
+    #[test]
+    fn without_a_fitting_draw_the_largest_centred_crop_is_taken() {
+        let mut crop = ResizedCrop::from_bound(&Bound::defaults(&ENTRY.spec));
+        crop.scale = Interval { low: 4.0, high: 5.0 };
+        let wide = ImageShape { height: 6, width: 12, channels: 1 };
+        assert_eq!(crop.draw(wide, &mut Stream::new(0)), None);
+        assert_eq!(crop.centred(wide), Crop { top: 0, left: 2, height: 6, width: 8 });
+        let tall = ImageShape { height: 9, width: 6, channels: 1 };
+        assert_eq!(crop.centred(tall), Crop { top: 0, left: 0, height: 8, width: 6 });
+    }
+
+    #[test]
+    fn crops_cover_the_declared_areas_and_ratios() {
+        let crop = ResizedCrop::from_bound(&Bound::defaults(&ENTRY.spec));
+        let shape = ImageShape { height: 100, width: 100, channels: 1 };
+        let mut stream = Stream::new(1);
+        for _ in 0..1000 {
+            let Some(Crop { top, left, height, width }) = crop.draw(shape, &mut stream) else {
+                continue;
+            };
+            let (area, ratio) = ((height * width) as f64 / 1e4, width as f64 / height as f64);
+            assert!((0.19..=1.01).contains(&area) && (0.73..=1.36).contains(&ratio));
+            assert!(top + height <= 100 && left + width <= 100);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Classification by the nearest training images.
+
+use rayon::prelude::*;
+
+use super::rows::{Rows, accuracy};
+use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split};
+use crate::catalog::{self, Count, Labels, Positive};
+use crate::kernel::matrix::{Matrix, Product};
+use crate::{choice, component};
+
+/// Rows that one task compares with the memory, and columns of the memory it sees at once: their
+/// similarities fit into a core's cache.
+const QUERIES: usize = 64;
+const MEMORY: usize = 1024;
+
+choice! {
+    /// How the neighbours decide.
+    Vote {
+        /// Each neighbour counts as one.
+        Majority = "majority",
+        /// A neighbour at cosine `s` counts `exp(s / temperature)`.
+        Weighted = "weighted",
+    }
+}
+
+component! {
+    /// Guesses an image's class from the training images nearest to it, by cosine.
+    ///
+    /// The weighted vote is that of instance discrimination (Wu et al., 2018, section 3.4). Equal
+    /// similarities are taken in the order of the training images, equal votes go to the first
+    /// class, and with fewer than `k` training images all of them vote. Trains nothing, so it is
+    /// the same for every seed of the evaluation.
+    ///
+    /// ```exp
+    /// edition 1
+    ///
+    /// experiment neighbours {
+    ///   data = digits(labels=coarse)
+    ///   encoder = mlp()
+    ///   loss { supcon = 0.5 * supcon(temperature=0.5) }
+    ///   train { optimizer = adamw(lr=1e-3); batch = 128; for = 5 epochs }
+    ///   eval { near = knn(labels=fine, k=5) }
+    /// }
+    /// ```
+    Evaluation as dyn Evaluation, version 1, needs [Embedding, Labels], metrics [accuracy];
+    knn => Knn {
+        /// The encoder to measure; several are joined before the lengths are made one.
+        on: catalog::Features = catalog::Features::Auto,
+        /// The labels to guess.
+        labels: Labels = Labels::Column("fine".to_owned()),
+        /// How many neighbours vote.
+        k: Count = 20,
+        /// How the neighbours decide.
+        vote: Vote = Vote::Weighted,
+        /// How fast a weighted vote falls with distance.
+        temperature: Positive = 0.07,
+    }
+}
+
+impl Evaluation for Knn {
+    fn on(&self) -> &catalog::Features {
+        &self.on
+    }
+
+    fn labels(&self) -> Option<&Labels> {
+        Some(&self.labels)
+    }
+
+    fn evaluate(
+        &self,
+        source: &mut dyn FeatureSource,
+        site: &mut Site,
+    ) -> Result<Vec<Score>, EvalError> {
+        let memory = Rows::of(source, Split::Train)?;
+        if memory.len() == 0 {
+            return Err(EvalError::Failed("there are no training images to compare with".into()));
+        }
+        let memory = Memory { unit: unit(&memory), labels: memory.labels, dim: memory.dim };
+        let classes = source.classes();
+        let mut scores = Vec::new();
+        for (split, start) in [(Split::Val, 0.0), (Split::Test, 0.5)] {
+            let queries = Rows::of(source, split)?;
+            let mut guesses = Vec::new();
+            // Rounds of tasks, so that a stop does not have to wait for the end.
+            for round in unit(&queries).chunks(32 * QUERIES * memory.dim.max(1)) {
+                guesses.extend(memory.guess(self, round, classes));
+                site.done(start + 0.5 * guesses.len() as f64 / queries.len() as f64)?;
+            }
+            if queries.len() > 0 {
+                let value = accuracy(&guesses, &queries.labels);
+                scores.push(Score { split, metric: "accuracy", value });
+            }
+        }
+        Ok(scores)
+    }
+}
+
+impl Knn {
+    /// The class the neighbours choose, nearest first.
+    fn decide(&self, neighbours: &[Neighbour], labels: &[u32], classes: usize) -> u32 {
+        let mut votes = vec![0.0; classes];
+        for neighbour in neighbours {
+            // Only ratios matter; the nearest one counts 1, so that nothing overflows.
+            let behind = f64::from(neighbour.similarity) - f64::from(neighbours[0].similarity);
+            votes[labels[neighbour.index] as usize] += match self.vote {
+                Vote::Majority => 1.0,
+                Vote::Weighted => (behind / self.temperature.get()).exp(),
+            };
+        }
+        let first_best =
+            (1..classes).fold(0, |best, it| if votes[it] > votes[best] { it } else { best });
+        first_best as u32
+    }
+}
+
+/// The embeddings at length one.
+fn unit(rows: &Rows) -> Vec<f32> {
+    let scaled = rows.iter().flat_map(|row| {
+        let scale = Rows::inverse_norm(row);
+        row.iter().map(move |x| (f64::from(*x) * scale) as f32)
+    });
+    scaled.collect()
+}
+
+/// The training images, with embeddings of length one.
+struct Memory {
+    unit: Vec<f32>,
+    labels: Vec<u32>,
+    dim: usize,
+}
+
+impl Memory {
+    /// The classes guessed for embeddings of length one.
+    fn guess(&self, knn: &Knn, queries: &[f32], classes: usize) -> Vec<u32> {
+        let tasks = queries.par_chunks(QUERIES * self.dim);
+        let guesses = tasks.map(|queries| {
+            let nearest = self.nearest(queries, knn.k.get().min(self.labels.len()));
+            let decide = |near: Nearest| knn.decide(&near.sorted(), &self.labels, classes);
+            nearest.into_iter().map(decide).collect::<Vec<_>>()
+        });
+        guesses.collect::<Vec<_>>().concat()
+    }
+
+    fn nearest(&self, queries: &[f32], k: usize) -> Vec<Nearest> {
+        let count = queries.len() / self.dim;
+        let mut nearest: Vec<Nearest> = (0..count).map(|_| Nearest::new(k)).collect();
+        let mut similarities = vec![0.0; count * MEMORY];
+        for (block, memory) in self.unit.chunks(MEMORY * self.dim).enumerate() {
+            let width = memory.len() / self.dim;
+            Product::into(&mut similarities, width).of(
+                Matrix::new(queries, count, self.dim),
+                Matrix::new(memory, width, self.dim).t(),
+            );
+            for (nearest, row) in nearest.iter_mut().zip(similarities.chunks_exact(width)) {
+                nearest.see(block * MEMORY, row);
+            }
+        }
+        nearest
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Neighbour {
+    similarity: f32,
+    index: usize,
+}
+
+impl Neighbour {
+    /// Nearer first, then in the order of the training images.
+    fn order(a: &Self, b: &Self) -> std::cmp::Ordering {
+        b.similarity.total_cmp(&a.similarity).then(a.index.cmp(&b.index))
+    }
+}
+
+/// The nearest `k` so far, among others.
+struct Nearest {
+    k: usize,
+    candidates: Vec<Neighbour>,
+    /// What a further neighbour must exceed.
+    bar: f32,
+}
+
+impl Nearest {
+    fn new(k: usize) -> Self {
+        Self { k, candidates: Vec::with_capacity(2 * k), bar: f32::NEG_INFINITY }
+    }
+
+    /// Takes in the similarities to the training images from `first` on.
+    fn see(&mut self, first: usize, similarities: &[f32]) {
+        for (offset, similarity) in similarities.iter().enumerate() {
+            if *similarity > self.bar {
+                let neighbour = Neighbour { similarity: *similarity, index: first + offset };
+                self.candidates.push(neighbour);
+                if self.candidates.len() == 2 * self.k {
+                    self.drop_the_rest();
+                }
+            }
+        }
+    }
+
+    fn drop_the_rest(&mut self) {
+        let (_, last, _) = self.candidates.select_nth_unstable_by(self.k - 1, Neighbour::order);
+        self.bar = last.similarity;
+        self.candidates.truncate(self.k);
+    }
+
+    fn sorted(mut self) -> Vec<Neighbour> {
+        self.candidates.sort_unstable_by(Neighbour::order);
+        self.candidates.truncate(self.k);
+        self.candidates
+    }
+}

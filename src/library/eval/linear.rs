@@ -1,0 +1,366 @@
+//! The linear probe: softmax regression on frozen features.
+
+use std::borrow::Cow;
+
+use candle_core::{D, DType, Device, Tensor, Var};
+
+use super::rows::{Rows, accuracy};
+use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split};
+use crate::catalog::{self, Bound, Count, Duration, Labels, OptimizerCall, ScheduleCall};
+use crate::kernel;
+use crate::library::build;
+use crate::library::optimizer::{Stepper, adamw};
+use crate::library::schedule::{Horizon, SCHEDULES, Schedule};
+use crate::{choice, component};
+
+choice! {
+    /// Which features the probe is trained on.
+    TrainOn {
+        /// Those of the untouched training images, computed once.
+        Cached = "cached",
+        /// Those of an augmented view of each training image, anew in each epoch.
+        Augmented = "augmented",
+    }
+}
+
+component! {
+    /// Accuracy of a linear classifier trained on the frozen embedding.
+    ///
+    /// Softmax regression by gradient descent, as in the transfer experiments of *Perfectly
+    /// Balanced* (Chen et al., 2022). Weights and biases start at zero: the problem is convex, so
+    /// the seed only sets the order of the images. Accuracies are those after the last step, on
+    /// untouched images; the encoder sees every image as at evaluation, without dropout.
+    ///
+    /// ```exp
+    /// edition 1
+    ///
+    /// experiment transfer {
+    ///   data = digits(labels=coarse)
+    ///   encoder = mlp()
+    ///   loss { supcon = 0.5 * supcon(temperature=0.5) }
+    ///   train { optimizer = adamw(lr=1e-3); batch = 128; for = 5 epochs }
+    ///   eval { probe = linear(labels=fine, for=20 epochs) }
+    /// }
+    /// ```
+    Evaluation as dyn Evaluation, version 1, needs [Embedding, Labels], metrics [accuracy];
+    linear => Linear {
+        /// The encoder to measure, or several joined: `concat(a.encoder, b.encoder)`.
+        on: catalog::Features = catalog::Features::Auto,
+        /// The labels to learn.
+        labels: Labels = Labels::Column("fine".to_owned()),
+        /// What trains the classifier.
+        optimizer: OptimizerCall = adamw(1e-3),
+        /// How its learning rate moves.
+        schedule: ScheduleCall = cosine(),
+        /// Images in a step.
+        batch: Count = 128,
+        /// How long it is trained.
+        r#for: Duration = Duration::epochs(100.0),
+        /// Which features it is trained on.
+        features: TrainOn = TrainOn::Cached,
+        /// Whether each dimension is first brought to mean zero and variance one over the training
+        /// images.
+        standardize: bool = false,
+    }
+}
+
+fn cosine() -> Bound {
+    let entry = SCHEDULES.iter().find(|entry| entry.spec.name == "cosine");
+    Bound::defaults(&entry.expect("the cosine schedule is registered").spec)
+}
+
+impl Evaluation for Linear {
+    fn on(&self) -> &catalog::Features {
+        &self.on
+    }
+
+    fn labels(&self) -> Option<&Labels> {
+        Some(&self.labels)
+    }
+
+    fn evaluate(
+        &self,
+        source: &mut dyn FeatureSource,
+        site: &mut Site,
+    ) -> Result<Vec<Score>, EvalError> {
+        let rows = Rows::of(source, Split::Train)?;
+        if rows.len() == 0 {
+            return Err(EvalError::Failed("there are no training images to learn from".into()));
+        }
+        let scale = self.standardize.then(|| Scale::of(&rows));
+        let train = Examples::new(rows, scale.as_ref())?;
+        let probe = self.train(&train, &mut Inputs { source, scale: scale.as_ref() }, site)?;
+        let mut scores = vec![probe.score(Split::Train, &train)?];
+        for split in [Split::Val, Split::Test] {
+            let rows = Rows::of(source, split)?;
+            if rows.len() > 0 {
+                scores.push(probe.score(split, &Examples::new(rows, scale.as_ref())?)?);
+            }
+        }
+        Ok(scores)
+    }
+}
+
+/// Where augmented features come from, and what is done to them.
+struct Inputs<'a> {
+    source: &'a mut dyn FeatureSource,
+    scale: Option<&'a Scale>,
+}
+
+impl Linear {
+    fn train(
+        &self,
+        cached: &Examples,
+        inputs: &mut Inputs,
+        site: &mut Site,
+    ) -> Result<Probe, EvalError> {
+        let probe = Probe::new(cached.dim()?, inputs.source.classes())?;
+        let mut course = self.course(cached.labels.len(), &probe, site)?;
+        let order = site.stream.named("order");
+        let epochs = course.horizon.steps.div_ceil(course.horizon.steps_per_epoch);
+        for epoch in 0..epochs {
+            let examples = self.examples(cached, inputs, epoch)?;
+            let order = order.at(epoch as u64).permutation(cached.labels.len());
+            let left = course.horizon.steps - epoch * course.horizon.steps_per_epoch;
+            for batch in order.chunks(self.batch.get()).take(left) {
+                course.step(&probe, &examples.select(batch)?)?;
+            }
+            site.done((epoch + 1) as f64 / epochs as f64)?;
+        }
+        probe.check()?;
+        Ok(probe)
+    }
+
+    fn course(&self, items: usize, probe: &Probe, site: &Site) -> Result<Course, EvalError> {
+        let optimizer = build(&site.library.optimizers, &self.optimizer.0);
+        let (batch, steps_per_epoch) = (self.batch.get(), items.div_ceil(self.batch.get()));
+        let steps = self.r#for.steps(steps_per_epoch, batch);
+        Ok(Course {
+            rate: optimizer.learning_rate(),
+            stepper: optimizer.start(probe.vars())?,
+            schedule: build(&site.library.schedules, &self.schedule.0),
+            horizon: Horizon { steps, steps_per_epoch, batch },
+            step: 0,
+        })
+    }
+
+    fn examples<'a>(
+        &self,
+        cached: &'a Examples,
+        inputs: &mut Inputs,
+        epoch: usize,
+    ) -> Result<Cow<'a, Examples>, EvalError> {
+        match self.features {
+            TrainOn::Cached => Ok(Cow::Borrowed(cached)),
+            TrainOn::Augmented => {
+                let rows = Rows::augmented(inputs.source, epoch)?;
+                Ok(Cow::Owned(Examples::new(rows, inputs.scale)?))
+            }
+        }
+    }
+}
+
+/// A training in progress.
+struct Course {
+    rate: f64,
+    stepper: Box<dyn Stepper>,
+    schedule: Box<dyn Schedule>,
+    horizon: Horizon,
+    step: usize,
+}
+
+impl Course {
+    fn step(&mut self, probe: &Probe, batch: &Examples) -> Result<(), EvalError> {
+        let rate = self.rate * self.schedule.factor(self.step, &self.horizon);
+        self.stepper.step(&probe.loss(batch)?.backward()?, rate)?;
+        self.step += 1;
+        Ok(())
+    }
+}
+
+/// Embeddings `[n, dim]` as the probe sees them, and the class of each.
+#[derive(Clone)]
+struct Examples {
+    embedding: Tensor,
+    labels: Vec<u32>,
+}
+
+impl Examples {
+    fn new(mut rows: Rows, scale: Option<&Scale>) -> Result<Self, EvalError> {
+        if let Some(scale) = scale {
+            scale.apply(&mut rows);
+        }
+        let shape = (rows.len(), rows.dim);
+        let embedding = Tensor::from_vec(rows.values, shape, &Device::Cpu)?;
+        Ok(Self { embedding, labels: rows.labels })
+    }
+
+    fn dim(&self) -> Result<usize, EvalError> {
+        Ok(self.embedding.dim(1)?)
+    }
+
+    fn select(&self, items: &[u32]) -> Result<Self, EvalError> {
+        let labels = items.iter().map(|item| self.labels[*item as usize]).collect();
+        let index = Tensor::new(items, &Device::Cpu)?;
+        Ok(Self { embedding: self.embedding.index_select(&index, 0)?, labels })
+    }
+}
+
+/// Mean and inverse standard deviation of each dimension.
+struct Scale {
+    mean: Vec<f64>,
+    inverse_std: Vec<f64>,
+}
+
+impl Scale {
+    fn of(rows: &Rows) -> Self {
+        let mean = column_means(rows, |x, _| x, &vec![0.0; rows.dim]);
+        let variance = column_means(rows, |x, mean| (x - mean).powi(2), &mean);
+        // A dimension that never varies is only centred.
+        let inverse = |variance: &f64| if *variance > 0.0 { 1.0 / variance.sqrt() } else { 1.0 };
+        Self { inverse_std: variance.iter().map(inverse).collect(), mean }
+    }
+
+    fn apply(&self, rows: &mut Rows) {
+        for row in rows.values.chunks_exact_mut(rows.dim) {
+            for ((x, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.inverse_std) {
+                *x = ((f64::from(*x) - mean) * scale) as f32;
+            }
+        }
+    }
+}
+
+/// The mean over rows of `f(x, around)`, for each dimension.
+fn column_means(rows: &Rows, f: impl Fn(f64, f64) -> f64, around: &[f64]) -> Vec<f64> {
+    let mut sums = vec![0.0; rows.dim];
+    for row in rows.iter() {
+        for ((sum, x), around) in sums.iter_mut().zip(row).zip(around) {
+            *sum += f(f64::from(*x), *around);
+        }
+    }
+    sums.iter().map(|sum| sum / rows.len() as f64).collect()
+}
+
+/// A linear classifier.
+struct Probe {
+    weight: Var,
+    bias: Var,
+}
+
+impl Probe {
+    fn new(dim: usize, classes: usize) -> Result<Self, EvalError> {
+        let weight = Var::zeros((classes, dim), DType::F32, &Device::Cpu)?;
+        let bias = Var::zeros(classes, DType::F32, &Device::Cpu)?;
+        Ok(Self { weight, bias })
+    }
+
+    fn vars(&self) -> Vec<(String, Var)> {
+        vec![("bias".to_owned(), self.bias.clone()), ("weight".to_owned(), self.weight.clone())]
+    }
+
+    fn logits(&self, embedding: &Tensor) -> Result<Tensor, EvalError> {
+        Ok(kernel::linear(embedding, &self.weight, Some(&self.bias), false)?)
+    }
+
+    fn loss(&self, examples: &Examples) -> Result<Tensor, EvalError> {
+        Ok(kernel::cross_entropy(&self.logits(&examples.embedding)?, &examples.labels, 0.0)?)
+    }
+
+    fn score(&self, split: Split, examples: &Examples) -> Result<Score, EvalError> {
+        let guesses = self.logits(&examples.embedding)?.argmax(D::Minus1)?.to_vec1::<u32>()?;
+        Ok(Score { split, metric: "accuracy", value: accuracy(&guesses, &examples.labels) })
+    }
+
+    fn check(&self) -> Result<(), EvalError> {
+        let sum = (self.weight.sum_all()? + self.bias.sum_all()?)?.to_scalar::<f32>()?;
+        if sum.is_finite() {
+            return Ok(());
+        }
+        Err(EvalError::Failed(
+            "the linear probe diverged; give it a lower learning rate or `standardize=true`".into(),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use super::*;
+    use crate::catalog::Value;
+    use crate::library::Library;
+    use crate::library::eval::Features;
+    use crate::seed::Stream;
+
+    /// Two classes in the plane that no line divides.
+    const PLANE: [([f32; 2], u32); 7] = [
+        ([0.0, 1.0], 0),
+        ([1.0, 0.2], 0),
+        ([0.9, 0.8], 0),
+        ([1.5, 1.1], 1),
+        ([-0.2, 0.9], 1),
+        ([-1.0, -0.4], 1),
+        ([0.8, -1.2], 1),
+    ];
+
+    struct Plane;
+
+    impl FeatureSource for Plane {
+        fn features(&mut self, _split: Split) -> Result<Features, EvalError> {
+            let rows = PLANE.map(|(row, _)| row);
+            let labels = PLANE.iter().map(|(_, label)| *label).collect();
+            Ok(Features { embedding: Tensor::new(&rows, &Device::Cpu)?, labels })
+        }
+
+        fn augmented(&mut self, _epoch: usize) -> Result<Features, EvalError> {
+            self.features(Split::Train)
+        }
+
+        fn classes(&self) -> usize {
+            2
+        }
+    }
+
+    /// The least mean logistic loss of a line through the plane, by plain gradient descent.
+    fn optimum() -> f64 {
+        let mut line = [0.0; 3];
+        let mut loss = 0.0;
+        for _ in 0..20_000 {
+            let (mut gradient, mut sum) = ([0.0; 3], 0.0);
+            for ([x, y], label) in PLANE {
+                let sign = if label == 1 { 1.0 } else { -1.0 };
+                let point = [f64::from(x), f64::from(y), 1.0];
+                let margin: f64 = sign * (0..3).map(|i| line[i] * point[i]).sum::<f64>();
+                sum += (-margin).exp().ln_1p();
+                for i in 0..3 {
+                    gradient[i] -= sign * point[i] / (1.0 + margin.exp());
+                }
+            }
+            for i in 0..3 {
+                line[i] -= 0.1 * gradient[i];
+            }
+            loss = sum / PLANE.len() as f64;
+        }
+        loss
+    }
+
+    #[test]
+    fn long_training_reaches_the_least_loss() {
+        let optimizer = adamw(0.05).with("weight_decay", Value::Real(0.0));
+        let bound = Bound::defaults(&ENTRY.spec)
+            .with("optimizer", Value::Component(Box::new(optimizer)))
+            .with("batch", Value::Int(4))
+            .with("for", Value::Duration(Duration::epochs(1500.0)));
+        let site = &mut Site {
+            library: &Library::standard(),
+            stream: Stream::new(0),
+            progress: &mut |_| ControlFlow::Continue(()),
+        };
+        let rows = Rows::of(&mut Plane, Split::Train).unwrap();
+        let examples = Examples::new(rows, None).unwrap();
+        let inputs = &mut Inputs { source: &mut Plane, scale: None };
+        let probe = Linear::from_bound(&bound).train(&examples, inputs, site).unwrap();
+        let loss = f64::from(probe.loss(&examples).unwrap().to_scalar::<f32>().unwrap());
+        assert!((loss - optimum()).abs() < 1e-4, "{loss} {}", optimum());
+    }
+}

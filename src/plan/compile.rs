@@ -1,0 +1,145 @@
+//! One checked experiment to the trainings and evaluations of each of its seeds.
+
+use std::collections::BTreeMap;
+
+use super::{Data, Digest, Division, Evaluation, Named, Stage, Term};
+use crate::catalog::{Bound, ClassMap, DatasetFacts, Facts, Features, Labels, Value};
+use crate::resolve::{Experiment, Keep, Stage as Declared, Term as DeclaredTerm};
+
+/// A sound experiment's stages and evaluations for one seed; [`super::check`] has made sure that
+/// nothing here can fail.
+pub(super) struct Compiled {
+    pub stages: Vec<Stage>,
+    /// Each with the names of the stages it reads.
+    pub evaluations: Vec<(Evaluation, Vec<String>)>,
+}
+
+const CHECKED: &str = "the check has passed this experiment";
+
+/// The facts of a declared dataset.
+pub(super) fn facts_of<'a>(data: &Bound, facts: &'a Facts) -> Option<&'a DatasetFacts> {
+    facts.datasets.get(data.spec.name)
+}
+
+/// The classes a component's `labels` argument asks for; the dataset's own without one.
+pub(super) fn labels_of(bound: &Bound) -> Labels {
+    match bound.value("labels") {
+        Some(Value::Labels(labels)) => labels.clone(),
+        _ => Labels::Declared,
+    }
+}
+
+/// The stages an evaluation reads.
+pub(super) fn read_by(bound: &Bound) -> Vec<String> {
+    match bound.value("on") {
+        Some(Value::Features(Features::Auto)) | None => Vec::new(),
+        Some(Value::Features(on)) => on.stages().into_iter().map(str::to_owned).collect(),
+        Some(_) => Vec::new(),
+    }
+}
+
+/// Compiles `experiment` for `seed`, leaving out the stages nothing reads.
+pub(super) fn compile(experiment: &Experiment, facts: &Facts, seed: u64) -> Compiled {
+    let read: Vec<String> =
+        experiment.evaluations.iter().flat_map(|it| read_by(&it.call.node)).collect();
+    let is_read = |stage: &&Declared| read.is_empty() || read.contains(&stage.name.node);
+    let stages: Vec<Stage> =
+        experiment.stages.iter().filter(is_read).map(|it| stage(it, facts, seed)).collect();
+    let by_name: BTreeMap<&str, &Stage> = stages.iter().map(|it| (it.name.as_str(), it)).collect();
+    let evaluations = experiment
+        .evaluations
+        .iter()
+        .map(|entry| {
+            let on = read_by(&entry.call.node);
+            let upstream: Vec<&Stage> = on.iter().map(|name| by_name[name.as_str()]).collect();
+            (evaluation(&entry.name.node, &entry.call.node, &upstream, facts, seed), on)
+        })
+        .collect();
+    Compiled { stages, evaluations }
+}
+
+fn stage(declared: &Declared, facts: &Facts, seed: u64) -> Stage {
+    let call = declared.data.node.clone();
+    let known = facts_of(&call, facts).expect(CHECKED);
+    let division = Division::of(&call, known).expect(CHECKED);
+    let classes = known.class_map(&labels_of(&call), &Labels::Declared).expect(CHECKED);
+    let train = &declared.train;
+    let batch = train.batch.node;
+    let steps_per_epoch =
+        if train.drop_last { division.train / batch } else { division.train.div_ceil(batch) };
+    let shape = declared.encoder.node.spec.shape.expect("encoders declare their shape");
+    let mut stage = Stage {
+        digest: Digest::of(""),
+        name: declared.name.node.clone(),
+        seed,
+        dim: shape(&declared.encoder.node, known.image).expect(CHECKED),
+        encoder: declared.encoder.node.clone(),
+        augment: declared
+            .augment
+            .iter()
+            .map(|it| Named { name: it.name.node.clone(), call: it.call.node.clone() })
+            .collect(),
+        views: declared.views.node,
+        terms: declared
+            .terms
+            .iter()
+            .filter(|term| term.weight.node > 0.0)
+            .map(|it| term(it, known, &labels_of(&call)))
+            .collect(),
+        optimizer: train.optimizer.node.clone(),
+        schedule: train.schedule.node.clone(),
+        batch,
+        steps: train.length.node.steps(steps_per_epoch, batch),
+        steps_per_epoch,
+        drop_last: train.drop_last,
+        keep_best: match &train.keep {
+            Keep::Last => None,
+            Keep::Best { term } => Some(term.node.clone()),
+        },
+        data: Data { call, content: known.digest.clone(), image: known.image, division, classes },
+    };
+    stage.digest = Digest::of(&stage.canonical());
+    stage
+}
+
+fn term(declared: &DeclaredTerm, known: &DatasetFacts, of_data: &Labels) -> Term {
+    Term {
+        name: declared.name.node.clone(),
+        weight: declared.weight.node,
+        formula: declared.formula.clone(),
+        call: declared.call.node.clone(),
+        classes: known.class_map(&labels_of(&declared.call.node), of_data).expect(CHECKED),
+    }
+}
+
+fn evaluation(
+    name: &str,
+    call: &Bound,
+    upstream: &[&Stage],
+    facts: &Facts,
+    seed: u64,
+) -> Evaluation {
+    let classes: Option<ClassMap> =
+        upstream.first().filter(|_| call.value("labels").is_some()).map(|stage| {
+            let known = facts_of(&stage.data.call, facts).expect(CHECKED);
+            known.class_map(&labels_of(call), &labels_of(&stage.data.call)).expect(CHECKED)
+        });
+    let mut evaluation = Evaluation {
+        digest: Digest::of(""),
+        name: name.to_owned(),
+        seed,
+        call: without_stage_names(call),
+        on: Vec::new(),
+        classes,
+    };
+    let digests: Vec<&Digest> = upstream.iter().map(|stage| &stage.digest).collect();
+    evaluation.digest = Digest::of(&evaluation.canonical(&digests));
+    evaluation.call = call.clone();
+    evaluation
+}
+
+/// The digests of the stages say more than their names, so the names stay out of the address.
+fn without_stage_names(call: &Bound) -> Bound {
+    let on = Value::Features(Features::Auto);
+    if call.value("on").is_some() { call.clone().with("on", on) } else { call.clone() }
+}

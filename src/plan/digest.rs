@@ -1,0 +1,96 @@
+//! What a stage or an evaluation computes, as a stable address.
+
+use serde::{Serialize, Serializer};
+
+use super::{Data, Evaluation, NUMERICS, Stage};
+use crate::catalog::Bound;
+use crate::digest::blake3;
+
+/// BLAKE3 of a canonical text, in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(String);
+
+impl Digest {
+    /// The digest of `text`.
+    pub fn of(text: &str) -> Self {
+        Self(blake3(text.as_bytes()))
+    }
+
+    /// All 64 digits.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// Enough of it for a folder's name.
+    pub fn short(&self) -> &str {
+        &self.0[..16]
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl Stage {
+    /// Everything that changes this training's numbers, and nothing else. The stage's name is in
+    /// it because it addresses the random streams.
+    pub fn canonical(&self) -> String {
+        let mut lines = vec![format!("numerics {NUMERICS}"), format!("stage {}", self.name)];
+        lines.push(format!("seed {}", self.seed));
+        lines.extend(self.data.canonical());
+        lines.push(format!("encoder {}", versioned(&self.encoder)));
+        for transform in &self.augment {
+            lines.push(format!("augment {} {}", transform.name, versioned(&transform.call)));
+        }
+        lines.push(format!("views {}", self.views));
+        for term in &self.terms {
+            let call = versioned(&term.call);
+            lines.push(format!(
+                "term {} {} {call} {:?}",
+                term.name, term.weight, term.classes.of_fine
+            ));
+        }
+        lines.push(format!("optimizer {}", versioned(&self.optimizer)));
+        lines.push(format!("schedule {}", versioned(&self.schedule)));
+        lines.push(format!("batch {} drop_last {}", self.batch, self.drop_last));
+        lines.push(format!("steps {}", self.steps));
+        lines.push(format!("keep {}", self.keep_best.as_deref().unwrap_or("last")));
+        lines.push("precision f32".to_owned());
+        lines.join("\n")
+    }
+}
+
+impl Data {
+    fn canonical(&self) -> Vec<String> {
+        let Self { call, content, division, classes, .. } = self;
+        vec![
+            format!("data {}@{} {content}", call.spec.name, call.spec.version),
+            format!(
+                "division train {} val {} test {} seed {}",
+                division.train, division.val, division.test, division.seed
+            ),
+            format!("labels {:?}", classes.of_fine),
+        ]
+    }
+}
+
+impl Evaluation {
+    /// Everything that changes this evaluation's numbers; `upstream` are the digests of the stages
+    /// it reads.
+    pub fn canonical(&self, upstream: &[&Digest]) -> String {
+        let mut lines = vec![format!("numerics {NUMERICS}"), format!("evaluation {}", self.name)];
+        lines.push(format!("seed {}", self.seed));
+        lines.push(versioned(&self.call));
+        lines.extend(upstream.iter().map(|digest| format!("on {}", digest.text())));
+        if let Some(classes) = &self.classes {
+            lines.push(format!("labels {:?}", classes.of_fine));
+        }
+        lines.join("\n")
+    }
+}
+
+fn versioned(bound: &Bound) -> String {
+    format!("@{} {bound}", bound.spec.version)
+}

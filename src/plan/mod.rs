@@ -1,0 +1,164 @@
+//! The plan: every training and evaluation of a design, complete, checked, and addressed by what
+//! it computes. Plain data; what differs only in names of files, sweeps or variables is the same.
+
+mod check;
+mod compile;
+mod digest;
+mod division;
+mod show;
+
+pub use check::check;
+pub use digest::Digest;
+pub use division::{Division, TooMany};
+
+use serde::Serialize;
+
+use crate::catalog::{Bound, ClassMap, ImageShape, Value};
+
+/// Raised when the numbers of training or evaluation change, so that no old result is reused.
+pub const NUMERICS: u32 = 1;
+
+/// Everything a design has to train and to evaluate.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    pub plan_version: u32,
+    /// The sweep's or experiment's name.
+    pub design: String,
+    pub axes: Vec<Axis>,
+    pub seeds: Vec<u64>,
+    pub cells: Vec<Cell>,
+    /// Each distinct training once, whatever number of cells needs it.
+    pub stages: Vec<Stage>,
+    pub evaluations: Vec<Evaluation>,
+    pub trials: Vec<Trial>,
+}
+
+/// One dimension of a sweep; a `zip` has several names.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Axis {
+    pub names: Vec<String>,
+    /// One label for each name, for each level.
+    pub levels: Vec<Vec<String>>,
+}
+
+/// One combination of levels.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cell {
+    /// Its level on each axis.
+    pub levels: Vec<usize>,
+}
+
+/// One cell with one seed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Trial {
+    /// Index into [`Plan::cells`].
+    pub cell: usize,
+    pub seed: u64,
+    /// Indices into [`Plan::stages`].
+    pub stages: Vec<usize>,
+    /// Indices into [`Plan::evaluations`], in the order of the file.
+    pub evaluations: Vec<usize>,
+}
+
+/// One training.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stage {
+    pub digest: Digest,
+    pub name: String,
+    pub seed: u64,
+    pub data: Data,
+    #[serde(serialize_with = "component")]
+    pub encoder: Bound,
+    /// Width of the embedding.
+    pub dim: usize,
+    pub augment: Vec<Named>,
+    pub views: usize,
+    /// The terms of positive weight.
+    pub terms: Vec<Term>,
+    #[serde(serialize_with = "component")]
+    pub optimizer: Bound,
+    #[serde(serialize_with = "component")]
+    pub schedule: Bound,
+    /// Items per step.
+    pub batch: usize,
+    pub steps: usize,
+    pub steps_per_epoch: usize,
+    pub drop_last: bool,
+    /// The term whose accuracy on the validation split chooses the state that is kept; the last
+    /// state without one.
+    pub keep_best: Option<String>,
+}
+
+/// The data of a stage.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Data {
+    #[serde(serialize_with = "component")]
+    pub call: Bound,
+    /// The digest of the content, as pinned.
+    pub content: String,
+    pub image: ImageShape,
+    pub division: Division,
+    /// The labels training sees.
+    pub classes: ClassMap,
+}
+
+/// A component under a name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Named {
+    pub name: String,
+    #[serde(serialize_with = "component")]
+    pub call: Bound,
+}
+
+/// A weighted loss term.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Term {
+    pub name: String,
+    pub weight: f64,
+    /// The weight as it is written.
+    pub formula: String,
+    #[serde(serialize_with = "component")]
+    pub call: Bound,
+    /// The labels it reads.
+    pub classes: ClassMap,
+}
+
+/// One evaluation of frozen features.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evaluation {
+    pub digest: Digest,
+    pub name: String,
+    pub seed: u64,
+    #[serde(serialize_with = "component")]
+    pub call: Bound,
+    /// The stages whose embeddings it reads, joined in this order; indices into [`Plan::stages`].
+    pub on: Vec<usize>,
+    /// The labels it reads, if any.
+    pub classes: Option<ClassMap>,
+}
+
+/// A call as JSON: the component with its version, and every argument.
+fn component<S: serde::Serializer>(bound: &Bound, serializer: S) -> Result<S::Ok, S::Error> {
+    let args: serde_json::Map<String, serde_json::Value> = bound
+        .spec
+        .params
+        .iter()
+        .zip(&bound.args)
+        .map(|(param, value)| (param.name.to_owned(), json(value)))
+        .collect();
+    let name = format!("{}@{}", bound.spec.name, bound.spec.version);
+    serde_json::json!({ "component": name, "args": args }).serialize(serializer)
+}
+
+/// A value as JSON; what JSON has no form for is written as in the language.
+fn json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::None => serde_json::Value::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Int(value) => (*value).into(),
+        Value::Real(value) => (*value).into(),
+        Value::Text(value) | Value::Word(value) => value.as_str().into(),
+        Value::List(values) => values.iter().map(json).collect(),
+        other => other.to_string().into(),
+    }
+}

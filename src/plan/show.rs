@@ -1,0 +1,119 @@
+//! The plan as text, for people and for golden files.
+
+use std::fmt::{self, Display, Write};
+
+use super::{Evaluation, Plan, Stage};
+
+impl Plan {
+    /// The labels of a cell's levels, as tables show them.
+    pub fn cell_label(&self, cell: usize) -> String {
+        let levels = self.cells[cell].levels.iter().zip(&self.axes);
+        let labels: Vec<String> =
+            levels.flat_map(|(level, axis)| axis.levels[*level].clone()).collect();
+        if labels.is_empty() { self.design.clone() } else { labels.join(", ") }
+    }
+
+    /// The names of the axes, those of a `zip` apart.
+    pub fn axis_names(&self) -> Vec<&str> {
+        self.axes.iter().flat_map(|axis| axis.names.iter().map(String::as_str)).collect()
+    }
+
+    /// How many trials read a stage.
+    pub fn readers(&self, stage: usize) -> usize {
+        self.trials.iter().filter(|trial| trial.stages.contains(&stage)).count()
+    }
+}
+
+impl Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        writeln!(f, "{}  {}", self.design, self.size())?;
+        for axis in &self.axes {
+            let levels: Vec<_> = axis.levels.iter().map(|labels| labels.join(", ")).collect();
+            writeln!(f, "  axis {}: {}", axis.names.join(", "), levels.join(" | "))?;
+        }
+        let first = self.seeds.first().copied().unwrap_or_default();
+        for (at, stage) in self.stages.iter().enumerate().filter(|(_, it)| it.seed == first) {
+            writeln!(f, "\nstage {}  {}", stage.name, self.use_of(at))?;
+            write!(f, "{stage}")?;
+        }
+        for evaluation in self.evaluations.iter().filter(|it| it.seed == first) {
+            writeln!(f, "\neval {}  on {}", evaluation.name, self.sources(evaluation))?;
+            writeln!(f, "  {}", evaluation.call)?;
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    /// `30 runs = 5 alpha × 2 data × 3 seeds`
+    pub fn size(&self) -> String {
+        let mut factors: Vec<String> = self
+            .axes
+            .iter()
+            .map(|axis| format!("{} {}", axis.levels.len(), axis.names.join("+")))
+            .collect();
+        let all: usize = self.axes.iter().map(|axis| axis.levels.len()).product();
+        if self.cells.len() < all {
+            factors = vec![format!("{} of {all} cells", self.cells.len())];
+        }
+        factors.push(plural(self.seeds.len(), "seed"));
+        format!("{} = {}", plural(self.trials.len(), "run"), factors.join(" × "))
+    }
+
+    /// The cells that read a stage.
+    fn use_of(&self, stage: usize) -> String {
+        let readers = self.trials.iter().filter(|trial| trial.stages.contains(&stage));
+        let cells: Vec<String> = readers.map(|trial| self.cell_label(trial.cell)).collect();
+        format!("for {}", cells.join("; "))
+    }
+
+    fn sources(&self, evaluation: &Evaluation) -> String {
+        let describe = |at: &usize| {
+            let stage = &self.stages[*at];
+            format!("{} ({})", stage.name, stage.digest.short())
+        };
+        evaluation.on.iter().map(describe).collect::<Vec<_>>().join(" + ")
+    }
+}
+
+impl Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let division = &self.data.division;
+        writeln!(f, "  digest {}", self.digest.short())?;
+        writeln!(f, "  data {}", self.data.call)?;
+        writeln!(
+            f,
+            "    images {}, {} train + {} val + {} test, {} classes",
+            self.data.image,
+            division.train,
+            division.val,
+            division.test,
+            self.data.classes.names.len()
+        )?;
+        writeln!(f, "  encoder {} -> {}", self.encoder, self.dim)?;
+        for transform in &self.augment {
+            writeln!(f, "  augment {} = {}", transform.name, transform.call)?;
+        }
+        writeln!(f, "  views {}", self.views)?;
+        for term in &self.terms {
+            let formula = if term.formula.parse::<f64>().is_ok() {
+                String::new()
+            } else {
+                format!("  # {}", term.formula)
+            };
+            writeln!(f, "  loss {} = {} * {}{formula}", term.name, term.weight, term.call)?;
+        }
+        let mut train = String::new();
+        write!(train, "  train {}, {}, batch {}", self.optimizer, self.schedule, self.batch)?;
+        write!(train, ", {} steps of {} an epoch", self.steps, self.steps_per_epoch)?;
+        if let Some(term) = &self.keep_best {
+            write!(train, ", keep best val.{term}.accuracy")?;
+        }
+        writeln!(f, "{train}")
+    }
+}
+
+/// `1 run`, `2 runs`
+pub fn plural(n: usize, word: &str) -> String {
+    if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
+}

@@ -1,0 +1,136 @@
+//! Files to designs: imports, values, inheritance, overrides and sweeps are worked out; what is left
+//! is, for each cell of each sweep, a complete experiment whose every value has a place.
+
+mod bind;
+mod draft;
+mod experiment;
+mod import;
+mod quantity;
+mod scope;
+mod sweep;
+mod value;
+
+pub use import::{Program, Reader, load};
+
+use crate::catalog::{Bound, Catalog, Duration};
+use crate::diag::{Diagnostic, Span, Spanned};
+use crate::syntax::Field;
+
+/// What `run` is asked for on the command line.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Only the sweep or experiment of this name.
+    pub only: Option<String>,
+    /// `--set path=value`, applied last.
+    pub set: Vec<Field>,
+}
+
+/// A sweep, or an experiment run by itself, with all its cells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Design {
+    pub name: Spanned<String>,
+    pub axes: Vec<Axis>,
+    pub seeds: Spanned<Vec<u64>>,
+    pub cells: Vec<Cell>,
+}
+
+/// One dimension of a sweep; a `zip` has several names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    pub names: Vec<String>,
+    /// One label for each name, for each level.
+    pub levels: Vec<Vec<String>>,
+    pub span: Span,
+}
+
+/// One combination of levels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cell {
+    /// The level's number on each axis.
+    pub levels: Vec<usize>,
+    pub experiment: Experiment,
+}
+
+/// A complete experiment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Experiment {
+    pub name: Spanned<String>,
+    pub stages: Vec<Stage>,
+    pub evaluations: Vec<Entry>,
+}
+
+/// One training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    pub name: Spanned<String>,
+    pub data: Spanned<Bound>,
+    pub encoder: Spanned<Bound>,
+    pub augment: Vec<Entry>,
+    pub views: Spanned<usize>,
+    pub terms: Vec<Term>,
+    pub train: Train,
+    /// Where its loss is declared.
+    pub loss: Span,
+}
+
+/// A component under a name: a transform, an evaluation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    pub name: Spanned<String>,
+    pub call: Spanned<Bound>,
+}
+
+/// A weighted loss term.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Term {
+    pub name: Spanned<String>,
+    pub weight: Spanned<f64>,
+    /// The weight as it is written.
+    pub formula: String,
+    pub call: Spanned<Bound>,
+}
+
+/// How a stage is trained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Train {
+    pub optimizer: Spanned<Bound>,
+    pub schedule: Spanned<Bound>,
+    /// Items per step.
+    pub batch: Spanned<usize>,
+    pub length: Spanned<Duration>,
+    /// Whether the last, smaller batch of an epoch is left out.
+    pub drop_last: bool,
+    pub keep: Keep,
+}
+
+/// Which state of a training is evaluated.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Keep {
+    /// The last one.
+    Last,
+    /// The one with the highest accuracy of a term's classifier on the validation split.
+    Best { term: Spanned<String> },
+}
+
+/// Works out every design of `program`, and everything wrong with it.
+pub fn resolve(
+    program: &Program,
+    catalog: &Catalog,
+    options: &Options,
+) -> (Vec<Design>, Vec<Diagnostic>) {
+    let mut diagnostics = scope::check_files(program, catalog);
+    let mut designs = Vec::new();
+    for chosen in sweep::chosen(program, options, &mut diagnostics) {
+        designs.extend(sweep::design(program, catalog, options, chosen, &mut diagnostics));
+    }
+    let mut seen: Vec<Diagnostic> = Vec::new();
+    diagnostics.retain(|diagnostic| {
+        let is_new = !seen.contains(diagnostic);
+        if is_new {
+            seen.push(diagnostic.clone());
+        }
+        is_new
+    });
+    diagnostics.sort_by_key(|it| it.labels.first().map(|(span, _)| (span.file, span.start)));
+    (designs, diagnostics)
+}

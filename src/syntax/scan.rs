@@ -1,0 +1,371 @@
+//! The outline of a file: which bytes are statements, block headers and bodies.
+//!
+//! It is found before any grammar rule is tried, so that a bracket left open or a statement that
+//! cannot be read does not hide the rest of the file.
+
+use crate::diag::{Diagnostic, Span, codes};
+
+/// A piece of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Item {
+    /// A statement without a body.
+    Statement(Span),
+    /// A header with its body, and the body behind `else`.
+    Block { header: Span, body: Vec<Item>, otherwise: Option<Vec<Item>> },
+}
+
+/// What the scan gives: the pieces, and the text with every comment, and every newline inside
+/// brackets, turned into spaces (byte for byte, so that places stay).
+pub struct Outline {
+    pub items: Vec<Item>,
+    pub text: String,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Deepest nesting of brackets and blocks; recursion below relies on it.
+const DEEPEST: usize = 64;
+/// Most operators in one expression between commas; recursion over expressions relies on it.
+const LONGEST: usize = 256;
+
+/// Finds the outline of file number `file`.
+pub fn outline(file: u16, source: &str) -> Outline {
+    let mut scan = Scan {
+        file,
+        bytes: source.as_bytes().to_vec(),
+        at: if source.starts_with('\u{feff}') { 3 } else { 0 },
+        depth: 0,
+        guess: false,
+        broken: Vec::new(),
+        diagnostics: Vec::new(),
+    };
+    scan.bytes[..scan.at].fill(b' ');
+    scan.blank_comments();
+    scan.guess = !scan.is_balanced();
+    let items = scan.items(None);
+    let text = String::from_utf8(scan.bytes).expect("only whole ASCII bytes were replaced");
+    Outline { items, text, diagnostics: scan.diagnostics }
+}
+
+struct Scan {
+    file: u16,
+    bytes: Vec<u8>,
+    at: usize,
+    depth: usize,
+    /// Brackets do not match somewhere, so indentation decides where one was left open.
+    guess: bool,
+    /// Where strings begin that do not end; their statements are not read.
+    broken: Vec<usize>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// A block that is being read: where its `{` stands and how far its header is indented.
+#[derive(Clone, Copy)]
+struct Open {
+    brace: usize,
+    indent: usize,
+}
+
+impl Scan {
+    /// Turns comments into spaces, and closes strings that do not end on their line.
+    fn blank_comments(&mut self) {
+        let mut at = self.at;
+        while at < self.bytes.len() {
+            match self.bytes[at] {
+                b'#' => {
+                    let end = self.line_end(at);
+                    // Whole comments go, so no character is cut in the middle.
+                    self.bytes[at..end].fill(b' ');
+                    at = end;
+                }
+                b'"' => at = self.string_end(at, true),
+                _ => at += 1,
+            }
+        }
+    }
+
+    /// The byte behind the string that begins at `at`.
+    fn string_end(&mut self, start: usize, report: bool) -> usize {
+        let mut at = start + 1;
+        while at < self.bytes.len() && self.bytes[at] != b'\n' {
+            match self.bytes[at] {
+                b'"' => return at + 1,
+                b'\\' if self.bytes.get(at + 1).is_some_and(|next| *next != b'\n') => at += 2,
+                _ => at += 1,
+            }
+        }
+        if report {
+            let span = self.span(start, at);
+            self.broken.push(start);
+            let message = "this string is never closed";
+            self.diagnostics.push(
+                Diagnostic::new(&codes::STRING, message)
+                    .at(span, "expected `\"` by the end of this line"),
+            );
+        }
+        at
+    }
+
+    fn line_end(&self, from: usize) -> usize {
+        let rest = &self.bytes[from..];
+        from + rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len())
+    }
+
+    fn span(&self, start: usize, end: usize) -> Span {
+        Span::new(self.file, start, end)
+    }
+
+    /// Whether every bracket of the file is closed by its own kind.
+    fn is_balanced(&mut self) -> bool {
+        let mut open = Vec::new();
+        let mut at = self.at;
+        while at < self.bytes.len() {
+            let byte = self.bytes[at];
+            match byte {
+                b'"' => {
+                    at = self.string_end(at, false);
+                    continue;
+                }
+                b'(' | b'[' | b'{' => open.push(closer(byte)),
+                b')' | b']' | b'}' if open.pop() != Some(byte) => return false,
+                _ => {}
+            }
+            at += 1;
+        }
+        open.is_empty()
+    }
+
+    /// Statements up to the `}` that ends `block`, or the end of the file.
+    fn items(&mut self, block: Option<Open>) -> Vec<Item> {
+        let mut items = Vec::new();
+        loop {
+            self.skip_space();
+            let Some(byte) = self.bytes.get(self.at).copied() else {
+                if let Some(block) = block {
+                    self.unclosed_block(block, self.bytes.len());
+                }
+                return items;
+            };
+            if let Some(block) = block.filter(|block| self.ends_by_indent(*block, byte)) {
+                self.unclosed_block(block, self.at);
+                return items;
+            }
+            match byte {
+                b'}' if block.is_some() => {
+                    self.at += 1;
+                    return items;
+                }
+                b'}' | b')' | b']' => self.stray(),
+                _ => items.extend(self.item()),
+            }
+        }
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n' | b';') = self.bytes.get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    /// Whether indentation says that `block` was meant to be closed before `self.at`.
+    fn ends_by_indent(&self, block: Open, byte: u8) -> bool {
+        self.guess
+            && byte != b'}'
+            && self.is_line_start(self.at)
+            && self.indent(self.at) <= block.indent
+    }
+
+    fn is_line_start(&self, at: usize) -> bool {
+        let before = self.bytes[..at].iter().rev();
+        before.take_while(|byte| **byte != b'\n').all(|byte| byte.is_ascii_whitespace())
+    }
+
+    /// Columns before the first character of the line that holds `at`.
+    fn indent(&self, at: usize) -> usize {
+        let start = self.bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |n| n + 1);
+        self.bytes[start..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
+    }
+
+    fn unclosed_block(&mut self, block: Open, before: usize) {
+        let brace = self.span(block.brace, block.brace + 1);
+        let end = self.bytes[..before].iter().rposition(|byte| !byte.is_ascii_whitespace());
+        let end = end.map_or(before, |at| at + 1);
+        self.diagnostics.push(
+            Diagnostic::new(&codes::DELIMITER, "`{` is never closed")
+                .at(brace, "opened here")
+                .at(self.span(end, end), "expected `}` after this"),
+        );
+    }
+
+    fn stray(&mut self) {
+        let byte = char::from(self.bytes[self.at]);
+        let span = self.span(self.at, self.at + 1);
+        self.at += 1;
+        self.diagnostics.push(
+            Diagnostic::new(&codes::DELIMITER, format!("`{byte}` closes nothing"))
+                .at(span, "no bracket of this kind is open here"),
+        );
+    }
+
+    /// One statement or block from `self.at` on; none when it was reported as broken.
+    fn item(&mut self) -> Option<Item> {
+        let start = self.at;
+        let mut open: Vec<(u8, usize)> = Vec::new();
+        let (mut has_value, mut operators) = (false, 0);
+        while let Some(byte) = self.bytes.get(self.at).copied() {
+            match byte {
+                b'"' => {
+                    self.at = self.string_end(self.at, false);
+                    continue;
+                }
+                b'\n' if open.is_empty() && self.continues(start) => {
+                    self.bytes[self.at] = b' ';
+                }
+                b'\n' | b';' if open.is_empty() => break,
+                b'\n' if self.statement_follows(start) => return self.unclosed(&open),
+                b'\n' => self.bytes[self.at] = b' ',
+                b'{' if open.is_empty() && !has_value => return self.block(start),
+                b'(' | b'[' | b'{' => {
+                    open.push((byte, self.at));
+                    operators = 0;
+                    if open.len() + self.depth > DEEPEST {
+                        return self.too_deep(start);
+                    }
+                }
+                b')' | b']' | b'}' => match open.last() {
+                    Some((opener, _)) if closer(*opener) == byte => {
+                        open.pop();
+                    }
+                    Some(_) if byte != b'}' || open.iter().any(|(it, _)| *it == b'{') => {
+                        return self.mismatch(&open);
+                    }
+                    Some(_) => return self.unclosed(&open),
+                    None => break,
+                },
+                b'=' if open.is_empty() => has_value = true,
+                b',' => operators = 0,
+                _ => {}
+            }
+            operators += usize::from(self.is_operator(byte));
+            if operators > LONGEST {
+                return self.too_deep(start);
+            }
+            self.at += 1;
+        }
+        if !open.is_empty() {
+            return self.unclosed(&open);
+        }
+        let end = start + self.bytes[start..self.at].trim_ascii_end().len();
+        let is_broken = self.broken.iter().any(|at| (start..end).contains(at));
+        (!is_broken).then(|| Item::Statement(self.span(start, end)))
+    }
+
+    /// Whether a byte may begin an operator or a keyword that nests (`not`, `if`).
+    fn is_operator(&self, byte: u8) -> bool {
+        match byte {
+            b'+' | b'-' | b'*' | b'/' | b'<' | b'>' | b'!' | b'=' => true,
+            b'n' => self.bytes[self.at..].starts_with(b"not"),
+            b'i' => self.bytes[self.at..].starts_with(b"if"),
+            b'o' => self.bytes[self.at..].starts_with(b"or"),
+            b'a' => self.bytes[self.at..].starts_with(b"and"),
+            _ => false,
+        }
+    }
+
+    /// A value may stand on the line behind its `=`.
+    fn continues(&self, start: usize) -> bool {
+        let line = self.bytes[start..self.at].trim_ascii_end();
+        line.ends_with(b"=") && !line.ends_with(b"==")
+    }
+
+    /// Inside an open bracket of a file with unmatched ones: the next line looks like a statement
+    /// of its own, so the bracket was left open.
+    fn statement_follows(&self, start: usize) -> bool {
+        let rest = &self.bytes[self.at..];
+        let Some(next) = rest.iter().position(|byte| !byte.is_ascii_whitespace()) else {
+            return true;
+        };
+        let next = self.at + next;
+        self.guess
+            && !matches!(self.bytes[next], b')' | b']')
+            && self.indent(next) <= self.indent(start)
+    }
+
+    fn unclosed(&mut self, open: &[(u8, usize)]) -> Option<Item> {
+        let (opener, at) = open[open.len() - 1];
+        let end = self.bytes[..self.at].trim_ascii_end().len();
+        let (opener, closer) = (char::from(opener), char::from(closer(opener)));
+        self.diagnostics.push(
+            Diagnostic::new(&codes::DELIMITER, format!("`{opener}` is never closed"))
+                .at(self.span(at, at + 1), "opened here")
+                .at(self.span(end, end), format!("expected `{closer}` by the end of this line")),
+        );
+        None
+    }
+
+    fn mismatch(&mut self, open: &[(u8, usize)]) -> Option<Item> {
+        let (opener, at) = open[open.len() - 1];
+        let found = char::from(self.bytes[self.at]);
+        let message = format!("`{}` is closed by `{found}`", char::from(opener));
+        let expected = format!("expected `{}`", char::from(closer(opener)));
+        self.diagnostics.push(
+            Diagnostic::new(&codes::DELIMITER, message)
+                .at(self.span(at, at + 1), "opened here")
+                .at(self.span(self.at, self.at + 1), expected),
+        );
+        self.at = self.line_end(self.at);
+        None
+    }
+
+    fn too_deep(&mut self, start: usize) -> Option<Item> {
+        let message = "this is nested deeper, or is longer, than an experiment can need";
+        self.diagnostics.push(
+            Diagnostic::new(&codes::STATEMENT, message)
+                .at(self.span(start, start + 1), "in this statement")
+                .help("name a part of it with `let`"),
+        );
+        self.at = self.bytes.len();
+        None
+    }
+
+    /// The block whose header began at `start` and whose `{` is at `self.at`.
+    fn block(&mut self, start: usize) -> Option<Item> {
+        let header = start + self.bytes[start..self.at].trim_ascii_end().len();
+        let header = self.span(start, header);
+        let body = self.body(start)?;
+        let otherwise = if self.is_else() { Some(self.body(start)?) } else { None };
+        Some(Item::Block { header, body, otherwise })
+    }
+
+    fn body(&mut self, start: usize) -> Option<Vec<Item>> {
+        if self.depth >= DEEPEST {
+            self.too_deep(start)?;
+        }
+        let block = Open { brace: self.at, indent: self.indent(start) };
+        self.at += 1;
+        self.depth += 1;
+        let items = self.items(Some(block));
+        self.depth -= 1;
+        Some(items)
+    }
+
+    /// Whether `else {` follows; leaves `self.at` at its `{` if so.
+    fn is_else(&mut self) -> bool {
+        let rest = &self.bytes[self.at..];
+        let word = rest.trim_ascii_start();
+        let Some(behind) = word.strip_prefix(b"else") else { return false };
+        let brace = behind.trim_ascii_start();
+        let found = brace.first() == Some(&b'{');
+        if found {
+            self.at += rest.len() - brace.len();
+        }
+        found
+    }
+}
+
+fn closer(opener: u8) -> u8 {
+    match opener {
+        b'(' => b')',
+        b'[' => b']',
+        _ => b'}',
+    }
+}

@@ -1,0 +1,405 @@
+//! Laws over the registry of evaluations, and comparisons with naive computations.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use balance::catalog::{Bound, Duration, Type, Value};
+use balance::library::eval::{EVALUATIONS, EvalError, FeatureSource, Features, Score, Site, Split};
+use balance::library::optimizer::OPTIMIZERS;
+use balance::library::{Library, build};
+use balance::seed::Stream;
+use candle_core::{Device, Tensor};
+
+/// Features made up by the test; the augmented ones are those of `train`, reversed in sign when
+/// `flips`.
+#[derive(Clone)]
+struct Source {
+    splits: BTreeMap<Split, (Vec<Vec<f32>>, Vec<u32>)>,
+    classes: usize,
+    dim: usize,
+    flips: bool,
+}
+
+impl Source {
+    fn new(dim: usize, classes: usize) -> Self {
+        Self { splits: BTreeMap::new(), classes, dim, flips: false }
+    }
+
+    fn with(mut self, split: Split, rows: Vec<Vec<f32>>, labels: Vec<u32>) -> Self {
+        assert_eq!(rows.len(), labels.len());
+        self.splits.insert(split, (rows, labels));
+        self
+    }
+
+    /// Each split with `counts` rows: `row(label, item)` for labels 0, 1, … in turn.
+    fn cycle(mut self, counts: [usize; 3], row: impl Fn(u32, usize) -> Vec<f32>) -> Self {
+        for (split, count) in Split::ALL.into_iter().zip(counts) {
+            let labels: Vec<u32> = (0..count).map(|it| (it % self.classes) as u32).collect();
+            let rows = labels.iter().enumerate().map(|(item, label)| row(*label, item)).collect();
+            self = self.with(split, rows, labels);
+        }
+        self
+    }
+}
+
+impl FeatureSource for Source {
+    fn features(&mut self, split: Split) -> Result<Features, EvalError> {
+        let (rows, labels) = self.splits.get(&split).cloned().unwrap_or_default();
+        let shape = (rows.len(), self.dim);
+        Ok(Features { embedding: Tensor::from_vec(rows.concat(), shape, &Device::Cpu)?, labels })
+    }
+
+    fn augmented(&mut self, _epoch: usize) -> Result<Features, EvalError> {
+        let Features { embedding, labels } = self.features(Split::Train)?;
+        let sign = if self.flips { -1.0 } else { 1.0 };
+        Ok(Features { embedding: embedding.affine(sign, 0.0)?, labels })
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
+    }
+}
+
+type Outcome = Result<Vec<Score>, EvalError>;
+
+fn measure(bound: &Bound, source: &Source) -> Outcome {
+    let site = &mut Site {
+        library: &Library::standard(),
+        stream: Stream::new(3),
+        progress: &mut |_| ControlFlow::Continue(()),
+    };
+    build(EVALUATIONS, bound).evaluate(&mut source.clone(), site)
+}
+
+fn defaults(name: &str) -> Bound {
+    let entry = EVALUATIONS.iter().find(|it| it.spec.name == name).expect("registered");
+    Bound::defaults(&entry.spec)
+}
+
+/// Every evaluation with its defaults, and with each of its choices and switches.
+fn variants() -> Vec<Bound> {
+    let mut variants = Vec::new();
+    for entry in EVALUATIONS {
+        let defaults = Bound::defaults(&entry.spec);
+        for param in entry.spec.params {
+            let values = match param.ty {
+                Type::Choice(words) => words.iter().map(|it| Value::Word((*it).into())).collect(),
+                Type::Bool => vec![Value::Bool(true), Value::Bool(false)],
+                _ => vec![],
+            };
+            variants.extend(values.into_iter().map(|it| defaults.clone().with(param.name, it)));
+        }
+        variants.push(defaults);
+    }
+    variants
+}
+
+fn value(outcome: &Outcome, split: Split, metric: &str) -> f64 {
+    let scores = outcome.as_ref().unwrap_or_else(|error| panic!("{error:?}"));
+    let found = scores.iter().find(|it| it.split == split && it.metric == metric);
+    found.unwrap_or_else(|| panic!("no {metric} in {scores:?}")).value
+}
+
+/// Corner `label` of a simplex with as many corners as there are classes.
+fn corner(label: u32, classes: usize) -> Vec<f32> {
+    let share = 1.0 / classes as f32;
+    (0..classes).map(|it| if it == label as usize { 1.0 - share } else { -share }).collect()
+}
+
+fn noisy(dim: usize, classes: usize, counts: [usize; 3], noise: f64) -> Source {
+    let stream = RefCell::new(Stream::new(7));
+    Source::new(dim, classes).cycle(counts, |label, _| {
+        let mean = |d: usize| if d % classes == label as usize { 1.0 } else { 0.0 };
+        let mut stream = stream.borrow_mut();
+        (0..dim).map(|d| (mean(d) + noise * stream.normal()) as f32).collect()
+    })
+}
+
+#[test]
+fn perfect_features_have_the_best_values() {
+    let source = Source::new(5, 5).cycle([203, 31, 57], |label, _| corner(label, 5));
+    for bound in variants() {
+        let outcome = measure(&bound, &source);
+        for metric in bound.spec.metrics {
+            let (best, tolerance) = match *metric {
+                "accuracy" => (1.0, 0.0),
+                "within_variance" | "etf_distance" => (0.0, 1e-6),
+                "within_cosine" => (1.0, 1e-6),
+                "between_cosine" => (-0.25, 1e-6),
+                other => panic!("say here what the best `{other}` is"),
+            };
+            for split in [Split::Val, Split::Test] {
+                let found = value(&outcome, split, metric);
+                assert!((found - best).abs() <= tolerance, "{bound}: {metric} = {found}");
+            }
+        }
+    }
+}
+
+#[test]
+fn constant_features_are_worth_chance() {
+    for row in [vec![0.3, -1.2, 0.5], vec![0.0; 3]] {
+        let source = Source::new(3, 4).cycle([100, 20, 60], |_, _| row.clone());
+        for bound in variants() {
+            let outcome = measure(&bound, &source);
+            if bound.spec.metrics.contains(&"accuracy") {
+                assert_eq!(value(&outcome, Split::Test, "accuracy"), 0.25, "{bound}");
+            } else {
+                let variance = value(&outcome, Split::Test, "within_variance");
+                assert!(variance.abs() < 1e-12, "{bound}: {variance}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_row_counts_once_at_any_size() {
+    // One image of class 0 carries the features of class 1, and nothing else is wrong.
+    for count in [129, 257, 64, 65, 1025] {
+        let rows = |label: u32, item: usize| corner(if item == 0 { 1 } else { label }, 3);
+        let clean = Source::new(3, 3).cycle([300, 0, 0], |label, _| corner(label, 3));
+        let labels: Vec<u32> = (0..count).map(|it| (it % 3) as u32).collect();
+        let rows = labels.iter().enumerate().map(|(item, label)| rows(*label, item)).collect();
+        let source = clean.with(Split::Test, rows, labels);
+        for bound in variants().into_iter().filter(|it| it.spec.metrics == ["accuracy"]) {
+            let found = value(&measure(&bound, &source), Split::Test, "accuracy");
+            assert_eq!(found, (count - 1) as f64 / count as f64, "{bound}");
+        }
+    }
+}
+
+#[test]
+fn scores_are_declared_finite_and_repeatable() {
+    let source = noisy(8, 4, [150, 30, 70], 0.7);
+    for bound in variants() {
+        let [first, second] = [measure(&bound, &source), measure(&bound, &source)];
+        let [first, second] = [first, second].map(|it| it.unwrap_or_else(|e| panic!("{e:?}")));
+        assert_eq!(first, second, "{bound}");
+        assert!(first.iter().all(|it| bound.spec.metrics.contains(&it.metric)), "{bound}");
+        assert!(first.iter().all(|it| it.value.is_finite()), "{bound}");
+        let mut names: Vec<_> = first.iter().map(|it| (it.split, it.metric)).collect();
+        names.dedup();
+        assert_eq!(names.len(), first.len(), "{bound} reports one number for each name");
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let again = pool.install(|| measure(&bound, &source)).unwrap_or_default();
+            assert_eq!(first, again, "{bound} on {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn features_that_are_not_finite_are_an_error() {
+    for bad in [f32::NAN, f32::INFINITY] {
+        for split in [Split::Train, Split::Test] {
+            let mut source = noisy(4, 2, [40, 10, 20], 0.5);
+            source.splits.get_mut(&split).unwrap().0[7][1] = bad;
+            for bound in variants() {
+                match measure(&bound, &source) {
+                    Err(EvalError::Failed(message)) => {
+                        assert!(
+                            message.contains(&format!("{} image 7", split.name())),
+                            "{message}"
+                        );
+                    }
+                    other => panic!("{bound}: {other:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn odd_splits_are_measured_or_refused() {
+    let one = |label: u32| (vec![corner(label, 3)], vec![label]);
+    let (row, label) = one(2);
+    let small = Source::new(3, 3).with(Split::Train, row.clone(), label.clone());
+    let small = small.with(Split::Test, row, label);
+    // Fewer training images than neighbours or than a batch, and classes without images.
+    for bound in variants() {
+        let outcome = measure(&bound, &small);
+        let scores = outcome.unwrap_or_else(|error| panic!("{bound}: {error:?}"));
+        assert!(scores.iter().all(|it| it.split != Split::Val && it.value.is_finite()), "{bound}");
+        assert!(scores.iter().any(|it| it.split == Split::Test), "{bound}");
+        if bound.spec.metrics == ["accuracy"] {
+            assert!(scores.iter().all(|it| it.value == 1.0), "{bound}: {scores:?}");
+        }
+        match measure(&bound, &Source::new(3, 3)) {
+            Ok(scores) => assert!(scores.is_empty(), "{bound}"),
+            Err(EvalError::Failed(message)) => assert!(message.contains("no training images")),
+            Err(EvalError::Stopped) => panic!("{bound}"),
+        }
+    }
+}
+
+#[test]
+fn the_user_can_stop_every_evaluation() {
+    let source = noisy(4, 2, [40, 10, 20], 0.5);
+    for bound in variants() {
+        let mut shares = Vec::new();
+        let mut progress = |share| {
+            shares.push(share);
+            if shares.len() == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let library = Library::standard();
+        let site = &mut Site { library: &library, stream: Stream::new(0), progress: &mut progress };
+        let outcome = build(EVALUATIONS, &bound).evaluate(&mut source.clone(), site);
+        assert!(matches!(outcome, Err(EvalError::Stopped)), "{bound}: {outcome:?}");
+        assert!(shares[0] < shares[1] && shares[1] <= 1.0, "{bound}: {shares:?}");
+    }
+}
+
+#[test]
+fn neighbours_vote_as_in_a_naive_search() {
+    let source = noisy(6, 3, [157, 41, 83], 1.0);
+    for (k, vote) in [(1, "majority"), (7, "majority"), (7, "weighted"), (500, "weighted")] {
+        let bound = defaults("knn").with("k", Value::Int(k)).with("vote", Value::Word(vote.into()));
+        let outcome = measure(&bound, &source);
+        for split in [Split::Val, Split::Test] {
+            let expected = naive_knn(&source, split, k as usize, vote == "weighted");
+            assert_eq!(value(&outcome, split, "accuracy"), expected, "{bound}");
+        }
+    }
+}
+
+fn naive_knn(source: &Source, split: Split, k: usize, weighted: bool) -> f64 {
+    let (train, labels) = &source.splits[&Split::Train];
+    let (rows, truth) = &source.splits[&split];
+    let right = rows.iter().zip(truth).filter(|(row, truth)| {
+        let mut near: Vec<(f64, usize)> =
+            train.iter().enumerate().map(|(item, other)| (-cosine(row, other), item)).collect();
+        near.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        let mut votes = vec![0.0; source.classes];
+        for (distance, item) in near.iter().take(k) {
+            votes[labels[*item] as usize] += if weighted { (-distance / 0.07).exp() } else { 1.0 };
+        }
+        let most = votes.iter().cloned().fold(f64::MIN, f64::max);
+        votes.iter().position(|it| *it == most) == Some(**truth as usize)
+    });
+    right.count() as f64 / rows.len() as f64
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    };
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+#[test]
+fn equal_neighbours_come_in_order_and_equal_votes_go_to_the_first_class() {
+    let rows = |n| vec![vec![1.0, 0.5]; n];
+    let source = Source::new(2, 3).with(Split::Train, rows(3000), {
+        let mut labels = vec![0; 3000];
+        labels[..4].copy_from_slice(&[2, 1, 2, 1]);
+        labels
+    });
+    let source = source.with(Split::Test, rows(2), vec![1, 2]);
+    for (k, expected) in [(1, 2), (2, 1), (3, 2), (4, 1), (9, 0)] {
+        let bound = defaults("knn").with("k", Value::Int(k));
+        let found = value(&measure(&bound, &source), Split::Test, "accuracy");
+        assert_eq!(found, if expected == 0 { 0.0 } else { 0.5 }, "{k}");
+        let labels = vec![expected, expected];
+        let sure = source.clone().with(Split::Test, rows(2), labels);
+        assert_eq!(value(&measure(&bound, &sure), Split::Test, "accuracy"), 1.0, "{k}");
+    }
+}
+
+#[test]
+fn geometry_is_that_of_naive_pairs() {
+    let source = noisy(5, 3, [40, 0, 31], 0.4);
+    let outcome = measure(&defaults("geometry"), &source);
+    for split in [Split::Train, Split::Test] {
+        let (rows, labels) = &source.splits[&split];
+        let members = |class: u32| -> Vec<&Vec<f32>> {
+            rows.iter().zip(labels).filter(|(_, it)| **it == class).map(|(row, _)| row).collect()
+        };
+        let (mut variance, mut within) = (0.0, 0.0);
+        let means: Vec<Vec<f64>> = (0..3).map(|class| mean_direction(&members(class))).collect();
+        for class in 0..3 {
+            let members = members(class);
+            let n = members.len() as f64;
+            variance += 1.0 - means[class as usize].iter().map(|it| it * it).sum::<f64>();
+            let pairs = members.iter().enumerate().flat_map(|(i, a)| {
+                let others = members.iter().enumerate().filter(move |(j, _)| *j != i);
+                others.map(move |(_, b)| cosine(a, b))
+            });
+            within += pairs.sum::<f64>() / (n * (n - 1.0));
+        }
+        let dot = |a: usize, b: usize| -> f64 {
+            means[a].iter().zip(&means[b]).map(|(a, b)| a * b).sum()
+        };
+        let pairs = [(0, 1), (0, 2), (1, 2)]
+            .map(|(a, b)| dot(a, b) / (dot(a, a).sqrt() * dot(b, b).sqrt()));
+        let expected = [
+            ("within_variance", variance / 3.0),
+            ("within_cosine", within / 3.0),
+            ("between_cosine", pairs.iter().sum::<f64>() / 3.0),
+            ("etf_distance", pairs.iter().map(|it| (it + 0.5).abs()).sum::<f64>() / 3.0),
+        ];
+        for (metric, expected) in expected {
+            let found = value(&outcome, split, metric);
+            assert!((found - expected).abs() < 1e-9, "{metric}: {found}, {expected}");
+        }
+    }
+}
+
+fn mean_direction(rows: &[&Vec<f32>]) -> Vec<f64> {
+    let mut mean = vec![0.0; rows[0].len()];
+    for row in rows {
+        let norm = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+        for (mean, x) in mean.iter_mut().zip(*row) {
+            *mean += f64::from(*x) / norm / rows.len() as f64;
+        }
+    }
+    mean
+}
+
+#[test]
+fn augmented_features_train_the_probe_and_untouched_ones_test_it() {
+    let mut source = Source::new(3, 3).cycle([90, 0, 30], |label, _| corner(label, 3));
+    source.flips = true;
+    let augmented = defaults("linear").with("features", Value::Word("augmented".into()));
+    assert_eq!(value(&measure(&augmented, &source), Split::Test, "accuracy"), 0.0);
+    assert_eq!(value(&measure(&defaults("linear"), &source), Split::Test, "accuracy"), 1.0);
+}
+
+#[test]
+fn standardizing_ignores_scale_and_offset_of_each_dimension() {
+    let plain = noisy(4, 3, [200, 0, 100], 0.3);
+    let mut moved = plain.clone();
+    for (rows, _) in moved.splits.values_mut() {
+        for row in rows {
+            row[0] = 1000.0 * row[0] + 5.0;
+            row[1] = 0.001 * row[1] - 3.0;
+            row.push(7.0);
+        }
+    }
+    moved.dim = 5;
+    let bound = defaults("linear").with("standardize", Value::Bool(true));
+    let [plain, moved] =
+        [plain, moved].map(|it| value(&measure(&bound, &it), Split::Test, "accuracy"));
+    assert!(plain > 0.9 && (plain - moved).abs() < 0.011, "{plain} {moved}");
+}
+
+#[test]
+fn a_probe_that_diverges_is_an_error() {
+    let mut source = noisy(4, 2, [40, 0, 20], 0.5);
+    for (rows, _) in source.splits.values_mut() {
+        rows.iter_mut().flatten().for_each(|x| *x *= 1e30);
+    }
+    let sgd = OPTIMIZERS.iter().find(|it| it.spec.name == "sgd").unwrap();
+    let sgd = Bound::defaults(&sgd.spec).with("lr", Value::Real(1e30));
+    let bound = defaults("linear").with("optimizer", Value::Component(Box::new(sgd)));
+    let outcome = measure(&bound, &source);
+    let Err(EvalError::Failed(message)) = outcome else { panic!("{outcome:?}") };
+    assert!(message.contains("diverged"), "{message}");
+}
+
+#[test]
+fn a_probe_of_no_length_guesses_the_first_class() {
+    let source = Source::new(3, 3).cycle([90, 0, 30], |label, _| corner(label, 3));
+    let bound = defaults("linear").with("for", Value::Duration(Duration::epochs(0.0)));
+    assert_eq!(value(&measure(&bound, &source), Split::Test, "accuracy"), 1.0 / 3.0);
+}
