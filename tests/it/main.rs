@@ -6,6 +6,7 @@ mod gradients;
 mod kernels;
 mod layers;
 mod loss_cases;
+mod networks;
 mod numeric;
 mod optimizers;
 mod params;
