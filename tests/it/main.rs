@@ -1,3 +1,6 @@
+
+//! The integration tests, one module for each part.
+
 mod augments;
 mod contrastive;
 mod data;
@@ -6,6 +9,7 @@ mod gradients;
 mod kernels;
 mod layers;
 mod loss_cases;
+mod losses;
 mod networks;
 mod numeric;
 mod optimizers;

@@ -1,20 +1,38 @@
 //! Loss terms: each turns what the model computed for a batch into one number to minimise.
 
+mod class_autoencoder;
+mod class_infonce;
+mod cross_entropy;
+mod infonce;
+mod pairs;
+mod supcon;
+
 use candle_core::{Result, Tensor};
 
 use super::Library;
 use crate::catalog::{Entry, ImageShape};
-use crate::kernel::contrastive::PairTerm;
+use crate::kernel::PairTerm;
 use crate::nn::Mode;
 use crate::tensor::Scope;
 
+pub use pairs::Pairs;
+
 /// Every loss term, in the order the reference lists them.
-pub static LOSSES: &[&Entry<dyn Loss>] = &[];
+pub static LOSSES: &[&Entry<dyn Loss>] = &[
+    &supcon::ENTRY,
+    &class_infonce::ENTRY,
+    &infonce::ENTRY,
+    &cross_entropy::ENTRY,
+    &class_autoencoder::ENTRY,
+];
 
 /// A declared loss term.
 pub trait Loss: Send + Sync {
     /// The term at its place in a model; what it trains of its own (a classifier's head, a decoder)
     /// is made in `scope`.
+    ///
+    /// # Errors
+    /// When its variables cannot be made.
     fn build(&self, site: &Site, scope: &Scope) -> Result<Term>;
 }
 
@@ -31,7 +49,7 @@ pub struct Site<'a> {
 /// A term that is part of a model.
 pub enum Term {
     /// Compares embeddings by pairs; all such terms of a stage are computed in one tiled pass.
-    /// The weight is set by the stage.
+    /// The weight is 1 until the stage sets it.
     Pairwise(PairTerm),
     /// Computed on its own.
     Single(Box<dyn Single>),
@@ -40,6 +58,9 @@ pub enum Term {
 /// A term computed on its own.
 pub trait Single: Send + Sync {
     /// The scalar value of one batch.
+    ///
+    /// # Errors
+    /// When the batch does not have what the term declares to need.
     fn value(&self, batch: &Activations, mode: &Mode) -> Result<Tensor>;
 
     /// Class scores `[rows, classes]` of embeddings `[rows, dim]`, when the term has a classifier.

@@ -1,0 +1,70 @@
+//! Cross-entropy with a classifier of its own.
+
+use candle_core::{Result, Tensor};
+
+use super::{Activations, Loss, Single, Site, Term};
+use crate::catalog::{Fraction, Labels};
+use crate::nn::{Linear, Mode};
+use crate::tensor::Scope;
+use crate::{choice, component, kernel};
+
+choice! {
+    /// The classifier between the embedding and the scores.
+    Head {
+        /// One linear layer with a bias.
+        Linear = "linear",
+    }
+}
+
+component! {
+    /// Cross-entropy of a classifier on the embedding, trained with it.
+    ///
+    /// The mean over all views of all items of `-log softmax(W e + b)` at the item's class. With
+    /// `smoothing` a share of the target is spread evenly over all classes (Szegedy et al., 2016).
+    /// The accuracy of its classifier is reported under the term's name.
+    ///
+    /// ```exp
+    /// edition 1
+    ///
+    /// experiment baseline {
+    ///   data = digits(labels=coarse)
+    ///   encoder = mlp()
+    ///   loss { class = cross_entropy(smoothing=10%) }
+    ///   train { optimizer = adamw(lr=1e-3); batch = 128; for = 5 epochs }
+    ///   eval { probe = linear(labels=fine) }
+    /// }
+    /// ```
+    Loss as dyn Loss, version 1, needs [Embedding, Labels];
+    cross_entropy => CrossEntropy {
+        /// The labels to learn.
+        labels: Labels = Labels::Declared,
+        /// Share of the target spread evenly over all classes.
+        smoothing: Fraction = 0.0,
+        /// The classifier between the embedding and the scores.
+        head: Head = Head::Linear,
+    }
+}
+
+impl Loss for CrossEntropy {
+    fn build(&self, site: &Site, scope: &Scope) -> Result<Term> {
+        let Head::Linear = self.head;
+        let head = Linear::new(&scope.pp("head"), site.dim, site.classes)?;
+        Ok(Term::Single(Box::new(Classifier { head, smoothing: self.smoothing.get() })))
+    }
+}
+
+struct Classifier {
+    head: Linear,
+    smoothing: f64,
+}
+
+impl Single for Classifier {
+    fn value(&self, batch: &Activations, _mode: &Mode) -> Result<Tensor> {
+        let logits = self.head.forward(&batch.embedding)?;
+        kernel::cross_entropy(&logits, &batch.labels.repeat(batch.views), self.smoothing)
+    }
+
+    fn logits(&self, embedding: &Tensor) -> Result<Option<Tensor>> {
+        self.head.forward(embedding).map(Some)
+    }
+}

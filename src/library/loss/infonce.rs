@@ -1,0 +1,48 @@
+//! InfoNCE, without labels.
+
+use candle_core::Result;
+
+use super::{Loss, Pairs, Site, Term};
+use crate::catalog::Positive;
+use crate::component;
+use crate::kernel::PairKind;
+use crate::tensor::Scope;
+
+component! {
+    /// InfoNCE: draws the views of an item together and away from everything else; labels play no
+    /// part.
+    ///
+    /// For an anchor `i` with the twins `q`, the other views of the same item, it is the mean over
+    /// `q` of `-log(exp(S_iq) / sum_a exp(S_ia))` with `a` over all but `i`. With two pooled views
+    /// this is the NT-Xent loss of SimCLR (Chen et al., 2020, eq. 1).
+    ///
+    /// ```exp
+    /// edition 1
+    ///
+    /// experiment simclr {
+    ///   data = digits(labels=coarse)
+    ///   augment { turn = rotation(degrees=15) }
+    ///   encoder = mlp()
+    ///   views = 2
+    ///   loss { nce = infonce(temperature=0.2) }
+    ///   train { optimizer = adamw(lr=1e-3); batch = 128; for = 5 epochs }
+    ///   eval { probe = linear(labels=fine) }
+    /// }
+    /// ```
+    Loss as dyn Loss, version 1, needs [Embedding, Views];
+    infonce => InfoNce {
+        /// What similarities are divided by; smaller values weigh the nearest items more.
+        temperature: Positive = 0.5,
+        /// Whether embeddings are first scaled to length one.
+        normalize: bool = true,
+        /// Which embeddings are compared.
+        pairs: Pairs = Pairs::Pooled,
+    }
+}
+
+impl Loss for InfoNce {
+    fn build(&self, _site: &Site, _scope: &Scope) -> Result<Term> {
+        let temperature = self.temperature.get();
+        Ok(Term::Pairwise(self.pairs.term(PairKind::InfoNce, temperature, self.normalize)))
+    }
+}

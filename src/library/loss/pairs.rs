@@ -1,0 +1,22 @@
+//! What the terms that compare embeddings by pairs share.
+
+use crate::choice;
+use crate::kernel::{NoPositive, PairKind, PairTerm};
+
+choice! {
+    /// Which embeddings a contrastive term compares.
+    Pairs {
+        /// Every embedding of the batch with every other, whatever their views.
+        Pooled = "pooled",
+        /// Those of each view with those of each earlier view; the mean over pairs of views.
+        Cross = "cross",
+    }
+}
+
+impl Pairs {
+    /// A term on these pairs at weight 1, in which anchors without a positive do not count.
+    pub(super) fn term(self, kind: PairKind, temperature: f64, normalize: bool) -> PairTerm {
+        let (cross, no_positive) = (self == Self::Cross, NoPositive::Skip);
+        PairTerm { kind, weight: 1.0, temperature, normalize, cross, no_positive }
+    }
+}

@@ -1,0 +1,457 @@
+//! Laws over the registry of loss terms, and values that can be computed by hand.
+
+use balance::catalog::{Bound, ImageShape, Port, Type, Value};
+use balance::component;
+use balance::kernel::{PairTerm, contrastive};
+use balance::library::decoder::Decoder;
+use balance::library::encoder::Network;
+use balance::library::loss::{Activations, LOSSES, Site, Term};
+use balance::library::{Library, build};
+use balance::nn::{Linear, Mode};
+use balance::seed::Stream;
+use balance::tensor::{Params, Scope};
+use candle_core::{DType, Device, Result, Tensor, Var};
+
+use crate::numeric::values;
+
+const DIM: usize = 5;
+const CLASSES: usize = 4;
+const IMAGE: ImageShape = ImageShape { height: 2, width: 3, channels: 2 };
+
+component! {
+    /// A linear decoder, for tests.
+    Decoder as dyn Decoder, version 1;
+    toy => Toy {}
+}
+
+impl Decoder for Toy {
+    fn build(&self, dim: usize, image: ImageShape, scope: &Scope) -> Result<Box<dyn Network>> {
+        Ok(Box::new(ToyNetwork(Linear::new(scope, dim, image.size())?, image)))
+    }
+}
+
+struct ToyNetwork(Linear, ImageShape);
+
+impl Network for ToyNetwork {
+    fn forward(&self, embedding: &Tensor, _mode: &Mode) -> Result<Tensor> {
+        let Self(linear, ImageShape { height, width, channels }) = self;
+        linear.forward(embedding)?.reshape(((), *height, *width, *channels))
+    }
+}
+
+/// A term with its variables.
+struct Model {
+    params: Params,
+    term: Term,
+}
+
+impl Model {
+    fn new(bound: &Bound) -> Self {
+        let mut library = Library::standard();
+        library.decoders.push(&ENTRY);
+        let params = Params::new(Stream::new(5), DType::F64, Device::Cpu);
+        let site = Site { library: &library, dim: DIM, image: IMAGE, classes: CLASSES };
+        let term = build(LOSSES, bound).build(&site, &params.root()).unwrap();
+        Self { params, term }
+    }
+
+    fn value(&self, batch: &Batch) -> Result<Tensor> {
+        match &self.term {
+            Term::Pairwise(term) => pairwise(term, batch),
+            Term::Single(term) => {
+                let activations = Activations {
+                    embedding: batch.embedding.clone(),
+                    input: batch.input.clone(),
+                    clean: Some(batch.clean.clone()),
+                    labels: batch.labels.clone(),
+                    views: batch.views,
+                };
+                term.value(&activations, &Mode::Train(Stream::new(0)))
+            }
+        }
+    }
+
+    fn number(&self, batch: &Batch) -> f64 {
+        self.value(batch).unwrap().to_scalar().unwrap()
+    }
+}
+
+fn pairwise(term: &PairTerm, batch: &Batch) -> Result<Tensor> {
+    Ok(contrastive(&batch.embedding, &batch.labels, batch.views, &[*term])?.0)
+}
+
+#[derive(Clone)]
+struct Batch {
+    embedding: Tensor,
+    input: Tensor,
+    clean: Tensor,
+    labels: Vec<u32>,
+    views: usize,
+}
+
+impl Batch {
+    fn random(labels: &[u32], views: usize) -> Self {
+        let mut stream = Stream::new(labels.len() as u64).at(views as u64);
+        let mut draw = |shape: &[usize]| {
+            let values: Vec<f64> = (0..shape.iter().product()).map(|_| stream.normal()).collect();
+            Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+        };
+        let (rows, ImageShape { height, width, channels }) = (views * labels.len(), IMAGE);
+        Self {
+            embedding: draw(&[rows, DIM]),
+            input: draw(&[rows, height, width, channels]),
+            clean: draw(&[labels.len(), height, width, channels]),
+            labels: labels.to_vec(),
+            views,
+        }
+    }
+
+    fn with(&self, embedding: Vec<f64>) -> Self {
+        let embedding = Tensor::from_vec(embedding, self.embedding.dims(), &Device::Cpu).unwrap();
+        Self { embedding, ..self.clone() }
+    }
+
+    /// The embeddings of item `order[i]` in place of those of item `i`.
+    fn reordered(&self, order: &[u32]) -> Self {
+        Self { embedding: reorder(&self.embedding, order, self.views), ..self.clone() }
+    }
+}
+
+fn reorder(rows: &Tensor, order: &[u32], views: usize) -> Tensor {
+    let items = order.len() as u32;
+    let rows_of = |view: u32| order.iter().map(move |item| view * items + item);
+    let index: Vec<u32> = (0..views as u32).flat_map(rows_of).collect();
+    rows.index_select(&Tensor::new(index, &Device::Cpu).unwrap(), 0).unwrap()
+}
+
+/// Every term, under every combination of its choices and switches.
+fn variants() -> Vec<Bound> {
+    LOSSES.iter().flat_map(|entry| combinations(&Bound::defaults(&entry.spec))).collect()
+}
+
+fn combinations(defaults: &Bound) -> Vec<Bound> {
+    let mut bounds = vec![defaults.clone()];
+    for param in defaults.spec.params {
+        let values = match param.ty {
+            Type::Choice(words) => words.iter().map(|it| Value::Word((*it).into())).collect(),
+            Type::Bool => vec![Value::Bool(true), Value::Bool(false)],
+            Type::Real { name: "fraction", .. } => vec![Value::Real(0.0), Value::Real(0.3)],
+            Type::Component(_) => vec![Value::Component(Box::new(Bound::defaults(&ENTRY.spec)))],
+            _ => continue,
+        };
+        let with = |bound: &Bound| {
+            let set = |value: &Value| bound.clone().with(param.name, value.clone());
+            values.iter().map(set).collect::<Vec<_>>()
+        };
+        bounds = bounds.iter().flat_map(with).collect();
+    }
+    bounds
+}
+
+fn word<'a>(bound: &'a Bound, name: &str) -> Option<&'a str> {
+    match bound.value(name) {
+        Some(Value::Word(word)) => Some(word),
+        _ => None,
+    }
+}
+
+fn needs(bound: &Bound, port: Port) -> bool {
+    bound.spec.needs.contains(&port)
+}
+
+/// Whether one view of each item is enough.
+fn works_with_one_view(bound: &Bound) -> bool {
+    !needs(bound, Port::Views) && word(bound, "pairs") != Some("cross")
+}
+
+const LABELS: [u32; 7] = [0, 1, 0, 3, 1, 0, 1];
+
+#[test]
+fn gradients_are_those_of_differences() {
+    let batch = Batch::random(&LABELS, 2);
+    for bound in variants() {
+        let model = Model::new(&bound);
+        let var = Var::from_tensor(&batch.embedding).unwrap();
+        let tracked = Batch { embedding: var.as_tensor().clone(), ..batch.clone() };
+        let grads = model.value(&tracked).unwrap().backward().unwrap();
+        assert_eq!(model.params.without_gradient(&grads), Vec::<String>::new(), "{bound}");
+        let mut vars = model.params.vars();
+        vars.push(("the embedding".to_owned(), var));
+        for (name, var) in vars {
+            let gradient = grads.get(&var).unwrap_or_else(|| panic!("{bound}: none for {name}"));
+            for (n, gradient) in values(gradient).iter().enumerate() {
+                let expected = difference(&var, n, || model.number(&tracked));
+                let error = (gradient - expected).abs();
+                assert!(error < 1e-8, "{bound}: {name}[{n}] {gradient} {expected}");
+            }
+        }
+    }
+}
+
+/// The central difference of `f` over element `n` of `var`.
+fn difference(var: &Var, n: usize, f: impl Fn() -> f64) -> f64 {
+    let (base, h) = (values(var), 1e-5);
+    let set = |step: f64| {
+        let mut moved = base.clone();
+        moved[n] += step;
+        var.set(&Tensor::from_vec(moved, var.dims(), &Device::Cpu).unwrap()).unwrap();
+    };
+    let [above, below] = [h, -h].map(|step| {
+        set(step);
+        f()
+    });
+    set(0.0);
+    (above - below) / (2.0 * h)
+}
+
+#[test]
+fn the_order_of_the_batch_does_not_matter() {
+    let order = [3, 6, 0, 5, 1, 4, 2];
+    for bound in variants() {
+        for views in if works_with_one_view(&bound) { 1..4 } else { 2..4 } {
+            let batch = Batch::random(&LABELS, views);
+            let moved = Batch {
+                input: reorder(&batch.input, &order, views),
+                clean: reorder(&batch.clean, &order, 1),
+                labels: order.iter().map(|item| LABELS[*item as usize]).collect(),
+                ..batch.reordered(&order)
+            };
+            if lonely_allowed(&bound, views) {
+                let model = Model::new(&bound);
+                let (before, after) = (model.number(&batch), model.number(&moved));
+                assert!((before - after).abs() < 1e-12, "{bound}: {before} {after}");
+            }
+        }
+    }
+}
+
+/// Whether the one item of its class in [`LABELS`] is no error.
+fn lonely_allowed(bound: &Bound, views: usize) -> bool {
+    views > 1 || word(bound, "no_positive") != Some("error")
+}
+
+#[test]
+fn extremes_are_finite() {
+    let zero = |batch: Batch| batch.with(vec![0.0; batch.embedding.elem_count()]);
+    let equal = |batch: Batch| batch.with(vec![0.7; batch.embedding.elem_count()]);
+    let long = |batch: Batch| {
+        batch.with(values(&batch.embedding).iter().map(|x| 10.0 * x.signum()).collect())
+    };
+    let one_zero = |batch: Batch| {
+        let mut embedding = values(&batch.embedding);
+        embedding[..DIM].fill(0.0);
+        batch.with(embedding)
+    };
+    for bound in variants() {
+        let bound = match bound.value("temperature") {
+            Some(_) => bound.with("temperature", Value::Real(0.05)),
+            None => bound,
+        };
+        for views in if works_with_one_view(&bound) { 1..3 } else { 2..3 } {
+            for labels in [&LABELS[..], &[0; 5], &[2], &[0, 1, 2, 3]] {
+                let batch = || Batch::random(labels, views);
+                let batches =
+                    [batch(), zero(batch()), equal(batch()), long(batch()), one_zero(batch())];
+                for batch in batches {
+                    check_finite(&bound, &batch);
+                }
+            }
+        }
+    }
+}
+
+fn check_finite(bound: &Bound, batch: &Batch) {
+    let var = Var::from_tensor(&batch.embedding).unwrap();
+    let tracked = Batch { embedding: var.as_tensor().clone(), ..batch.clone() };
+    let value = match Model::new(bound).value(&tracked) {
+        Ok(value) => value,
+        Err(error) => {
+            assert_eq!(word(bound, "no_positive"), Some("error"), "{bound}: {error}");
+            assert!(error.to_string().contains("no positive"), "{error}");
+            return;
+        }
+    };
+    let number: f64 = value.to_scalar().unwrap();
+    let grads = value.backward().unwrap();
+    let gradient = values(grads.get(&var).unwrap());
+    let finite = number.is_finite() && gradient.iter().all(|it| it.is_finite());
+    assert!(finite, "{bound} on {:?} in {} views: {number}", batch.labels, batch.views);
+}
+
+#[test]
+fn members_of_a_class_may_trade_places_but_not_of_two() {
+    let batch = Batch::random(&LABELS, 2);
+    let within = batch.reordered(&[2, 6, 5, 3, 1, 0, 4]);
+    let across = batch.reordered(&[1, 0, 2, 3, 4, 5, 6]);
+    for bound in variants() {
+        let model = Model::new(&bound);
+        let changes = |other: &Batch| (model.number(&batch) - model.number(other)).abs() > 1e-9;
+        let by_pixels = needs(&bound, Port::Input);
+        assert_eq!(changes(&within), by_pixels, "{bound}");
+        assert_eq!(changes(&across), by_pixels || needs(&bound, Port::Labels), "{bound}");
+    }
+}
+
+#[test]
+fn normalised_terms_ignore_the_length_of_embeddings() {
+    let batch = Batch::random(&LABELS, 2);
+    let lengths = |n: usize| 0.1 + (n / DIM) as f64;
+    let scaled: Vec<f64> =
+        values(&batch.embedding).iter().enumerate().map(|(n, x)| x * lengths(n)).collect();
+    let scaled = batch.with(scaled);
+    let normalised =
+        variants().into_iter().filter(|it| it.value("normalize") == Some(&Value::Bool(true)));
+    for bound in normalised {
+        let model = Model::new(&bound);
+        let (before, after) = (model.number(&batch), model.number(&scaled));
+        assert!((before - after).abs() < 1e-12, "{bound}: {before} {after}");
+        let var = Var::from_tensor(&scaled.embedding).unwrap();
+        let tracked = Batch { embedding: var.as_tensor().clone(), ..scaled.clone() };
+        let grads = model.value(&tracked).unwrap().backward().unwrap();
+        let outward = (grads.get(&var).unwrap() * var.as_tensor()).unwrap().sum(1).unwrap();
+        assert!(values(&outward).iter().all(|it| it.abs() < 1e-12), "{bound}");
+    }
+}
+
+#[test]
+fn names_of_classes_do_not_matter_to_pairs() {
+    let batch = Batch::random(&LABELS, 2);
+    let labels = LABELS.iter().map(|label| [3, 0, 1, 2][*label as usize]).collect();
+    let renamed = Batch { labels, ..batch.clone() };
+    for bound in variants() {
+        let model = Model::new(&bound);
+        if matches!(model.term, Term::Pairwise(_)) {
+            let (before, after) = (model.number(&batch), model.number(&renamed));
+            assert!((before - after).abs() < 1e-12, "{bound}: {before} {after}");
+        }
+    }
+}
+
+#[test]
+fn three_views_across_are_the_mean_over_their_pairs() {
+    let batch = Batch::random(&LABELS, 3);
+    let view = |n: usize| batch.embedding.narrow(0, n * LABELS.len(), LABELS.len()).unwrap();
+    for bound in variants().into_iter().filter(|it| word(it, "pairs") == Some("cross")) {
+        let model = Model::new(&bound);
+        let pair = |(a, b): (usize, usize)| {
+            let embedding = Tensor::cat(&[view(a), view(b)], 0).unwrap();
+            model.number(&Batch { embedding, views: 2, ..batch.clone() })
+        };
+        let mean = [(0, 1), (0, 2), (1, 2)].map(pair).iter().sum::<f64>() / 3.0;
+        let found = model.number(&batch);
+        assert!((found - mean).abs() < 1e-12, "{bound}: {found} {mean}");
+    }
+}
+
+fn named(name: &str, args: &[(&str, Value)]) -> Bound {
+    let entry = LOSSES.iter().find(|it| it.spec.name == name).expect("registered");
+    let mut bound = combinations(&Bound::defaults(&entry.spec)).remove(0);
+    for param in entry.spec.params {
+        if let Some(default) = param.default {
+            bound = bound.with(param.name, default());
+        }
+    }
+    args.iter().fold(bound, |bound, (name, value)| bound.with(name, value.clone()))
+}
+
+fn words(word: &str) -> Value {
+    Value::Word(word.to_owned())
+}
+
+/// Items with embeddings along the first axes, the same in both views.
+fn axes(items: &[(usize, f64)], labels: &[u32]) -> Batch {
+    let view = items
+        .iter()
+        .flat_map(|(axis, sign)| (0..DIM).map(move |d| if d == *axis { *sign } else { 0.0 }));
+    let view: Vec<f64> = view.collect();
+    Batch::random(labels, 2).with([view.clone(), view].concat())
+}
+
+#[track_caller]
+fn check(bound: Bound, batch: &Batch, expected: f64) {
+    let found = Model::new(&bound).number(batch);
+    assert!((found - expected).abs() < 1e-6, "{bound}: {found}, not {expected}");
+}
+
+#[test]
+fn small_batches_have_the_values_of_hand_computation() {
+    let cross = || ("pairs", words("cross"));
+    let tau = |tau: f64| ("temperature", Value::Real(tau));
+    // Two classes of one item, at right angles.
+    let right = axes(&[(0, 1.0), (1, 1.0)], &[0, 1]);
+    check(named("supcon", &[tau(1.0), cross()]), &right, (-1f64).exp().ln_1p());
+    check(named("supcon", &[tau(1.0)]), &right, (2.0 * (-1f64).exp()).ln_1p());
+    check(named("class_infonce", &[tau(1.0), cross()]), &right, 0.0);
+    check(named("class_infonce", &[tau(1.0)]), &right, 0.0);
+    // Two collapsed classes of two items, opposite to each other.
+    let collapsed = axes(&[(0, 1.0), (0, 1.0), (0, -1.0), (0, -1.0)], &[0, 0, 1, 1]);
+    check(named("supcon", &[cross()]), &collapsed, 0.0359763);
+    check(named("class_infonce", &[cross()]), &collapsed, 2f64.ln());
+    check(named("class_infonce", &[]), &collapsed, 3f64.ln());
+    // Two classes of 64.
+    let sides: Vec<(usize, f64)> =
+        (0..128).map(|it| (0, if it % 2 == 0 { 1.0 } else { -1.0 })).collect();
+    let labels: Vec<u32> = (0..128).map(|it| it % 2).collect();
+    check(named("supcon", &[cross()]), &axes(&sides, &labels), 0.7757409);
+    check(named("class_infonce", &[cross()]), &axes(&sides, &labels), 4.1588831);
+}
+
+#[test]
+fn one_class_has_nothing_to_repel_and_singletons_nothing_to_spread() {
+    let one = Batch::random(&[1; 6], 2);
+    for pairs in ["pooled", "cross"] {
+        let args = [("pairs", words(pairs))];
+        assert_eq!(Model::new(&named("supcon", &args)).number(&one), 0.0);
+        let infonce = Model::new(&named("infonce", &args)).number(&one);
+        check(named("class_infonce", &args), &one, infonce);
+        let alone = Batch::random(&[0, 1, 2, 3], 2);
+        check(named("class_infonce", &args), &alone, 0.0);
+    }
+}
+
+#[test]
+fn cross_entropy_is_that_of_naive_sums() {
+    let batch = Batch::random(&LABELS, 2);
+    for smoothing in [0.0, 0.2] {
+        let model = Model::new(&named("cross_entropy", &[("smoothing", Value::Real(smoothing))]));
+        let Term::Single(term) = &model.term else { panic!("cross-entropy is a single term") };
+        let logits = term.logits(&batch.embedding).unwrap().expect("it has a classifier");
+        let logits: Vec<Vec<f64>> = logits.to_vec2().unwrap();
+        let losses = logits.iter().zip(LABELS.iter().cycle()).map(|(row, label)| {
+            let total: f64 = row.iter().map(|x| x.exp()).sum();
+            let log_p = |k: usize| row[k] - total.ln();
+            let spread = (0..CLASSES).map(log_p).sum::<f64>() / CLASSES as f64;
+            -(1.0 - smoothing) * log_p(*label as usize) - smoothing * spread
+        });
+        let expected = losses.sum::<f64>() / 14.0;
+        assert!((model.number(&batch) - expected).abs() < 1e-12);
+        let names: Vec<String> = model.params.vars().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["head.bias", "head.weight"]);
+    }
+}
+
+#[test]
+fn restoring_is_measured_over_all_numbers_and_views() {
+    let batch = Batch::random(&LABELS, 2);
+    for target in ["input", "clean"] {
+        let model = Model::new(&named("class_autoencoder", &[("target", words(target))]));
+        let vars = model.params.vars();
+        let [bias, weight] = [0, 1].map(|n: usize| values(&vars[n].1));
+        assert!(vars[0].0 == "decoder.bias" && vars[1].0 == "decoder.weight");
+        let (input, clean) = (values(&batch.input), values(&batch.clean));
+        let mut sum = 0.0;
+        for (row, z) in values(&batch.embedding).chunks(DIM).enumerate() {
+            for n in 0..IMAGE.size() {
+                let restored: f64 =
+                    bias[n] + (0..DIM).map(|d| weight[n * DIM + d] * z[d]).sum::<f64>();
+                let wanted = match target {
+                    "input" => input[row * IMAGE.size() + n],
+                    _ => clean[row % LABELS.len() * IMAGE.size() + n],
+                };
+                sum += (restored - wanted).powi(2);
+            }
+        }
+        let expected = sum / (14 * IMAGE.size()) as f64;
+        assert!((model.number(&batch) - expected).abs() < 1e-12, "{target}");
+    }
+}
