@@ -17,7 +17,7 @@ component! {
     /// added. Each block is `x + attention(norm(x))`, then `x + feed_forward(norm(x))` with a GELU;
     /// a last layer normalisation follows. It differs from common ones in this: queries, keys and
     /// values have no bias, attention has no output projection, patches are normalised, and two
-    /// rows of positions more than there are tokens are kept, which no image uses.
+    /// rows of positions more than there are tokens are kept, which no token uses.
     ///
     /// With the defaults and images of 32 × 32 × 3 it has 3,254,784 parameters.
     ///
@@ -91,7 +91,7 @@ fn shape(vit: &Vit, image: ImageShape) -> std::result::Result<usize, Misfit> {
             param: Some("heads"),
             message: format!("a width of {dim} cannot be divided among {heads} heads"),
             label: format!("{dim} / {heads} leaves {} over", dim % heads),
-            help: format!("numbers of heads that fit: {}", listed(dim, |heads| dim % heads == 0)),
+            help: format!("numbers of heads that fit: {}", listed(dim.min(64), |heads| dim % heads == 0)),
         });
     }
     Ok(dim)
