@@ -1,4 +1,3 @@
-
 //! The integration tests, one module for each part.
 
 mod augments;

@@ -28,7 +28,8 @@ component! {
     ///   data = digits()
     ///   encoder = mlp()
     ///   loss { mse = class_autoencoder(decoder=resnet18_decoder(width=8)) }
-    ///   train { optimizer = adamw(lr=1e-3); for = 5 epochs }
+    ///   train { optimizer = adamw(lr=1e-3); batch = 64; for = 5 epochs }
+    ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
     Decoder as dyn Decoder, version 1;

@@ -22,7 +22,8 @@ component! {
     ///   data = digits()
     ///   encoder = mlp(widths=[128, 128], out=32)
     ///   loss { class = cross_entropy() }
-    ///   train { optimizer = adamw(lr=1e-3); for = 5 epochs }
+    ///   train { optimizer = adamw(lr=1e-3); batch = 64; for = 5 epochs }
+    ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
     Encoder as dyn Encoder, version 1, shape shape;

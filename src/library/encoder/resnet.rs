@@ -31,7 +31,8 @@ component! {
     ///   data = digits()
     ///   encoder = resnet(depth=8, width=16)
     ///   loss { class = cross_entropy() }
-    ///   train { optimizer = sgd(lr=0.1, momentum=0.9); for = 5 epochs }
+    ///   train { optimizer = sgd(lr=0.1, momentum=0.9); batch = 64; for = 5 epochs }
+    ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
     Encoder as dyn Encoder, version 1, shape shape;

@@ -28,7 +28,8 @@ component! {
     ///   data = digits()
     ///   encoder = vit(patch=2, dim=64, depth=4, heads=4)
     ///   loss { class = cross_entropy() }
-    ///   train { optimizer = adamw(lr=1e-3); for = 5 epochs }
+    ///   train { optimizer = adamw(lr=1e-3); batch = 64; for = 5 epochs }
+    ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
     Encoder as dyn Encoder, version 1, shape shape;
@@ -91,7 +92,10 @@ fn shape(vit: &Vit, image: ImageShape) -> std::result::Result<usize, Misfit> {
             param: Some("heads"),
             message: format!("a width of {dim} cannot be divided among {heads} heads"),
             label: format!("{dim} / {heads} leaves {} over", dim % heads),
-            help: format!("numbers of heads that fit: {}", listed(dim.min(64), |heads| dim % heads == 0)),
+            help: format!(
+                "numbers of heads that fit: {}",
+                listed(dim.min(64), |heads| dim % heads == 0)
+            ),
         });
     }
     Ok(dim)
