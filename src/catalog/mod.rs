@@ -219,6 +219,7 @@ macro_rules! component {
     ) => {
         $(#[doc = $doc])+
         #[derive(Debug, Clone)]
+        #[allow(dead_code, reason = "some arguments are read from the plan, not by the component")]
         pub struct $struct { $( $(#[doc = $param_doc])+ pub $param: $ty ),* }
 
         impl $struct {

@@ -8,7 +8,7 @@ use super::images::Split;
 const BATCH: u64 = 10_000 * 3_073;
 
 /// What is known of CIFAR-10.
-pub static CIFAR10: Description = Description {
+pub(super) static CIFAR10: Description = Description {
     name: "cifar10",
     title: "CIFAR-10",
     height: 32,

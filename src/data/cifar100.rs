@@ -9,7 +9,7 @@ use super::images::Split;
 /// What is known of CIFAR-100.
 ///
 /// Two contents are accepted: the official one, and a copy with the same images in another order.
-pub static CIFAR100: Description = Description {
+pub(super) static CIFAR100: Description = Description {
     name: "cifar100",
     title: "CIFAR-100",
     height: 32,

@@ -136,7 +136,7 @@ pub struct Archive {
 }
 
 impl Description {
-    /// How many files of this name's splits hold `split`, in canonical order.
+    /// The files that hold `split`, in canonical order.
     pub fn files_of(&self, split: Split) -> impl Iterator<Item = &'static DataFile> {
         self.files.iter().filter(move |file| file.split == split)
     }

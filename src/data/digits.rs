@@ -16,7 +16,7 @@ const SIDE: usize = 8;
 const WHITE: u16 = 16;
 
 /// What is known of the digits.
-pub static DIGITS: Description = Description {
+pub(super) static DIGITS: Description = Description {
     name: "digits",
     title: "Digits 8×8",
     height: SIDE,

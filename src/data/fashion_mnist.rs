@@ -26,7 +26,7 @@ const ARCHIVES: [Archive; 4] = [
 ];
 
 /// What is known of Fashion-MNIST.
-pub static FASHION_MNIST: Description = Description {
+pub(super) static FASHION_MNIST: Description = Description {
     name: "fashion_mnist",
     title: "Fashion-MNIST",
     height: 28,

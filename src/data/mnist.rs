@@ -35,7 +35,7 @@ pub(super) const FILES: &[DataFile] = &[
 ];
 
 /// What is known of MNIST.
-pub static MNIST: Description = Description {
+pub(super) static MNIST: Description = Description {
     name: "mnist",
     title: "MNIST",
     height: 28,

@@ -79,7 +79,9 @@ impl Pinned<'_> {
         match differs {
             Some(((expected, found), path)) => DataError::damaged(
                 path,
-                format!("was altered: expected SHA-256 {expected}, found {found}"),
+                format!(
+                    "differs from what was published: expected SHA-256 {expected}, found {found}"
+                ),
             ),
             None => DataError::new(Fault::Damaged, self.altered_content(nearest, sha256)),
         }
@@ -88,7 +90,9 @@ impl Pinned<'_> {
     fn altered_content(&self, nearest: &Content, sha256: &str) -> String {
         let name = self.description.name;
         let expected = nearest.sha256.unwrap_or("none");
-        format!("the content of `{name}` was altered: expected SHA-256 {expected}, found {sha256}")
+        format!(
+            "the content of `{name}` differs from what was published: expected SHA-256 {expected}, found {sha256}"
+        )
     }
 
     fn recall(&self) -> Option<(String, &'static str)> {

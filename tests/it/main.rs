@@ -3,6 +3,7 @@
 mod augments;
 mod contrastive;
 mod data;
+mod digest;
 mod evaluations;
 mod gradients;
 mod kernels;

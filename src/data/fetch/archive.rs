@@ -1,7 +1,8 @@
 //! Unpacking what a source sends, told apart by its first bytes.
 
+use std::error::Error;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Seek};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::process::Command;
 
@@ -55,9 +56,7 @@ fn unpack_gzip(path: &Path, into: &Path) -> Result<(), DataError> {
 
 fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut start = Vec::new();
-    let mut file = File::open(path)?;
-    file.rewind()?;
-    file.take(512).read_to_end(&mut start)?;
+    File::open(path)?.take(512).read_to_end(&mut start)?;
     Ok(start)
 }
 
@@ -68,7 +67,15 @@ fn is_tar(start: &[u8]) -> bool {
 fn untar(reader: io::Result<impl Read>, path: &Path, into: &Path) -> Result<(), DataError> {
     reader
         .and_then(|reader| tar::Archive::new(reader).unpack(into))
-        .map_err(|error| DataError::damaged(path, format!("could not unpack: {error}")))
+        .map_err(|error| DataError::damaged(path, format!("could not unpack: {}", cause(&error))))
+}
+
+/// What is at the bottom of an error; what lies above only says that unpacking failed.
+fn cause(error: &dyn Error) -> String {
+    match error.source() {
+        Some(source) => cause(source),
+        None => error.to_string(),
+    }
 }
 
 fn copy(path: &Path, into: &Path) -> Result<(), DataError> {

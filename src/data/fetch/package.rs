@@ -17,7 +17,7 @@ pub(super) fn fetch(source: &Source, scratch: &Path) -> Result<PathBuf, DataErro
     run(command.current_dir(&folder))?;
     let path = only_file(&folder)?;
     if let Some(archive) = archive {
-        check_archive(&path, &archive)?;
+        check_archive(&source.title(), &path, &archive)?;
     }
     Ok(path)
 }

@@ -1,7 +1,7 @@
 //! Downloading a file, and going on with it after an interruption.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,18 +26,18 @@ pub(super) fn download(
 ) -> Result<PathBuf, DataError> {
     let name = file.url.rsplit('/').next().unwrap_or(file.url);
     let (path, part) = (folder.join(name), folder.join(format!("{name}.part")));
-    if path.is_file() && check_archive(&path, &file.archive).is_ok() {
+    if path.is_file() && check_archive(file.url, &path, &file.archive).is_ok() {
         return Ok(path);
     }
     let mut transfer = Transfer { file, name, part: &part, agent: agent(), progress };
     let resumed = transfer.length() > 0;
     transfer.complete()?;
-    let mut checked = check_archive(&part, &file.archive);
+    let mut checked = check_archive(file.url, &part, &file.archive);
     if checked.is_err() && resumed {
         // The beginning may be of another file: once more from the start.
         remove(&part)?;
         transfer.complete()?;
-        checked = check_archive(&part, &file.archive);
+        checked = check_archive(file.url, &part, &file.archive);
     }
     if let Err(error) = checked {
         remove(&part)?;
@@ -48,13 +48,19 @@ pub(super) fn download(
 }
 
 fn remove(part: &Path) -> Result<(), DataError> {
-    fs::remove_file(part).map_err(|error| DataError::refused("remove", part, &error))
+    match fs::remove_file(part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(DataError::refused("remove", part, &error))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn agent() -> Agent {
     Agent::config_builder()
         .http_status_as_error(false)
         .accept_encoding("identity")
+        .timeout_resolve(Some(Duration::from_secs(20)))
         .timeout_connect(Some(Duration::from_secs(20)))
         .timeout_recv_response(Some(Duration::from_secs(60)))
         .timeout_per_read(Some(Duration::from_secs(60)))
@@ -83,20 +89,20 @@ impl Transfer<'_, '_> {
         fs::metadata(self.part).map_or(0, |data| data.len())
     }
 
+    /// Attempts until the file is here. Only more than there ever was renews the patience: a
+    /// server that has a shorter file would otherwise be asked for ever.
     fn complete(&mut self) -> Result<(), DataError> {
-        let mut patience = PATIENCE;
+        let (mut most, mut patience) = (self.length(), PATIENCE);
         loop {
-            let before = self.length();
-            match self.attempt(before) {
+            let reason = match self.attempt(self.length()) {
                 Ok(()) => return Ok(()),
                 Err(Stop::Final(error)) => return Err(error),
-                Err(Stop::Cut(reason)) if self.length() <= before => {
-                    patience -= 1;
-                    if patience == 0 {
-                        return Err(unreachable(self.file.url, &reason));
-                    }
-                }
-                Err(Stop::Cut(_)) => patience = PATIENCE,
+                Err(Stop::Cut(reason)) => reason,
+            };
+            patience = if self.length() > most { PATIENCE } else { patience - 1 };
+            most = most.max(self.length());
+            if patience == 0 {
+                return Err(unreachable(self.file.url, &reason));
             }
         }
     }
@@ -143,10 +149,11 @@ impl Transfer<'_, '_> {
         (self.progress)(Progress::Bytes { file: self.name, done, total });
         while done < total {
             let room = block.len().min((total - done) as usize);
+            let cut = |why: &str| Stop::Cut(format!("ended at byte {done} of {total}{why}"));
             let count =
-                body.read(&mut block[..room]).map_err(|error| Stop::Cut(error.to_string()))?;
+                body.read(&mut block[..room]).map_err(|error| cut(&format!(": {error}")))?;
             if count == 0 {
-                return Err(Stop::Cut(format!("the connection ended at byte {done} of {total}")));
+                return Err(cut(""));
             }
             output.write_all(&block[..count]).map_err(refused)?;
             done += count as u64;
@@ -155,7 +162,7 @@ impl Transfer<'_, '_> {
         Ok(())
     }
 
-    fn output(&self, start: u64) -> std::io::Result<File> {
+    fn output(&self, start: u64) -> io::Result<File> {
         let file = OpenOptions::new().create(true).append(true).open(self.part)?;
         file.set_len(start)?;
         Ok(file)

@@ -1,0 +1,54 @@
+//! From a planned stage to its model: only the networks that some term or evaluation needs.
+
+use candle_core::{DType, Device, Result};
+
+use super::{Model, SingleTerm};
+use crate::catalog::Port;
+use crate::library::encoder::Encoder;
+use crate::library::loss::{Loss, Site, Term};
+use crate::library::{self, Library};
+use crate::plan::Stage;
+use crate::seed::Stream;
+use crate::tensor::Params;
+
+/// The model of `stage`, its variables drawn from the stage's own stream.
+pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) -> Result<Model> {
+    let stream = stage_stream(stage).named("init");
+    let params = Params::new(stream, dtype, device.clone());
+    let root = params.root();
+    let encoder: Box<dyn Encoder> = library::build(&library.encoders, &stage.encoder);
+    let mut model = Model {
+        encoder: encoder.build(stage.data.image, &root.pp("encoder"))?,
+        pairs: Vec::new(),
+        singles: Vec::new(),
+        classes: stage.data.classes.of_fine.clone(),
+        needs_clean: stage.terms.iter().any(|term| term.call.spec.needs.contains(&Port::Clean)),
+        params,
+    };
+    for declared in &stage.terms {
+        let loss: Box<dyn Loss> = library::build(&library.losses, &declared.call);
+        let site = Site {
+            library,
+            dim: stage.dim,
+            image: stage.data.image,
+            classes: declared.classes.names.len(),
+        };
+        let (name, weight) = (declared.name.clone(), declared.weight);
+        match loss.build(&site, &root.pp("loss").pp(&name))? {
+            Term::Pairwise(mut term) => {
+                term.weight = weight;
+                model.pairs.push((name, term));
+            }
+            Term::Single(term) => {
+                let classes = declared.classes.of_fine.clone();
+                model.singles.push(SingleTerm { name, weight, classes, term });
+            }
+        }
+    }
+    Ok(model)
+}
+
+/// The address of everything random in a stage: its trial's seed and its name.
+pub fn stage_stream(stage: &Stage) -> Stream {
+    Stream::new(stage.seed).named("stage").named(&stage.name)
+}

@@ -1,0 +1,123 @@
+//! The state of a training on disk: one file that is there whole or not at all.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+
+use super::event::RunError;
+use crate::store;
+
+/// The file of tensors in a stage's folder.
+pub const FILE: &str = "checkpoint.safetensors";
+/// The same progress for people, beside it.
+const READABLE: &str = "checkpoint.json";
+/// The key of the progress in the file's own metadata.
+const KEY: &str = "balance";
+
+/// Named tensors.
+pub type State = BTreeMap<String, Tensor>;
+
+/// How far a training is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Steps done.
+    pub step: usize,
+    /// Sums of each term, then of the total, over the steps of the current epoch, times items.
+    pub sums: Vec<f64>,
+    /// Items in these sums.
+    pub items: usize,
+    /// Length of `metrics.jsonl`.
+    pub metrics_bytes: u64,
+    /// The best state so far, when the best is kept.
+    pub best: Option<Best>,
+    /// Whether the training is over.
+    pub finished: bool,
+}
+
+/// A state that was the best when it was seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    pub epoch: usize,
+    pub accuracy: f64,
+}
+
+/// Everything needed to go on exactly.
+#[derive(Debug, Clone, Default)]
+pub struct Checkpoint {
+    pub progress: Progress,
+    pub model: State,
+    pub optimizer: State,
+    /// The model of [`Progress::best`].
+    pub best: State,
+}
+
+impl Checkpoint {
+    /// Writes the checkpoint into `folder`.
+    pub fn save(&self, folder: &Path) -> Result<(), RunError> {
+        let path = folder.join(FILE);
+        let bytes = self.bytes()?;
+        store::write(&path, &bytes).map_err(|error| RunError::io(&path, &error))?;
+        let readable = folder.join(READABLE);
+        store::write_json(&readable, &self.progress).map_err(|error| RunError::io(&readable, &error))
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, RunError> {
+        let mut tensors: Vec<(String, &Tensor)> = Vec::new();
+        for (prefix, state) in self.parts() {
+            tensors.extend(state.iter().map(|(name, tensor)| (format!("{prefix}/{name}"), tensor)));
+        }
+        let json = serde_json::to_string(&self.progress).map_err(|error| damaged(&error.to_string()))?;
+        let metadata = HashMap::from([(KEY.to_owned(), json)]);
+        safetensors::serialize(tensors, Some(metadata)).map_err(|error| damaged(&error.to_string()))
+    }
+
+    fn parts(&self) -> [(&'static str, &State); 3] {
+        [("model", &self.model), ("optimizer", &self.optimizer), ("best", &self.best)]
+    }
+
+    /// The checkpoint in `folder`; none when there is none.
+    pub fn load(folder: &Path, device: &Device) -> Result<Option<Self>, RunError> {
+        let path = folder.join(FILE);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(RunError::io(&path, &error)),
+        };
+        let spoilt = |why: String| {
+            RunError::failed(
+                format!("{} cannot be read: {why}", path.display()),
+                "remove this folder to train the stage again",
+            )
+        };
+        let (_, header) =
+            SafeTensors::read_metadata(&bytes).map_err(|error| spoilt(error.to_string()))?;
+        let json = header.metadata().as_ref().and_then(|it| it.get(KEY));
+        let json = json.ok_or_else(|| spoilt("it is not one of balance's".to_owned()))?;
+        let progress = serde_json::from_str(json).map_err(|error| spoilt(error.to_string()))?;
+        let mut checkpoint = Self { progress, ..Self::default() };
+        let tensors = candle_core::safetensors::load_buffer(&bytes, device)?;
+        for (name, tensor) in BTreeMap::from_iter(tensors) {
+            checkpoint.place(&name, tensor);
+        }
+        Ok(Some(checkpoint))
+    }
+
+    fn place(&mut self, name: &str, tensor: Tensor) {
+        let (part, name) = name.split_once('/').unwrap_or_default();
+        let state = match part {
+            "model" => &mut self.model,
+            "optimizer" => &mut self.optimizer,
+            _ => &mut self.best,
+        };
+        state.insert(name.to_owned(), tensor);
+    }
+}
+
+fn damaged(why: &str) -> RunError {
+    RunError::Failed { message: format!("the checkpoint cannot be written: {why}"), help: None }
+}

@@ -1,0 +1,89 @@
+//! What happens during a run, told to whoever shows it; and why a run ends early.
+
+use std::path::Path;
+
+use crate::library::eval::{EvalError, Score};
+use crate::plan::{Evaluation, Stage};
+use crate::store::HoldError;
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Event<'a> {
+    /// Training number `number` of `of` begins, at `step` when it goes on from a checkpoint.
+    StageBegins { stage: &'a Stage, number: usize, of: usize, step: usize },
+    /// A step is done; the loss is its weighted sum.
+    Step { step: usize, loss: f64 },
+    /// A training ends, with the mean loss of its last epoch.
+    StageEnds { stage: &'a Stage, loss: f64 },
+    /// Evaluation number `number` of `of` begins.
+    EvaluationBegins { evaluation: &'a Evaluation, number: usize, of: usize },
+    /// A share of an evaluation is done.
+    EvaluationShare(f64),
+    EvaluationEnds { evaluation: &'a Evaluation, scores: &'a [Score] },
+    /// A trial cannot be finished; the others go on.
+    Failed { what: &'a str, message: &'a str },
+}
+
+/// Who shows what happens.
+pub trait Observer {
+    /// Called for each event, on the thread that trains.
+    fn observe(&mut self, event: Event);
+}
+
+/// Shows nothing.
+pub struct Silent;
+
+impl Observer for Silent {
+    fn observe(&mut self, _: Event) {}
+}
+
+/// Why a training or an evaluation has no result.
+#[derive(Debug)]
+pub enum RunError {
+    /// The user asked to stop; what was done is saved.
+    Stopped,
+    /// The world or the numbers did not play along.
+    Failed { message: String, help: Option<String> },
+}
+
+impl RunError {
+    /// A failure with advice.
+    pub fn failed(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Failed { message: message.into(), help: Some(help.into()) }
+    }
+
+    /// A failure to read or write.
+    pub fn io(path: &Path, error: &std::io::Error) -> Self {
+        let message = format!("{}: {error}", path.display());
+        Self::Failed { message, help: None }
+    }
+
+    /// A folder that cannot be held.
+    pub fn hold(path: &Path, error: &HoldError) -> Self {
+        match error {
+            HoldError::Io(error) => Self::io(path, error),
+            HoldError::Busy => Self::failed(
+                format!("another balance is at work in {}", path.display()),
+                "wait for it, or stop it: both would compute the same",
+            ),
+        }
+    }
+}
+
+impl From<candle_core::Error> for RunError {
+    fn from(error: candle_core::Error) -> Self {
+        // candle appends a backtrace when the environment asks for one; a user needs the cause.
+        let message = error.to_string();
+        let first = message.lines().next().unwrap_or_default().to_owned();
+        Self::Failed { message: first, help: None }
+    }
+}
+
+impl From<EvalError> for RunError {
+    fn from(error: EvalError) -> Self {
+        match error {
+            EvalError::Stopped => Self::Stopped,
+            EvalError::Failed(message) => Self::Failed { message, help: None },
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Datasets: reading published formats, refusing anything else, and fetching from real sockets.
+
+mod fetching;
+mod published;
+mod reading;
+mod server;
+mod showing;
+mod tiny;
