@@ -8,6 +8,7 @@ mod kernels;
 mod layers;
 mod loss_cases;
 mod losses;
+mod networks;
 mod numeric;
 mod optimizers;
 mod params;

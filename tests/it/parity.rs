@@ -1,11 +1,16 @@
 //! The same numbers as PyTorch, from the fixtures of `tests/parity`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use balance::catalog::{Bound, Duration, Kind, Value};
+use balance::catalog::{Bound, Duration, ImageShape, Kind, Value};
+use balance::library::decoder::DECODERS;
+use balance::library::encoder::{ENCODERS, Network};
 use balance::library::optimizer::OPTIMIZERS;
 use balance::library::schedule::{Horizon, SCHEDULES, Schedule};
 use balance::library::{Library, build};
+use balance::nn::Mode;
+use balance::seed::Stream;
+use balance::tensor::Params;
 use candle_core::{DType, Device, Tensor, Var};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parity/fixtures");
@@ -122,6 +127,151 @@ fn schedules_follow_pytorch() {
             let found = rate * schedule.factor(epoch * steps_per_epoch, &horizon);
             let difference = (found - expected.as_f64().unwrap()).abs();
             assert!(difference < 1e-15, "{name}, epoch {epoch}: {found} instead of {expected}");
+        }
+    }
+}
+
+/// The name PyTorch has for a variable of ours.
+fn name_in_torch(name: &str) -> String {
+    let names: Vec<String> = name
+        .split('.')
+        .map(|part| {
+            match part.strip_prefix("block").and_then(|index| index.parse::<usize>().ok()) {
+                Some(index) => format!("blocks.{}", index - 1),
+                None => part.to_owned(),
+            }
+        })
+        .collect();
+    names.join(".")
+}
+
+/// A tensor of PyTorch's, in our layout: kernels have their output channels last.
+fn in_our_layout(tensor: &Tensor, name: &str, dims: &[usize]) -> Tensor {
+    let moved = match tensor.rank() {
+        4 => tensor.permute([2, 3, 1, 0]),
+        // The decoder's linear layer makes 4 × 4 pixels of some channels.
+        _ if name.starts_with("linear.") => {
+            tensor.reshape((dims[0] / 16, 16, ())).unwrap().transpose(0, 1)
+        }
+        _ => Ok(tensor.clone()),
+    };
+    moved.unwrap().contiguous().unwrap().reshape(dims).unwrap()
+}
+
+/// A network with PyTorch's weights beside what PyTorch computes with them.
+struct Twin {
+    case: &'static str,
+    expected: HashMap<String, Tensor>,
+    params: Params,
+    network: Box<dyn Network>,
+    dtype: DType,
+}
+
+impl Twin {
+    fn new(case: &'static str, dtype: DType) -> Self {
+        let params = Params::new(Stream::new(1), dtype, Device::Cpu);
+        let network = build_case(case, &params);
+        let twin = Self { case, expected: fixture(case), params, network, dtype };
+        let state: BTreeMap<_, _> = twin
+            .params
+            .state()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| (name.clone(), twin.of("weight", name, value.dims())))
+            .collect();
+        let given = twin.expected.keys().filter(|key| key.starts_with("weight/")).count();
+        assert_eq!(given, state.len(), "{case}");
+        twin.params.restore(&state).unwrap();
+        twin
+    }
+
+    fn of(&self, kind: &str, name: &str, dims: &[usize]) -> Tensor {
+        let key = format!("{kind}/{}", name_in_torch(name));
+        let tensor = self.expected.get(&key).unwrap_or_else(|| panic!("no `{key}`"));
+        in_our_layout(tensor, name, dims)
+    }
+
+    /// A tensor of rows: embeddings, or images with their channels last.
+    fn rows(&self, key: &str) -> Tensor {
+        let tensor = &self.expected[key];
+        match tensor.rank() {
+            4 => tensor.permute([0, 2, 3, 1]).unwrap().contiguous().unwrap(),
+            _ => tensor.clone(),
+        }
+    }
+
+    /// What deviates, and by how much.
+    fn deviations(&self) -> Vec<(String, f64)> {
+        let input = Var::from_tensor(&self.rows("input").to_dtype(self.dtype).unwrap()).unwrap();
+        let evaluated = self.network.forward(&input, &Mode::Eval).unwrap();
+        let trained = self.network.forward(&input, &self.training()).unwrap();
+        let direction = self.rows("direction").to_dtype(self.dtype).unwrap();
+        let loss = (&trained * direction).unwrap().sum_all().unwrap();
+        let grads = loss.backward().unwrap();
+        let mut pairs = vec![
+            ("evaluation".to_owned(), evaluated, self.rows("output/eval")),
+            ("training".to_owned(), trained, self.rows("output/train")),
+            (
+                "gradient of the input".to_owned(),
+                grads.get(&input).unwrap().clone(),
+                self.rows("gradient_of_input"),
+            ),
+        ];
+        for (name, var) in self.params.vars() {
+            let expected = self.of("gradient", &name, var.dims());
+            pairs.push((format!("gradient of {name}"), grads.get(&var).unwrap().clone(), expected));
+        }
+        for (name, buffer) in self.params.buffers() {
+            let expected = self.of("after", &name, buffer.dims());
+            pairs.push((format!("{name} afterwards"), buffer.as_tensor().clone(), expected));
+        }
+        let compare = |(name, found, expected): (String, Tensor, Tensor)| {
+            (name, deviation(&found, &expected))
+        };
+        pairs.into_iter().map(compare).collect()
+    }
+
+    /// Training mode; the transformer's, whose dropouts the fixture leaves out, is evaluation.
+    fn training(&self) -> Mode {
+        if self.case == "vit" { Mode::Eval } else { Mode::Train(Stream::new(1)) }
+    }
+}
+
+fn build_case(case: &str, params: &Params) -> Box<dyn Network> {
+    let square = |side| ImageShape { height: side, width: side, channels: 3 };
+    let width = ("width", Value::Int(3));
+    let encoder = |name, args: &[(&str, Value)], side| {
+        build(ENCODERS, &bound(Kind::Encoder, name, args)).build(square(side), &params.root())
+    };
+    let network =
+        match case {
+            "resnet18" => encoder("resnet", &[width], 16),
+            "resnet8" => encoder("resnet", &[width, ("depth", Value::Int(8))], 9),
+            "vit" => {
+                let args =
+                    [("dim", Value::Int(16)), ("depth", Value::Int(2)), ("heads", Value::Int(2))];
+                encoder("vit", &args, 8)
+            }
+            "decoder" => build(DECODERS, &bound(Kind::Decoder, "resnet18_decoder", &[width]))
+                .build(6, square(16), &params.root()),
+            other => panic!("no case `{other}`"),
+        };
+    network.unwrap()
+}
+
+#[test]
+fn networks_compute_what_pytorch_computes() {
+    for case in ["vit", "resnet8", "resnet18", "decoder"] {
+        for dtype in [DType::F64, DType::F32] {
+            for (name, deviation) in Twin::new(case, dtype).deviations() {
+                let limit = match dtype {
+                    DType::F32 => 1e-5,
+                    // The fixtures have these in f32.
+                    _ if name.starts_with("gradient of") => 2e-7,
+                    _ => 1e-12,
+                };
+                assert!(deviation < limit, "{case} in {dtype:?}: {name}: {deviation:e}");
+            }
         }
     }
 }

@@ -167,7 +167,7 @@ class Decoder(nn.Module):
 def decoder():
     model = Decoder(6, 16)
     generator = randomise(model, 33)
-    record("decoder", model, images(generator, 3, 6), generator)
+    record("decoder", model, images(generator, 6, 6), generator)
 
 
 class Block(nn.Module):

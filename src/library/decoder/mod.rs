@@ -1,5 +1,8 @@
 //! Decoders: embeddings back to images.
 
+mod mlp_decoder;
+mod resnet18_decoder;
+
 use candle_core::Result;
 
 use super::encoder::Network;
@@ -7,7 +10,7 @@ use crate::catalog::{Entry, ImageShape};
 use crate::tensor::Scope;
 
 /// Every decoder, in the order the reference lists them.
-pub static DECODERS: &[&Entry<dyn Decoder>] = &[];
+pub static DECODERS: &[&Entry<dyn Decoder>] = &[&mlp_decoder::ENTRY, &resnet18_decoder::ENTRY];
 
 /// A declared decoder.
 pub trait Decoder: Send + Sync {

@@ -1,5 +1,10 @@
 //! Encoders: images to embeddings.
 
+pub(crate) mod layers;
+mod mlp;
+mod resnet;
+mod vit;
+
 use candle_core::{Result, Tensor};
 
 use crate::catalog::{Entry, ImageShape};
@@ -7,7 +12,7 @@ use crate::nn::Mode;
 use crate::tensor::Scope;
 
 /// Every encoder, in the order the reference lists them.
-pub static ENCODERS: &[&Entry<dyn Encoder>] = &[];
+pub static ENCODERS: &[&Entry<dyn Encoder>] = &[&mlp::ENTRY, &resnet::ENTRY, &vit::ENTRY];
 
 /// A declared encoder.
 pub trait Encoder: Send + Sync {

@@ -21,7 +21,8 @@ component! {
     ///   data = digits()
     ///   encoder = mlp()
     ///   loss { class = cross_entropy() }
-    ///   train { optimizer = adamw(lr=1e-3, weight_decay=0.05); for = 5 epochs }
+    ///   train { optimizer = adamw(lr=1e-3, weight_decay=0.05); batch = 64; for = 5 epochs }
+    ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
     Optimizer as dyn Optimizer, version 1;

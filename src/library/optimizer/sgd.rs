@@ -13,7 +13,7 @@ component! {
     ///
     /// The momentum is `u = momentum * u + g`, the step `-lr * u` (Sutskever et al., 2013, with the
     /// learning rate outside the momentum). The weight decay is added to the gradient, so it passes
-    /// through the momentum: unlike [`adamw`]'s it is an L2 penalty.
+    /// through the momentum: unlike that of `adamw` it is an L2 penalty.
     ///
     /// ```exp
     /// edition 1
@@ -22,7 +22,8 @@ component! {
     ///   data = digits()
     ///   encoder = mlp()
     ///   loss { class = cross_entropy() }
-    ///   train { optimizer = sgd(lr=0.1, momentum=0.9, nesterov=true); for = 5 epochs }
+    ///   train { optimizer = sgd(lr=0.1, momentum=0.9, nesterov=true); batch = 64; for = 5 epochs }
+    ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
     Optimizer as dyn Optimizer, version 1;

@@ -13,7 +13,8 @@ component! {
     ///   data = digits()
     ///   encoder = mlp()
     ///   loss { class = cross_entropy() }
-    ///   train { optimizer = adamw(lr=1e-3); schedule = constant(); for = 5 epochs }
+    ///   train { optimizer = adamw(lr=1e-3); schedule = constant(); batch = 64; for = 5 epochs }
+    ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
     Schedule as dyn Schedule, version 1;

@@ -24,8 +24,10 @@ component! {
     ///   train {
     ///     optimizer = adamw(lr=1e-3)
     ///     schedule = cosine(warmup=1 epochs)
+    ///     batch = 64
     ///     for = 5 epochs
     ///   }
+    ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
     ///

@@ -19,8 +19,10 @@ component! {
     ///   train {
     ///     optimizer = sgd(lr=0.1, momentum=0.9)
     ///     schedule = step(at=[10 epochs, 15 epochs])
+    ///     batch = 64
     ///     for = 20 epochs
     ///   }
+    ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
     Schedule as dyn Schedule, version 1;

@@ -1,0 +1,55 @@
+//! A multilayer perceptron from embeddings to pixels.
+
+use candle_core::{Result, Tensor};
+
+use super::Decoder;
+use crate::catalog::{Count, ImageShape};
+use crate::component;
+use crate::library::encoder::Network;
+use crate::library::encoder::layers::Perceptron;
+use crate::nn::Mode;
+use crate::tensor::Scope;
+
+component! {
+    /// A multilayer perceptron: linear layers with rectifiers between them, the last as wide as an
+    /// image has numbers.
+    ///
+    /// Nothing follows the last layer, since images are normalised and have no bounds.
+    ///
+    /// ```exp
+    /// edition 1
+    ///
+    /// experiment recon {
+    ///   data = digits()
+    ///   encoder = mlp()
+    ///   loss { mse = class_autoencoder(decoder=mlp_decoder(widths=[128])) }
+    ///   train { optimizer = adamw(lr=1e-3); batch = 64; for = 5 epochs }
+    ///   eval { fine = linear(labels=fine) }
+    /// }
+    /// ```
+    Decoder as dyn Decoder, version 1;
+    mlp_decoder => MlpDecoder {
+        /// Widths of the hidden layers, in order.
+        widths: Vec<Count> = [Count::from(256)],
+    }
+}
+
+impl Decoder for MlpDecoder {
+    fn build(&self, dim: usize, image: ImageShape, scope: &Scope) -> Result<Box<dyn Network>> {
+        let perceptron = Perceptron::new(dim, &self.widths, image.size(), scope)?;
+        Ok(Box::new(Pixels { perceptron, image }))
+    }
+}
+
+struct Pixels {
+    perceptron: Perceptron,
+    image: ImageShape,
+}
+
+impl Network for Pixels {
+    fn forward(&self, embeddings: &Tensor, mode: &Mode) -> Result<Tensor> {
+        let ImageShape { height, width, channels } = self.image;
+        let rows = embeddings.dim(0)?;
+        self.perceptron.forward(embeddings, mode)?.reshape((rows, height, width, channels))
+    }
+}

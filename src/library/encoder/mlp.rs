@@ -1,0 +1,46 @@
+//! A multilayer perceptron on the flattened image.
+
+use candle_core::Result;
+
+use super::layers::Perceptron;
+use super::{Encoder, Network};
+use crate::catalog::{Count, ImageShape, Misfit};
+use crate::component;
+use crate::tensor::Scope;
+
+component! {
+    /// A multilayer perceptron: the pixels of an image as one vector, through linear layers with
+    /// rectifiers between them.
+    ///
+    /// It does not know which pixels are neighbours. Weights begin as PyTorch's do, uniform within
+    /// one over the root of a layer's inputs.
+    ///
+    /// ```exp
+    /// edition 1
+    ///
+    /// experiment flat {
+    ///   data = digits()
+    ///   encoder = mlp(widths=[128, 128], out=32)
+    ///   loss { class = cross_entropy() }
+    ///   train { optimizer = adamw(lr=1e-3); batch = 64; for = 5 epochs }
+    ///   eval { fine = linear(labels=fine) }
+    /// }
+    /// ```
+    Encoder as dyn Encoder, version 1, shape shape;
+    mlp => Mlp {
+        /// Widths of the hidden layers, in order; none makes the encoder one linear map.
+        widths: Vec<Count> = [Count::from(256), Count::from(256)],
+        /// Width of the embedding.
+        out: Count = 128,
+    }
+}
+
+fn shape(mlp: &Mlp, _image: ImageShape) -> std::result::Result<usize, Misfit> {
+    Ok(mlp.out.get())
+}
+
+impl Encoder for Mlp {
+    fn build(&self, input: ImageShape, scope: &Scope) -> Result<Box<dyn Network>> {
+        Ok(Box::new(Perceptron::new(input.size(), &self.widths, self.out.get(), scope)?))
+    }
+}

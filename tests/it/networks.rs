@@ -1,0 +1,352 @@
+//! Laws of every encoder and decoder, on instances small enough for finite differences.
+
+use balance::catalog::{Bound, Entry, ImageShape, Spec, Type, Value};
+use balance::library::decoder::{DECODERS, Decoder};
+use balance::library::encoder::{ENCODERS, Encoder, Network};
+use balance::nn::Mode;
+use balance::seed::Stream;
+use balance::tensor::{Params, Scope};
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Device, Result, Tensor, Var};
+
+use crate::numeric::{difference, normal, values, weighted};
+
+/// Width of the embeddings decoders are given.
+const DIM: usize = 6;
+
+const IMAGES: [ImageShape; 3] = [
+    ImageShape { height: 8, width: 8, channels: 3 },
+    ImageShape { height: 6, width: 10, channels: 1 },
+    ImageShape { height: 28, width: 28, channels: 1 },
+];
+
+/// Arguments that make a component small, where it has parameters of these names.
+fn tiny(spec: &'static Spec) -> Bound {
+    let small = |param: &str| match (spec.name, param) {
+        (_, "widths") => Some(Value::List(vec![Value::Int(7), Value::Int(5)])),
+        (_, "out") => Some(Value::Int(4)),
+        (_, "width") => Some(Value::Int(2)),
+        (_, "patch" | "heads") => Some(Value::Int(2)),
+        (_, "dim") => Some(Value::Int(8)),
+        ("resnet", "depth") => Some(Value::Int(8)),
+        (_, "depth") => Some(Value::Int(2)),
+        _ => None,
+    };
+    let params = spec.params.iter().filter_map(|param| Some((param.name, small(param.name)?)));
+    params.fold(Bound::defaults(spec), |bound, (name, value)| bound.with(name, value))
+}
+
+/// A network to be made for images of one shape, with the shapes of its rows.
+struct Case {
+    name: String,
+    image: ImageShape,
+    input: Vec<usize>,
+    output: Vec<usize>,
+    make: Box<dyn Fn(&Scope) -> Result<Box<dyn Network>> + Sync>,
+}
+
+fn encoder_case(entry: &'static Entry<dyn Encoder>, bound: &Bound, image: ImageShape) -> Case {
+    let declared = entry.spec.shape.expect("an encoder declares its shape")(bound, image);
+    let encoder = (entry.build)(bound);
+    Case {
+        name: format!("{bound} on {image}"),
+        image,
+        input: vec![image.height, image.width, image.channels],
+        output: vec![declared.unwrap()],
+        make: Box::new(move |scope| encoder.build(image, scope)),
+    }
+}
+
+fn decoder_case(entry: &'static Entry<dyn Decoder>, bound: &Bound, image: ImageShape) -> Case {
+    let decoder = (entry.build)(bound);
+    Case {
+        name: format!("{bound} to {image}"),
+        image,
+        input: vec![DIM],
+        output: vec![image.height, image.width, image.channels],
+        make: Box::new(move |scope| decoder.build(DIM, image, scope)),
+    }
+}
+
+/// A small component, and the same with each other word and switch it can be given.
+fn variants(spec: &'static Spec) -> Vec<Bound> {
+    let plain = tiny(spec);
+    let mut all = vec![plain.clone()];
+    for param in spec.params {
+        let values = match param.ty {
+            Type::Choice(words) => words.iter().map(|it| Value::Word((*it).to_owned())).collect(),
+            Type::Bool => vec![Value::Bool(false), Value::Bool(true)],
+            _ => Vec::new(),
+        };
+        let other = values.into_iter().filter(|value| plain.value(param.name) != Some(value));
+        all.extend(other.map(|value| plain.clone().with(param.name, value)));
+    }
+    all
+}
+
+/// Every variant of every encoder and decoder for every image shape.
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for image in IMAGES {
+        for entry in ENCODERS {
+            let variants = variants(&entry.spec);
+            cases.extend(variants.iter().map(|bound| encoder_case(entry, bound, image)));
+        }
+        for entry in DECODERS {
+            let variants = variants(&entry.spec);
+            cases.extend(variants.iter().map(|bound| decoder_case(entry, bound, image)));
+        }
+    }
+    cases
+}
+
+impl Case {
+    fn build(&self, seed: u64, dtype: DType) -> (Params, Box<dyn Network>) {
+        let params = Params::new(Stream::new(seed), dtype, Device::Cpu);
+        let network = (self.make)(&params.root()).unwrap();
+        (params, network)
+    }
+
+    fn input(&self, rows: usize, dtype: DType) -> Tensor {
+        let shape = [&[rows], &self.input[..]].concat();
+        normal(&self.name, &shape).to_dtype(dtype).unwrap()
+    }
+}
+
+fn training() -> Mode {
+    Mode::Train(Stream::new(5))
+}
+
+#[test]
+fn the_output_has_the_declared_shape() {
+    for case in cases() {
+        let (_, network) = case.build(1, DType::F32);
+        for mode in [training(), Mode::Eval] {
+            let output = network.forward(&case.input(3, DType::F32), &mode).unwrap();
+            assert_eq!(output.dims(), [&[3], &case.output[..]].concat(), "{}", case.name);
+        }
+    }
+}
+
+#[test]
+fn a_batch_is_its_rows_one_by_one_in_evaluation() {
+    for case in cases() {
+        let (_, network) = case.build(1, DType::F64);
+        let input = case.input(4, DType::F64);
+        // So that running statistics are not those of the start.
+        network.forward(&input, &training()).unwrap();
+        let whole = network.forward(&input, &Mode::Eval).unwrap();
+        let rows = (0..4)
+            .map(|row| network.forward(&input.narrow(0, row, 1).unwrap(), &Mode::Eval).unwrap());
+        let rows = Tensor::cat(&rows.collect::<Vec<_>>(), 0).unwrap();
+        let deviation = difference(&whole, &rows);
+        assert!(deviation < 1e-12, "{}: {deviation:e}", case.name);
+        assert!(values(&whole).iter().all(|value| value.is_finite()), "{}", case.name);
+    }
+}
+
+#[test]
+fn every_variable_gets_a_gradient() {
+    for case in cases() {
+        let (params, network) = case.build(1, DType::F32);
+        let output = network.forward(&case.input(3, DType::F32), &training()).unwrap();
+        let grads = weighted(&output).unwrap().backward().unwrap();
+        assert_eq!(params.without_gradient(&grads), Vec::<String>::new(), "{}", case.name);
+        for (name, var) in params.vars() {
+            let moved = values(grads.get(&var).unwrap()).iter().any(|value| *value != 0.0);
+            assert!(moved, "{}: the gradient of `{name}` is zero", case.name);
+        }
+    }
+}
+
+/// The value of the weighted output in training mode, and its gradients.
+fn slope(network: &dyn Network, input: &Tensor) -> (f64, Tensor) {
+    let value = weighted(&network.forward(input, &training()).unwrap()).unwrap();
+    (value.to_scalar().unwrap(), value)
+}
+
+/// Compares some elements of the gradient of `var` with central differences.
+fn check_slope(case: &Case, name: &str, var: &Var, grads: &GradStore, value: impl Fn() -> f64) {
+    let gradient = values(grads.get(var).unwrap());
+    let start = var.copy().unwrap();
+    let base = values(&start);
+    let scale = gradient.iter().fold(1.0, |scale: f64, g| scale.max(g.abs()));
+    for element in (0..base.len()).step_by(base.len().div_ceil(5)) {
+        let at = |step: f64| {
+            let mut moved = base.clone();
+            moved[element] += step;
+            var.set(&Tensor::from_vec(moved, var.shape(), &Device::Cpu).unwrap()).unwrap();
+            value()
+        };
+        // A rectifier's corner within the step spoils long steps, rounding spoils short ones.
+        let differences = [1e-5, 1e-6, 1e-7].map(|h| (at(h) - at(-h)) / (2.0 * h));
+        let error = |found: f64| (found - gradient[element]).abs() / scale;
+        assert!(
+            differences.iter().any(|found| error(*found) < 1e-6),
+            "{}: `{name}`, element {element}: {differences:?} by differences, {} by backward",
+            case.name,
+            gradient[element]
+        );
+    }
+    var.set(&start).unwrap();
+}
+
+#[test]
+fn gradients_are_the_differences() {
+    for case in cases().into_iter().filter(|case| case.image.size() < 200) {
+        let (params, network) = case.build(2, DType::F64);
+        let input = Var::from_tensor(&case.input(3, DType::F64)).unwrap();
+        let (_, loss) = slope(&*network, &input);
+        let grads = loss.backward().unwrap();
+        let mut vars = params.vars();
+        vars.push(("the input".to_owned(), input.clone()));
+        for (name, var) in vars {
+            check_slope(&case, &name, &var, &grads, || slope(&*network, &input).0);
+        }
+    }
+}
+
+/// The bits of a network's output and gradients, and of all it was made of.
+fn bits(case: &Case, seed: u64) -> Vec<u64> {
+    let (params, network) = case.build(seed, DType::F32);
+    let output = network.forward(&case.input(5, DType::F32), &training()).unwrap();
+    let grads = weighted(&output).unwrap().backward().unwrap();
+    let mut tensors: Vec<Tensor> = params.state().unwrap().into_values().collect();
+    tensors.push(output);
+    tensors.extend(params.vars().iter().map(|(_, var)| grads.get(var).unwrap().clone()));
+    tensors.iter().flat_map(values).map(f64::to_bits).collect()
+}
+
+#[test]
+fn one_seed_gives_one_network_at_any_thread_count() {
+    for case in cases() {
+        let at = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| bits(&case, 3))
+        };
+        let one = at(1);
+        assert!(one == at(1) && one == at(4), "{}", case.name);
+        assert!(one != bits(&case, 4), "{}: the seed does not matter", case.name);
+    }
+}
+
+fn entry(name: &str) -> &'static Entry<dyn Encoder> {
+    ENCODERS.iter().find(|entry| entry.spec.name == name).unwrap()
+}
+
+fn square(side: usize, channels: usize) -> ImageShape {
+    ImageShape { height: side, width: side, channels }
+}
+
+/// Trained scalars, in all and below the names that begin with `part`.
+fn counts(case: &Case, part: &str) -> (usize, usize) {
+    let (params, _) = case.build(1, DType::F32);
+    let below = params.vars().into_iter().filter(|(name, _)| name.starts_with(part));
+    (params.count(), below.map(|(_, var)| var.elem_count()).sum())
+}
+
+#[test]
+fn the_transformer_has_the_released_parameters() {
+    let bound = Bound::defaults(&entry("vit").spec);
+    for (image, transformer, patches) in [
+        (square(32, 3), 3_241_728, 13_056),
+        (square(28, 1), 3_237_888, 4_864),
+        (square(64, 3), 3_290_880, 13_056),
+    ] {
+        let (all, embedding) = counts(&encoder_case(entry("vit"), &bound, image), "embed");
+        assert_eq!((all - embedding, embedding), (transformer, patches), "{image}");
+    }
+}
+
+#[test]
+fn residual_networks_have_torchvisions_parameters() {
+    let resnet = Bound::defaults(&entry("resnet").spec);
+    let eight = resnet.clone().with("depth", Value::Int(8)).with("width", Value::Int(16));
+    let thirty_four = resnet.clone().with("depth", Value::Int(34));
+    // torchvision's counts less its classifier, with 3 × 3 instead of 7 × 7 weights at the start.
+    for (bound, parameters) in [
+        (resnet, 11_689_512 - 513_000 - 3 * 64 * (49 - 9)),
+        (thirty_four, 21_797_672 - 513_000 - 3 * 64 * (49 - 9)),
+        // The stem and the three stages.
+        (eight, 464 + 4_672 + 14_528 + 57_728),
+    ] {
+        let case = encoder_case(entry("resnet"), &bound, square(32, 3));
+        assert_eq!(counts(&case, "").0, parameters, "{bound}");
+    }
+}
+
+#[test]
+fn the_decoder_has_the_released_parameters_and_sizes() {
+    let entry = DECODERS.iter().find(|entry| entry.spec.name == "resnet18_decoder").unwrap();
+    let decoder = (entry.build)(&Bound::defaults(&entry.spec));
+    let params = Params::new(Stream::new(1), DType::F32, Device::Cpu);
+    decoder.build(256, square(32, 3), &params.root()).unwrap();
+    assert_eq!(params.count(), 8_625_600);
+}
+
+#[test]
+fn a_misfit_says_what_would_fit() {
+    let misfit = |name: &str, args: &[(&str, i64)]| {
+        let spec = &entry(name).spec;
+        let bound = args.iter().fold(Bound::defaults(spec), |bound, (name, value)| {
+            bound.with(name, Value::Int(*value))
+        });
+        let misfit = spec.shape.unwrap()(&bound, square(32, 3)).unwrap_err();
+        (misfit.param.unwrap(), misfit.message, misfit.label, misfit.help)
+    };
+    let expected = |param, message: &str, label: &str, help: &str| {
+        (param, message.to_owned(), label.to_owned(), help.to_owned())
+    };
+    assert_eq!(
+        misfit("vit", &[("patch", 5)]),
+        expected(
+            "patch",
+            "an image of 32 x 32 cannot be cut into patches of 5",
+            "32 / 5 leaves 2 pixels over",
+            "patch sizes that fit: 1, 2, 4, 8, 16, 32"
+        )
+    );
+    assert_eq!(
+        misfit("vit", &[("dim", 10), ("heads", 3)]),
+        expected(
+            "heads",
+            "a width of 10 cannot be divided among 3 heads",
+            "10 / 3 leaves 1 over",
+            "numbers of heads that fit: 1, 2, 5, 10"
+        )
+    );
+    assert_eq!(
+        misfit("resnet", &[("depth", 19)]),
+        expected(
+            "depth",
+            "there is no residual network of depth 19",
+            "no stages are laid out for this depth",
+            "depths there are: 8, 14, 18, 20, 32, 34, 44, 56"
+        )
+    );
+}
+
+/// How far training mode is from evaluation, and one training step from another.
+fn noise(args: &[(&str, Value)]) -> (f64, f64) {
+    let spec = &entry("vit").spec;
+    let quiet = ["dropout", "head_dropout", "drop_path", "embed_dropout"];
+    let bound = quiet.iter().fold(tiny(spec), |bound, name| bound.with(name, Value::Real(0.0)));
+    let bound = args.iter().fold(bound, |bound, (name, value)| bound.with(name, value.clone()));
+    let case = encoder_case(entry("vit"), &bound, IMAGES[0]);
+    let (_, network) = case.build(1, DType::F64);
+    let input = case.input(8, DType::F64);
+    let output = |mode| network.forward(&input, &mode).unwrap();
+    let [one, other] = [1, 2].map(|seed| output(Mode::Train(Stream::new(seed))));
+    (difference(&one, &output(Mode::Eval)), difference(&one, &other))
+}
+
+#[test]
+fn each_dropout_of_the_transformer_acts_in_training_alone() {
+    assert_eq!(noise(&[]), (0.0, 0.0));
+    for name in ["dropout", "head_dropout", "drop_path", "embed_dropout"] {
+        let (from_evaluation, between) = noise(&[(name, Value::Real(0.4))]);
+        assert!(from_evaluation > 1e-3 && between > 1e-3, "{name}");
+    }
+    // The first block keeps all its paths.
+    assert_eq!(noise(&[("drop_path", Value::Real(0.4)), ("depth", Value::Int(1))]), (0.0, 0.0));
+}
