@@ -1,7 +1,9 @@
 //! `balance` compiles declarative experiment files into candle graphs, trains them, and reports
 //! what their representations are worth.
 
+pub mod analysis;
 pub mod catalog;
+pub mod cli;
 pub mod data;
 pub mod diag;
 pub mod digest;
@@ -10,6 +12,7 @@ pub mod kernel;
 pub mod library;
 pub mod nn;
 pub mod plan;
+pub mod report;
 pub mod resolve;
 pub mod run;
 pub mod seed;

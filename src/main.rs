@@ -1,10 +1,12 @@
-fn main() {
-    let mut sources = balance::diag::Sources::default();
-    for path in std::env::args().skip(1) {
-        let text = std::fs::read_to_string(&path).unwrap();
-        let file = sources.add(balance::diag::Source { name: path.clone(), text: text.clone() });
-        let (tree, errors) = balance::syntax::parse(file, &text);
-        print!("{}", balance::syntax::print(&tree));
-        print!("{}", balance::diag::render(&sources, &errors, balance::diag::Look::plain()));
-    }
+//! The `balance` program: the command line over the components that come with it.
+
+use std::process::ExitCode;
+
+/// Training allocates and frees the same large buffers every step; the system's allocator would
+/// return them to the kernel each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    balance::cli::main(&balance::library::Library::standard())
 }

@@ -152,7 +152,7 @@ fn counts(census: &Census) -> String {
     let mut out = String::new();
     for (column, classes) in &census.columns {
         let mut grid = comfy_table::Table::new();
-        grid.load_preset(comfy_table::presets::NOTHING);
+        grid.load_style(comfy_table::presets::NOTHING);
         let splits = census.splits.iter().map(|(split, _)| split.to_string());
         grid.set_header(std::iter::once(column.clone()).chain(splits));
         for class in classes {

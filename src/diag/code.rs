@@ -78,4 +78,5 @@ codes! {
     NOT_YET = "B0590" "not-computed" Warning "a declared analysis is read but not computed by this version";
     DATA = "B0801" "data-missing" Warning "a dataset is not on this machine";
     BATCH = "B0802" "batch-too-large" Error "a batch is larger than the training data";
+    NO_DATA = "B0803" "no-data" Error "a dataset that is needed is not on this machine";
 }

@@ -1,13 +1,18 @@
 //! What can be known to be wrong before any training: shapes, sizes, labels, views, unused stages.
 
-use super::compile::{compile, facts_of, labels_of, read_by};
+use super::compile::{Compiled, compile, facts_of, labels_of, read_by};
 use super::{Axis, Cell, Division, Plan, Trial};
 use crate::catalog::{DatasetFacts, Facts, Labels, Misfit, Port};
 use crate::diag::{Diagnostic, Span, codes, has_errors};
 use crate::resolve::{Design, Experiment, Stage, Term};
 
-/// Checks a design against what is known of the world, and plans it when nothing is wrong.
-pub fn check(design: &Design, facts: &Facts) -> (Option<Plan>, Vec<Diagnostic>) {
+/// Checks a design against what is known of the world, and plans it when nothing is wrong; `limit`
+/// is the most steps any training may take.
+pub fn check(
+    design: &Design,
+    facts: &Facts,
+    limit: Option<usize>,
+) -> (Option<Plan>, Vec<Diagnostic>) {
     let mut out: Vec<Diagnostic> = Vec::new();
     for cell in &design.cells {
         let mut checker = Checker { facts, out: Vec::new(), is_sweep: !design.axes.is_empty() };
@@ -22,11 +27,17 @@ pub fn check(design: &Design, facts: &Facts) -> (Option<Plan>, Vec<Diagnostic>) 
     if has_errors(&out) {
         return (None, out);
     }
-    (Some(plan(design, facts, &mut out)), out)
+    let plan = plan(design, facts, limit, &mut out);
+    (Some(plan), out)
 }
 
 /// Every trial of the design; trainings and evaluations that several need stand there once.
-fn plan(design: &Design, facts: &Facts, out: &mut Vec<Diagnostic>) -> Plan {
+fn plan(
+    design: &Design,
+    facts: &Facts,
+    limit: Option<usize>,
+    out: &mut Vec<Diagnostic>,
+) -> Plan {
     let mut plan = Plan {
         plan_version: 1,
         design: design.name.node.clone(),
@@ -43,7 +54,8 @@ fn plan(design: &Design, facts: &Facts, out: &mut Vec<Diagnostic>) -> Plan {
     };
     for (at, cell) in design.cells.iter().enumerate() {
         for seed in &design.seeds.node {
-            let trial = trial(&mut plan, at, &cell.experiment, facts, *seed);
+            let compiled = compile(&cell.experiment, facts, *seed, limit);
+            let trial = trial(&mut plan, compiled, at, *seed);
             plan.trials.push(trial);
         }
     }
@@ -51,8 +63,8 @@ fn plan(design: &Design, facts: &Facts, out: &mut Vec<Diagnostic>) -> Plan {
     plan
 }
 
-fn trial(plan: &mut Plan, cell: usize, experiment: &Experiment, facts: &Facts, seed: u64) -> Trial {
-    let compiled = compile(experiment, facts, seed);
+/// Adds what is new in `compiled` to the plan.
+fn trial(plan: &mut Plan, compiled: Compiled, cell: usize, seed: u64) -> Trial {
     let names: Vec<String> = compiled.stages.iter().map(|stage| stage.name.clone()).collect();
     let stages: Vec<usize> = compiled
         .stages

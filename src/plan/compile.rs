@@ -39,12 +39,18 @@ pub(super) fn read_by(bound: &Bound) -> Vec<String> {
 }
 
 /// Compiles `experiment` for `seed`, leaving out the stages nothing reads.
-pub(super) fn compile(experiment: &Experiment, facts: &Facts, seed: u64) -> Compiled {
+pub(super) fn compile(
+    experiment: &Experiment,
+    facts: &Facts,
+    seed: u64,
+    limit: Option<usize>,
+) -> Compiled {
+    let limit = limit.unwrap_or(usize::MAX);
     let read: Vec<String> =
         experiment.evaluations.iter().flat_map(|it| read_by(&it.call.node)).collect();
     let is_read = |stage: &&Declared| read.is_empty() || read.contains(&stage.name.node);
     let stages: Vec<Stage> =
-        experiment.stages.iter().filter(is_read).map(|it| stage(it, facts, seed)).collect();
+        experiment.stages.iter().filter(is_read).map(|it| stage(it, facts, seed, limit)).collect();
     let by_name: BTreeMap<&str, &Stage> = stages.iter().map(|it| (it.name.as_str(), it)).collect();
     let evaluations = experiment
         .evaluations
@@ -58,7 +64,7 @@ pub(super) fn compile(experiment: &Experiment, facts: &Facts, seed: u64) -> Comp
     Compiled { stages, evaluations }
 }
 
-fn stage(declared: &Declared, facts: &Facts, seed: u64) -> Stage {
+fn stage(declared: &Declared, facts: &Facts, seed: u64, limit: usize) -> Stage {
     let call = declared.data.node.clone();
     let known = facts_of(&call, facts).expect(CHECKED);
     let division = Division::of(&call, known).expect(CHECKED);
@@ -89,7 +95,7 @@ fn stage(declared: &Declared, facts: &Facts, seed: u64) -> Stage {
         optimizer: train.optimizer.node.clone(),
         schedule: train.schedule.node.clone(),
         batch,
-        steps: train.length.node.steps(steps_per_epoch, batch),
+        steps: train.length.node.steps(steps_per_epoch, batch).min(limit),
         steps_per_epoch,
         drop_last: train.drop_last,
         keep_best: match &train.keep {

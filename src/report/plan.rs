@@ -23,7 +23,7 @@ pub fn summary(
     evaluation_use: impl Fn(usize) -> StageUse,
 ) -> String {
     let mut grid = Grid::new();
-    grid.load_preset(NOTHING);
+    grid.load_style(NOTHING);
     grid.set_header(["", "wanted", "shared", "cached", "to do", "steps each", "on"]);
     let (mut total, mut left) = (0, 0);
     for name in names(plan.stages.iter().map(|stage| stage.name.as_str())) {

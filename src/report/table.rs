@@ -8,7 +8,7 @@ use crate::analysis::{Column, Summary, Table};
 /// The table as the terminal shows it, with a line on what the numbers are.
 pub fn terminal(table: &Table) -> String {
     let mut grid = Grid::new();
-    grid.load_preset(UTF8_HORIZONTAL_ONLY);
+    grid.load_style(UTF8_HORIZONTAL_ONLY);
     grid.set_header(header(table));
     for cells in rows(table) {
         grid.add_row(cells);
