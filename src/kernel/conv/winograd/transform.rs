@@ -18,22 +18,18 @@ pub(super) fn input<T: Real>(x: &[T], channels: usize, piece: &Piece, to: &mut [
     let mut planes = planes::<T, POINTS>(to, piece.tiles() * channels);
     wide(|| {
         for (index, tile) in piece.each().enumerate() {
-            let patch: [&[[T; LANES]]; POINTS] = std::array::from_fn(|point| {
+            let mut patch = [&[][..]; POINTS];
+            for (point, vectors) in patch.iter_mut().enumerate() {
                 let (down, right) = (point as isize / 4 - 1, point as isize % 4 - 1);
-                vectors(x, tile.pixel(down, right), &zeros)
-            });
+                *vectors = pixel_vectors(x, tile.pixel(down, right), &zeros);
+            }
             for block in 0..channels / LANES {
-                let result = input_tile(|row, column| Lanes(patch[row * 4 + column][block]));
-                store(&mut planes, index * channels + block * LANES, result);
+                let values = square::<T, 4, POINTS>(&patch, block);
+                let at = index * channels + block * LANES;
+                store(&mut planes, at, &on_both_sides(&values, differences));
             }
         }
     });
-}
-
-#[inline(always)]
-fn input_tile<T: Real>(x: impl Fn(usize, usize) -> Lanes<T>) -> [[Lanes<T>; 4]; 4] {
-    let rows = transpose([0, 1, 2, 3].map(|j| differences([0, 1, 2, 3].map(|i| x(i, j)))));
-    rows.map(differences)
 }
 
 /// `Bᵀ d` for one column.
@@ -51,9 +47,9 @@ pub(super) fn output<T: Real>(products: &[T], filters: usize, piece: &Piece, y: 
     wide(|| {
         for (index, tile) in piece.each().enumerate() {
             for block in 0..filters / LANES {
-                let at = index * (filters / LANES) + block;
-                let pixels = output_tile(|row, column| Lanes(planes[row * 4 + column][at]));
-                for (values, pixel) in pixels.iter().flatten().zip(corners(&tile)) {
+                let values = square::<T, 4, POINTS>(&planes, index * (filters / LANES) + block);
+                let pixels = on_both_sides(&values, gathered);
+                for (values, pixel) in pixels.as_flattened().iter().zip(corners(&tile)) {
                     let Some(pixel) = pixel else { continue };
                     let start = (pixel - first) * filters + block * LANES;
                     y[start..start + LANES].copy_from_slice(&values.0);
@@ -61,12 +57,6 @@ pub(super) fn output<T: Real>(products: &[T], filters: usize, piece: &Piece, y: 
             }
         }
     });
-}
-
-#[inline(always)]
-fn output_tile<T: Real>(m: impl Fn(usize, usize) -> Lanes<T>) -> [[Lanes<T>; 2]; 2] {
-    let sums = [0, 1, 2, 3].map(|j| gathered([0, 1, 2, 3].map(|i| m(i, j))));
-    [0, 1].map(|row| gathered([0, 1, 2, 3].map(|j| sums[j][row])))
 }
 
 /// `Aᵀ m` for one column.
@@ -81,19 +71,17 @@ pub(super) fn output_gradient<T: Real>(dy: &[T], filters: usize, piece: &Piece, 
     let mut planes = planes::<T, POINTS>(to, piece.tiles() * filters);
     wide(|| {
         for (index, tile) in piece.each().enumerate() {
-            let patch = corners(&tile).map(|pixel| vectors(dy, pixel, &zeros));
+            let mut patch = [&[][..]; 4];
+            for (vectors, pixel) in patch.iter_mut().zip(corners(&tile)) {
+                *vectors = pixel_vectors(dy, pixel, &zeros);
+            }
             for block in 0..filters / LANES {
-                let result = output_gradient_tile(patch.map(|pixel| Lanes(pixel[block])));
-                store(&mut planes, index * filters + block * LANES, result);
+                let values = square::<T, 2, 4>(&patch, block);
+                let at = index * filters + block * LANES;
+                store(&mut planes, at, &on_both_sides(&values, spread));
             }
         }
     });
-}
-
-#[inline(always)]
-fn output_gradient_tile<T: Real>([a, b, c, d]: [Lanes<T>; 4]) -> [[Lanes<T>; 4]; 4] {
-    let rows = transpose([spread([a, c]), spread([b, d])]);
-    rows.map(spread)
 }
 
 /// `A d` for one column.
@@ -104,19 +92,7 @@ fn spread<T: Real>([a, b]: [Lanes<T>; 2]) -> [Lanes<T>; 4] {
 
 /// `G w Gᵀ` of a kernel [3, 3, plane]: [16, plane].
 pub(super) fn kernel<T: Real>(weight: &[T], plane: usize) -> Vec<T> {
-    let mut to = room(POINTS * plane);
-    runs::<T, POINTS>(&mut to, plane).into_par_iter().enumerate().for_each(|(run, mut planes)| {
-        wide(|| {
-            for at in (0..planes[0].len()).step_by(LANES) {
-                let tap = |row: usize, column: usize| {
-                    load(&weight[(row * 3 + column) * plane + run * RUN + at..])
-                };
-                let columns = [0, 1, 2].map(|j| refined([0, 1, 2].map(|i| tap(i, j))));
-                store(&mut planes, at, transpose(columns).map(refined));
-            }
-        });
-    });
-    to
+    transformed_planes::<T, 3, 4, 9, POINTS>(weight, plane, refined)
 }
 
 /// `G w` for one column.
@@ -128,19 +104,7 @@ fn refined<T: Real>([a, b, c]: [Lanes<T>; 3]) -> [Lanes<T>; 4] {
 
 /// `Gᵀ u G` of a transformed kernel's gradient [16, plane]: [3, 3, plane].
 pub(super) fn kernel_gradient<T: Real>(from: &[T], plane: usize) -> Vec<T> {
-    let mut to = room(9 * plane);
-    runs::<T, 9>(&mut to, plane).into_par_iter().enumerate().for_each(|(run, mut planes)| {
-        wide(|| {
-            for at in (0..planes[0].len()).step_by(LANES) {
-                let point = |row: usize, column: usize| {
-                    load(&from[(row * 4 + column) * plane + run * RUN + at..])
-                };
-                let columns = [0, 1, 2, 3].map(|j| coarsened([0, 1, 2, 3].map(|i| point(i, j))));
-                store(&mut planes, at, transpose(columns).map(coarsened));
-            }
-        });
-    });
-    to
+    transformed_planes::<T, 4, 3, POINTS, 9>(from, plane, coarsened)
 }
 
 /// `Gᵀ u` for one column.
@@ -151,6 +115,67 @@ fn coarsened<T: Real>([a, b, c, d]: [Lanes<T>; 4]) -> [Lanes<T>; 3] {
     [a + sum, difference, d + sum]
 }
 
+/// Applies a transform to both sides of the squares whose elements lie in N·N planes.
+fn transformed_planes<T: Real, const N: usize, const M: usize, const NN: usize, const MM: usize>(
+    from: &[T],
+    plane: usize,
+    transform: impl Fn([Lanes<T>; N]) -> [Lanes<T>; M] + Sync,
+) -> Vec<T> {
+    let mut to = room(MM * plane);
+    let from: [&[T]; NN] = std::array::from_fn(|index| &from[index * plane..][..plane]);
+    runs::<T, MM>(&mut to, plane).into_par_iter().enumerate().for_each(|(run, mut planes)| {
+        let vectors = from.map(|plane| plane[run * RUN..].as_chunks().0);
+        wide(|| {
+            for block in 0..planes[0].len() / LANES {
+                let values = square::<T, N, NN>(&vectors, block);
+                store(&mut planes, block * LANES, &on_both_sides(&values, &transform));
+            }
+        });
+    });
+    to
+}
+
+/// Applies a transform to all columns of a square and then to all rows.
+///
+/// Written with loops: the compiler keeps vectors in registers only where it inlines everything.
+#[inline(always)]
+fn on_both_sides<T: Real, const N: usize, const M: usize>(
+    square: &[[Lanes<T>; N]; N],
+    transform: impl Fn([Lanes<T>; N]) -> [Lanes<T>; M],
+) -> [[Lanes<T>; M]; M] {
+    let mut rows = [[Lanes::zero(); N]; M];
+    for j in 0..N {
+        let mut column = [Lanes::zero(); N];
+        for i in 0..N {
+            column[i] = square[i][j];
+        }
+        let column = transform(column);
+        for i in 0..M {
+            rows[i][j] = column[i];
+        }
+    }
+    let mut result = [[Lanes::zero(); M]; M];
+    for i in 0..M {
+        result[i] = transform(rows[i]);
+    }
+    result
+}
+
+/// The square of vectors at `index` of each of N·N slices.
+#[inline(always)]
+fn square<T: Real, const N: usize, const NN: usize>(
+    vectors: &[&[[T; LANES]]; NN],
+    index: usize,
+) -> [[Lanes<T>; N]; N] {
+    let mut square = [[Lanes::zero(); N]; N];
+    for i in 0..N {
+        for j in 0..N {
+            square[i][j] = Lanes(vectors[i * N + j][index]);
+        }
+    }
+    square
+}
+
 /// The pixels of a tile's 2×2 outputs.
 #[inline(always)]
 fn corners(tile: &Tile) -> [Option<usize>; 4] {
@@ -159,33 +184,27 @@ fn corners(tile: &Tile) -> [Option<usize>; 4] {
 
 /// The channels of a pixel as vectors; zeros outside the image.
 #[inline(always)]
-fn vectors<'a, T: Real>(x: &'a [T], pixel: Option<usize>, zeros: &'a [T]) -> &'a [[T; LANES]] {
+fn pixel_vectors<'a, T: Real>(
+    x: &'a [T],
+    pixel: Option<usize>,
+    zeros: &'a [T],
+) -> &'a [[T; LANES]] {
     let channels = zeros.len();
     pixel.map_or(zeros, |pixel| &x[pixel * channels..(pixel + 1) * channels]).as_chunks().0
 }
 
+/// Writes element (i, j) of `values` into plane `i * M + j`.
 #[inline(always)]
-fn load<T: Real>(from: &[T]) -> Lanes<T> {
-    Lanes(*from.first_chunk().expect("kernels have a multiple of 16 elements"))
-}
-
-/// Writes element (i, j) of `values` into plane `i * N + j`.
-#[inline(always)]
-fn store<T: Real, const M: usize, const N: usize, const P: usize>(
-    planes: &mut [&mut [T]; P],
+fn store<T: Real, const M: usize, const MM: usize>(
+    planes: &mut [&mut [T]; MM],
     at: usize,
-    values: [[Lanes<T>; N]; M],
+    values: &[[Lanes<T>; M]; M],
 ) {
-    for (plane, values) in planes.iter_mut().zip(values.as_flattened()) {
-        plane[at..at + LANES].copy_from_slice(&values.0);
+    for i in 0..M {
+        for j in 0..M {
+            planes[i * M + j][at..at + LANES].copy_from_slice(&values[i][j].0);
+        }
     }
-}
-
-#[inline(always)]
-fn transpose<T: Real, const M: usize, const N: usize>(
-    columns: [[Lanes<T>; N]; M],
-) -> [[Lanes<T>; M]; N] {
-    std::array::from_fn(|i| std::array::from_fn(|j| columns[j][i]))
 }
 
 /// The planes of `len` elements each that `values` consists of.
