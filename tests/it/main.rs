@@ -1,10 +1,12 @@
 mod augments;
 mod contrastive;
 mod data;
+mod determinism;
 mod digest;
 mod evaluations;
 mod gradients;
 mod kernels;
+mod lab;
 mod layers;
 mod loss_cases;
 mod losses;
@@ -13,3 +15,4 @@ mod numeric;
 mod optimizers;
 mod params;
 mod parity;
+mod resume;
