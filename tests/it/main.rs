@@ -1,4 +1,6 @@
 mod augments;
+mod bad_input;
+mod cli;
 mod contrastive;
 mod data;
 mod determinism;
