@@ -22,7 +22,6 @@ pub struct Model {
     /// The training class of each fine class.
     classes: Vec<u32>,
     params: Params,
-    needs_clean: bool,
 }
 
 struct SingleTerm {
@@ -37,7 +36,7 @@ struct SingleTerm {
 pub struct Batch {
     /// `[views * items, height, width, channels]`
     pub images: Tensor,
-    /// Without random transforms, in the same rows; given when [`Model::needs_clean`].
+    /// Each item once without random transforms; given when [`Model::needs_clean`].
     pub clean: Option<Tensor>,
     /// The fine class of each item.
     pub fine: Vec<u32>,
@@ -60,7 +59,7 @@ impl Model {
 
     /// Whether some term compares with the images before augmentation.
     pub fn needs_clean(&self) -> bool {
-        self.needs_clean
+        self.singles.iter().any(|single| single.term.needs_clean())
     }
 
     /// The names of the terms, in the order [`Model::loss`] gives them.
