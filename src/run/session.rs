@@ -45,7 +45,7 @@ impl<'a> Session<'a> {
             return Ok(pool.clone());
         }
         let pool = Pool::load(data, self.library, self.data_root).map_err(|error| {
-            RunError::Failed { message: error.to_string(), help: error.help.clone() }
+            RunError::Failed { message: error.message.clone(), help: error.help.clone() }
         })?;
         let pool = Rc::new(pool);
         self.pools.push((key, pool.clone()));

@@ -4,10 +4,10 @@ use candle_core::{Result, Tensor};
 
 use super::{Encoder, Network};
 use crate::catalog::{Count, ImageShape, Misfit};
-use crate::{choice, component};
 use crate::kernel;
 use crate::nn::{BatchNorm, Conv2d, Mode};
 use crate::tensor::{Init, Scope};
+use crate::{choice, component};
 
 choice! {
     /// The first convolution of a residual network.
