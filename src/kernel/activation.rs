@@ -47,39 +47,67 @@ fn density<T: Real>(x: T) -> T {
     T::of(scale) * (T::of(-0.5) * x * x).exp()
 }
 
-fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
+fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Copy + Sync) -> Vec<T> {
     let mut y = room(x.len());
-    y.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(y, x)| {
-        wide(|| y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*x)));
-    });
+    y.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(y, x)| wide(map_each, (y, x, f)));
     y
 }
 
-fn map_pairs<T: Real>(x: &[T], dy: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
+#[inline(always)]
+fn map_each<T: Real>((y, x, f): (&mut [T], &[T], impl Fn(T) -> T)) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = f(*x);
+    }
+}
+
+fn map_gradient<T: Real>(x: &[T], dy: &[T], slope: impl Fn(T) -> T + Copy + Sync) -> Vec<T> {
     let mut dx = room(x.len());
     let tasks = x.par_chunks(TASK).zip(dy.par_chunks(TASK));
-    dx.par_chunks_mut(TASK).zip(tasks).for_each(|(dx, (x, dy))| {
-        wide(|| {
-            for (dx, (x, dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
-                *dx = f(*x, *dy);
-            }
-        });
-    });
+    dx.par_chunks_mut(TASK)
+        .zip(tasks)
+        .for_each(|(dx, (x, dy))| wide(map_gradient_each, (dx, (x, dy), slope)));
     dx
+}
+
+#[inline(always)]
+fn map_gradient_each<T: Real>((dx, (x, dy), slope): (&mut [T], (&[T], &[T]), impl Fn(T) -> T)) {
+    for (dx, (x, dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
+        *dx = slope(*x) * *dy;
+    }
+}
+
+#[inline(always)]
+fn relu_value<T: Real>(x: T) -> T {
+    x.larger(T::ZERO)
+}
+
+#[inline(always)]
+fn relu_slope<T: Real>(x: T) -> T {
+    if x > T::ZERO { T::ONE } else { T::ZERO }
+}
+
+#[inline(always)]
+fn gelu_value<T: Real>(x: T) -> T {
+    x * distribution(x)
+}
+
+#[inline(always)]
+fn gelu_slope<T: Real>(x: T) -> T {
+    distribution(x) + x * density(x)
 }
 
 impl Activation {
     fn forward<T: Real>(&self, x: &[T]) -> Vec<T> {
         match self {
-            Self::Relu => map(x, |x| x.larger(T::ZERO)),
-            Self::Gelu => map(x, |x| x * distribution(x)),
+            Self::Relu => map(x, relu_value),
+            Self::Gelu => map(x, gelu_value),
         }
     }
 
     fn backward<T: Real>(&self, x: &[T], dy: &[T]) -> Vec<T> {
         match self {
-            Self::Relu => map_pairs(x, dy, |x, dy| if x > T::ZERO { dy } else { T::ZERO }),
-            Self::Gelu => map_pairs(x, dy, |x, dy| dy * (distribution(x) + x * density(x))),
+            Self::Relu => map_gradient(x, dy, relu_slope),
+            Self::Gelu => map_gradient(x, dy, gelu_slope),
         }
     }
 }

@@ -99,21 +99,15 @@ impl<T: Real> Problem<'_, T> {
     fn apply_factors(&self, sample: usize, head: usize, to: &mut [T]) {
         let Some(factors) = self.probability_factors else { return };
         let start = (sample * self.heads + head) * to.len();
-        wide(|| {
-            for (to, factor) in to.iter_mut().zip(&factors[start..]) {
-                *to *= *factor;
-            }
-        });
+        wide(multiply, (to, &factors[start..]));
     }
 
     /// `softmax(Q Kᵀ · scale)` of one head [N,N].
     fn probabilities(&self, sample: usize, head: &Head<T>, to: &mut [T]) {
         Product::into(to, self.tokens).of(head.queries, head.keys.t());
-        wide(|| {
-            for (query, row) in to.chunks_exact_mut(self.tokens).enumerate() {
-                softmax(row, self.query_factor(sample, query));
-            }
-        });
+        for (query, row) in to.chunks_exact_mut(self.tokens).enumerate() {
+            wide(softmax, (row, self.query_factor(sample, query)));
+        }
     }
 
     fn forward(&self, qkv: &[T]) -> Vec<T> {
@@ -183,15 +177,11 @@ impl<T: Real> Problem<'_, T> {
         slot(2, Matrix::new(other, tokens, tokens).t(), dy);
         Product::into(other, tokens).of(dy, head.values.t());
         self.apply_factors(sample, index, other);
-        wide(|| {
-            let rows = probabilities.chunks_exact(tokens).zip(other.chunks_exact_mut(tokens));
-            for (query, (probabilities, row)) in rows.enumerate() {
-                let (dot, factor) = (dots[query], self.query_factor(sample, query));
-                for (gradient, probability) in row.iter_mut().zip(probabilities) {
-                    *gradient = *probability * (*gradient - dot) * factor;
-                }
-            }
-        });
+        let rows = probabilities.chunks_exact(tokens).zip(other.chunks_exact_mut(tokens));
+        for (query, (probabilities, row)) in rows.enumerate() {
+            let factor = self.query_factor(sample, query);
+            wide(logit_gradients, (row, probabilities, dots[query], factor));
+        }
         let logits = Matrix::new(other, tokens, tokens);
         slot(0, logits, head.keys);
         slot(1, logits.t(), head.queries);
@@ -200,12 +190,33 @@ impl<T: Real> Problem<'_, T> {
 
 /// Replaces a row of logits by the probabilities of `logits * factor`.
 #[inline(always)]
-fn softmax<T: Real>(row: &mut [T], factor: T) {
-    row.iter_mut().for_each(|x| *x *= factor);
+fn softmax<T: Real>((row, factor): (&mut [T], T)) {
+    for x in &mut *row {
+        *x *= factor;
+    }
     let most = largest(row);
-    row.iter_mut().for_each(|x| *x = (*x - most).exp());
+    for x in &mut *row {
+        *x = (*x - most).exp();
+    }
     let inverse = T::ONE / sum_of(row, |x| x);
-    row.iter_mut().for_each(|x| *x *= inverse);
+    for x in row {
+        *x *= inverse;
+    }
+}
+
+/// Turns the gradients of a row of probabilities into those of its logits.
+#[inline(always)]
+fn logit_gradients<T: Real>((row, probabilities, dot, factor): (&mut [T], &[T], T, T)) {
+    for (gradient, probability) in row.iter_mut().zip(probabilities) {
+        *gradient = *probability * (*gradient - dot) * factor;
+    }
+}
+
+#[inline(always)]
+fn multiply<T: Real>((to, factors): (&mut [T], &[T])) {
+    for (to, factor) in to.iter_mut().zip(factors) {
+        *to *= *factor;
+    }
 }
 
 impl Attention {

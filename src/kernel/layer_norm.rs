@@ -46,16 +46,20 @@ fn forward<T: Real>(x: &[T], scale: &[T], shift: &[T], epsilon: T) -> Vec<T> {
     let mut y = room(x.len());
     let task = ROWS * channels;
     y.par_chunks_mut(task).zip(x.par_chunks(task)).for_each(|(y, x)| {
-        wide(|| {
-            for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-                let (mean, inverse) = statistics(x, epsilon);
-                for ((y, x), (scale, shift)) in y.iter_mut().zip(x).zip(scale.iter().zip(shift)) {
-                    *y = (*x - mean) * inverse * *scale + *shift;
-                }
-            }
-        });
+        wide(normalize_rows, (y, x, (scale, shift), epsilon));
     });
     y
+}
+
+#[inline(always)]
+fn normalize_rows<T: Real>((y, x, (scale, shift), epsilon): (&mut [T], &[T], (&[T], &[T]), T)) {
+    let channels = scale.len();
+    for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+        let (mean, inverse) = statistics(x, epsilon);
+        for ((y, x), (scale, shift)) in y.iter_mut().zip(x).zip(scale.iter().zip(shift)) {
+            *y = (*x - mean) * inverse * *scale + *shift;
+        }
+    }
 }
 
 /// The gradient of the input, and those of scale and shift one after the other.
@@ -66,20 +70,31 @@ fn backward<T: Real>(x: &[T], scale: &[T], dy: &[T], epsilon: T) -> (Vec<T>, Vec
     let outputs = split(&mut dx, tasks.iter().map(|task| task.len()));
     let parts = tasks.par_iter().zip(outputs).map(|(task, dx)| {
         let mut sums = vec![T::ZERO; 2 * channels];
-        let rows =
-            x[task.clone()].chunks_exact(channels).zip(dy[task.clone()].chunks_exact(channels));
-        wide(|| {
-            for (dx, (x, dy)) in dx.chunks_exact_mut(channels).zip(rows) {
-                let (mean, inverse) = statistics(x, epsilon);
-                normalized(x, mean, inverse, dx);
-                add_parameter_gradients(&mut sums, dx, dy);
-                row_gradient(dx, scale, dy, inverse);
-            }
-        });
+        wide(
+            row_gradients,
+            (dx, (&x[task.clone()], &dy[task.clone()]), (scale, epsilon), &mut sums),
+        );
         sums
     });
     let sums = fold(parts.collect(), 2 * channels);
     (dx, sums)
+}
+
+/// Data and the gradient of what became of it.
+type Rows<'a, T> = (&'a [T], &'a [T]);
+
+#[inline(always)]
+fn row_gradients<T: Real>(
+    (dx, (x, dy), (scale, epsilon), sums): (&mut [T], Rows<T>, (&[T], T), &mut [T]),
+) {
+    let channels = scale.len();
+    let rows = x.chunks_exact(channels).zip(dy.chunks_exact(channels));
+    for (dx, (x, dy)) in dx.chunks_exact_mut(channels).zip(rows) {
+        let (mean, inverse) = statistics(x, epsilon);
+        normalized(x, mean, inverse, dx);
+        add_parameter_gradients(sums, dx, dy);
+        row_gradient(dx, scale, dy, inverse);
+    }
 }
 
 #[inline(always)]

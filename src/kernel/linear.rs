@@ -55,10 +55,17 @@ fn forward<T: Real>(x: &[T], weight: Matrix<T>, bias: Option<&[T]>, relu: bool) 
             }
         }
         if relu {
-            wide(|| y.iter_mut().for_each(|y| *y = y.larger(T::ZERO)));
+            wide(rectify, y);
         }
     });
     y
+}
+
+#[inline(always)]
+fn rectify<T: Real>(y: &mut [T]) {
+    for y in y {
+        *y = y.larger(T::ZERO);
+    }
 }
 
 fn input_gradient<T: Real>(dy: &[T], weight: Matrix<T>) -> Vec<T> {

@@ -37,14 +37,14 @@ impl Scaled {
         let mut y = room(x.len());
         let tasks = x.par_chunks(runs * run.max(1)).zip(factors.par_chunks(runs));
         y.par_chunks_mut(runs * run.max(1)).zip(tasks).for_each(|(y, (x, factors))| {
-            wide(|| scale(y, x, factors, run));
+            wide(scale, (y, x, factors, run));
         });
         Ok(y)
     }
 }
 
 #[inline(always)]
-fn scale<T: Real>(y: &mut [T], x: &[T], factors: &[T], run: usize) {
+fn scale<T: Real>((y, x, factors, run): (&mut [T], &[T], &[T], usize)) {
     if run == 1 {
         for (y, (x, factor)) in y.iter_mut().zip(x.iter().zip(factors)) {
             *y = *x * *factor;
