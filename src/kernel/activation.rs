@@ -47,68 +47,64 @@ fn density<T: Real>(x: T) -> T {
     T::of(scale) * (T::of(-0.5) * x * x).exp()
 }
 
-fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Copy + Sync) -> Vec<T> {
-    let mut y = room(x.len());
-    y.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(y, x)| wide(map_each, (y, x, f)));
-    y
-}
+/// Fills the output of a task from its input.
+type Map<T> = fn(&mut [T], &[T]);
 
-#[inline(always)]
-fn map_each<T: Real>((y, x, f): (&mut [T], &[T], impl Fn(T) -> T)) {
-    for (y, x) in y.iter_mut().zip(x) {
-        *y = f(*x);
+/// Fills the gradient of a task's input from the input and the gradient of the output.
+type Gradient<T> = fn(&mut [T], &[T], &[T]);
+
+wide! {
+    fn relu_each<T: Real>(y: &mut [T], x: &[T]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = x.larger(T::ZERO);
+        }
     }
 }
 
-fn map_gradient<T: Real>(x: &[T], dy: &[T], slope: impl Fn(T) -> T + Copy + Sync) -> Vec<T> {
-    let mut dx = room(x.len());
-    let tasks = x.par_chunks(TASK).zip(dy.par_chunks(TASK));
-    dx.par_chunks_mut(TASK)
-        .zip(tasks)
-        .for_each(|(dx, (x, dy))| wide(map_gradient_each, (dx, (x, dy), slope)));
-    dx
-}
-
-#[inline(always)]
-fn map_gradient_each<T: Real>((dx, (x, dy), slope): (&mut [T], (&[T], &[T]), impl Fn(T) -> T)) {
-    for (dx, (x, dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
-        *dx = slope(*x) * *dy;
+wide! {
+    fn relu_gradient_each<T: Real>(dx: &mut [T], x: &[T], dy: &[T]) {
+        for (dx, (x, dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
+            *dx = if *x > T::ZERO { *dy } else { T::ZERO };
+        }
     }
 }
 
-#[inline(always)]
-fn relu_value<T: Real>(x: T) -> T {
-    x.larger(T::ZERO)
+wide! {
+    fn gelu_each<T: Real>(y: &mut [T], x: &[T]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = *x * distribution(*x);
+        }
+    }
 }
 
-#[inline(always)]
-fn relu_slope<T: Real>(x: T) -> T {
-    if x > T::ZERO { T::ONE } else { T::ZERO }
-}
-
-#[inline(always)]
-fn gelu_value<T: Real>(x: T) -> T {
-    x * distribution(x)
-}
-
-#[inline(always)]
-fn gelu_slope<T: Real>(x: T) -> T {
-    distribution(x) + x * density(x)
+wide! {
+    fn gelu_gradient_each<T: Real>(dx: &mut [T], x: &[T], dy: &[T]) {
+        for (dx, (x, dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
+            *dx = *dy * (distribution(*x) + *x * density(*x));
+        }
+    }
 }
 
 impl Activation {
     fn forward<T: Real>(&self, x: &[T]) -> Vec<T> {
-        match self {
-            Self::Relu => map(x, relu_value),
-            Self::Gelu => map(x, gelu_value),
-        }
+        let map: Map<T> = match self {
+            Self::Relu => relu_each,
+            Self::Gelu => gelu_each,
+        };
+        let mut y = room(x.len());
+        y.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(y, x)| map(y, x));
+        y
     }
 
     fn backward<T: Real>(&self, x: &[T], dy: &[T]) -> Vec<T> {
-        match self {
-            Self::Relu => map_gradient(x, dy, relu_slope),
-            Self::Gelu => map_gradient(x, dy, gelu_slope),
-        }
+        let gradient: Gradient<T> = match self {
+            Self::Relu => relu_gradient_each,
+            Self::Gelu => gelu_gradient_each,
+        };
+        let mut dx = room(x.len());
+        let tasks = x.par_chunks(TASK).zip(dy.par_chunks(TASK));
+        dx.par_chunks_mut(TASK).zip(tasks).for_each(|(dx, (x, dy))| gradient(dx, x, dy));
+        dx
     }
 }
 

@@ -99,14 +99,14 @@ impl<T: Real> Problem<'_, T> {
     fn apply_factors(&self, sample: usize, head: usize, to: &mut [T]) {
         let Some(factors) = self.probability_factors else { return };
         let start = (sample * self.heads + head) * to.len();
-        wide(multiply, (to, &factors[start..]));
+        multiply(to, &factors[start..]);
     }
 
     /// `softmax(Q Kᵀ · scale)` of one head [N,N].
     fn probabilities(&self, sample: usize, head: &Head<T>, to: &mut [T]) {
         Product::into(to, self.tokens).of(head.queries, head.keys.t());
         for (query, row) in to.chunks_exact_mut(self.tokens).enumerate() {
-            wide(softmax, (row, self.query_factor(sample, query)));
+            softmax(row, self.query_factor(sample, query));
         }
     }
 
@@ -180,7 +180,7 @@ impl<T: Real> Problem<'_, T> {
         let rows = probabilities.chunks_exact(tokens).zip(other.chunks_exact_mut(tokens));
         for (query, (probabilities, row)) in rows.enumerate() {
             let factor = self.query_factor(sample, query);
-            wide(logit_gradients, (row, probabilities, dots[query], factor));
+            logit_gradients(row, probabilities, dots[query], factor);
         }
         let logits = Matrix::new(other, tokens, tokens);
         slot(0, logits, head.keys);
@@ -188,34 +188,37 @@ impl<T: Real> Problem<'_, T> {
     }
 }
 
-/// Replaces a row of logits by the probabilities of `logits * factor`.
-#[inline(always)]
-fn softmax<T: Real>((row, factor): (&mut [T], T)) {
-    for x in &mut *row {
-        *x *= factor;
-    }
-    let most = largest(row);
-    for x in &mut *row {
-        *x = (*x - most).exp();
-    }
-    let inverse = T::ONE / sum_of(row, |x| x);
-    for x in row {
-        *x *= inverse;
-    }
-}
-
-/// Turns the gradients of a row of probabilities into those of its logits.
-#[inline(always)]
-fn logit_gradients<T: Real>((row, probabilities, dot, factor): (&mut [T], &[T], T, T)) {
-    for (gradient, probability) in row.iter_mut().zip(probabilities) {
-        *gradient = *probability * (*gradient - dot) * factor;
+wide! {
+    /// Replaces a row of logits by the probabilities of `logits * factor`.
+    fn softmax<T: Real>(row: &mut [T], factor: T) {
+        for x in &mut *row {
+            *x *= factor;
+        }
+        let most = largest(row);
+        for x in &mut *row {
+            *x = (*x - most).exp();
+        }
+        let inverse = T::ONE / sum_of(row, |x| x);
+        for x in row {
+            *x *= inverse;
+        }
     }
 }
 
-#[inline(always)]
-fn multiply<T: Real>((to, factors): (&mut [T], &[T])) {
-    for (to, factor) in to.iter_mut().zip(factors) {
-        *to *= *factor;
+wide! {
+    /// Turns the gradients of a row of probabilities into those of its logits.
+    fn logit_gradients<T: Real>(row: &mut [T], probabilities: &[T], dot: T, factor: T) {
+        for (gradient, probability) in row.iter_mut().zip(probabilities) {
+            *gradient = *probability * (*gradient - dot) * factor;
+        }
+    }
+}
+
+wide! {
+    fn multiply<T: Real>(to: &mut [T], factors: &[T]) {
+        for (to, factor) in to.iter_mut().zip(factors) {
+            *to *= *factor;
+        }
     }
 }
 

@@ -69,9 +69,9 @@ impl<T: Real> Pass<'_, T> {
             let range = index * task(row)..index * task(row) + dx.len();
             let inputs = [self.x, self.y, self.dy].map(|values| &values[range.clone()]);
             if self.relu {
-                wide(combine::<T, true>, (dx, inputs, &factors));
+                combine::<T, true>(dx, inputs, &factors);
             } else {
-                wide(combine::<T, false>, (dx, inputs, &factors));
+                combine::<T, false>(dx, inputs, &factors);
             }
         });
         dx
@@ -82,34 +82,35 @@ impl<T: Real> Pass<'_, T> {
         let mut to = room(self.dy.len());
         to.par_chunks_mut(TASK).enumerate().for_each(|(index, to)| {
             let range = index * TASK..index * TASK + to.len();
-            wide(rectify_gradient, (to, &self.y[range.clone()], &self.dy[range]));
+            rectify_gradient(to, &self.y[range.clone()], &self.dy[range]);
         });
         to
     }
 }
 
-#[inline(always)]
-fn combine<T: Real, const RELU: bool>(
-    (dx, [x, y, dy], factors): (&mut [T], [&[T]; 3], &[Vec<T>; 4]),
-) {
-    let row = factors[0].len();
-    let inputs = x.chunks(row).zip(y.chunks(row)).zip(dy.chunks(row));
-    for (dx, ((x, y), dy)) in dx.chunks_mut(row).zip(inputs) {
-        let n = dx.len();
-        let (x, y, dy) = (&x[..n], &y[..n], &dy[..n]);
-        let (a, b, c) = (&factors[0][..n], &factors[1][..n], &factors[2][..n]);
-        let center = &factors[3][..n];
-        for i in 0..n {
-            let dy = masked::<T, RELU>(y[i], dy[i]);
-            dx[i] = a[i] * dy + b[i] * (x[i] - center[i]) + c[i];
+wide! {
+    fn combine<T: Real, const RELU: bool>(dx: &mut [T], inputs: [&[T]; 3], factors: &[Vec<T>; 4]) {
+        let [x, y, dy] = inputs;
+        let row = factors[0].len();
+        let inputs = x.chunks(row).zip(y.chunks(row)).zip(dy.chunks(row));
+        for (dx, ((x, y), dy)) in dx.chunks_mut(row).zip(inputs) {
+            let n = dx.len();
+            let (x, y, dy) = (&x[..n], &y[..n], &dy[..n]);
+            let (a, b, c) = (&factors[0][..n], &factors[1][..n], &factors[2][..n]);
+            let center = &factors[3][..n];
+            for i in 0..n {
+                let dy = masked::<T, RELU>(y[i], dy[i]);
+                dx[i] = a[i] * dy + b[i] * (x[i] - center[i]) + c[i];
+            }
         }
     }
 }
 
-#[inline(always)]
-fn rectify_gradient<T: Real>((to, y, dy): (&mut [T], &[T], &[T])) {
-    for ((to, y), dy) in to.iter_mut().zip(y).zip(dy) {
-        *to = masked::<T, true>(*y, *dy);
+wide! {
+    fn rectify_gradient<T: Real>(to: &mut [T], y: &[T], dy: &[T]) {
+        for ((to, y), dy) in to.iter_mut().zip(y).zip(dy) {
+            *to = masked::<T, true>(*y, *dy);
+        }
     }
 }
 
@@ -154,31 +155,35 @@ fn sums<T: Real>(
     let center = repeated::<T>(center);
     let partial = |range: Range<usize>| {
         let inputs = inputs.map(|values| &values[range.clone()]);
-        wide(sums_of_rows, (inputs, &center[..], f))
+        sums_of_rows(inputs, &center[..], f)
     };
     let tasks = ranges(inputs[0].len(), task(row));
     let partials: Vec<[Vec<T>; 2]> = tasks.into_par_iter().map(partial).collect();
     [0, 1].map(|which| by_channel(partials.iter().map(|sums| &sums[which][..]), channels))
 }
 
-#[inline(always)]
-fn sums_of_rows<T: Real>(
-    ([x, y, z], center, f): ([&[T]; 3], &[T], impl Fn([T; 3], T) -> (T, T)),
-) -> [Vec<T>; 2] {
-    let row = center.len();
-    let mut sums = [vec![T::ZERO; row], vec![T::ZERO; row]];
-    let [first, second] = &mut sums;
-    for ((x, y), z) in x.chunks(row).zip(y.chunks(row)).zip(z.chunks(row)) {
-        let n = x.len();
-        let (first, second) = (&mut first[..n], &mut second[..n]);
-        let (y, z, center) = (&y[..n], &z[..n], &center[..n]);
-        for i in 0..n {
-            let (a, b) = f([x[i], y[i], z[i]], center[i]);
-            first[i] += a;
-            second[i] += b;
+wide! {
+    fn sums_of_rows<T: Real>(
+        inputs: [&[T]; 3],
+        center: &[T],
+        f: impl Fn([T; 3], T) -> (T, T),
+    ) -> [Vec<T>; 2] {
+        let [x, y, z] = inputs;
+        let row = center.len();
+        let mut sums = [vec![T::ZERO; row], vec![T::ZERO; row]];
+        let [first, second] = &mut sums;
+        for ((x, y), z) in x.chunks(row).zip(y.chunks(row)).zip(z.chunks(row)) {
+            let n = x.len();
+            let (first, second) = (&mut first[..n], &mut second[..n]);
+            let (y, z, center) = (&y[..n], &z[..n], &center[..n]);
+            for i in 0..n {
+                let (a, b) = f([x[i], y[i], z[i]], center[i]);
+                first[i] += a;
+                second[i] += b;
+            }
         }
+        sums
     }
-    sums
 }
 
 /// Adds rows of partial sums up, channel by channel.
@@ -210,8 +215,8 @@ impl<T: Real> Affine<'_, T> {
             let range = index * task(row)..index * task(row) + y.len();
             let (x, factors) = (&x[range.clone()], (&scale[..], &shift[..], least));
             match self.residual {
-                None => wide(map, (y, x, factors)),
-                Some(residual) => wide(map_and_add, (y, x, &residual[range], factors)),
+                None => map(y, x, factors),
+                Some(residual) => map_and_add(y, x, &residual[range], factors),
             }
         });
         y
@@ -221,28 +226,30 @@ impl<T: Real> Affine<'_, T> {
 /// Scale and shift of a row, and the least that comes out.
 type Factors<'a, T> = (&'a [T], &'a [T], T);
 
-#[inline(always)]
-fn map<T: Real>((y, x, (scale, shift, least)): (&mut [T], &[T], Factors<T>)) {
-    let row = scale.len();
-    for (y, x) in y.chunks_mut(row).zip(x.chunks(row)) {
-        let n = y.len();
-        let (x, scale, shift) = (&x[..n], &scale[..n], &shift[..n]);
-        for i in 0..n {
-            y[i] = (x[i] * scale[i] + shift[i]).larger(least);
+wide! {
+    fn map<T: Real>(y: &mut [T], x: &[T], factors: Factors<T>) {
+        let (scale, shift, least) = factors;
+        let row = scale.len();
+        for (y, x) in y.chunks_mut(row).zip(x.chunks(row)) {
+            let n = y.len();
+            let (x, scale, shift) = (&x[..n], &scale[..n], &shift[..n]);
+            for i in 0..n {
+                y[i] = (x[i] * scale[i] + shift[i]).larger(least);
+            }
         }
     }
 }
 
-#[inline(always)]
-fn map_and_add<T: Real>(
-    (y, x, residual, (scale, shift, least)): (&mut [T], &[T], &[T], Factors<T>),
-) {
-    let row = scale.len();
-    for ((y, x), residual) in y.chunks_mut(row).zip(x.chunks(row)).zip(residual.chunks(row)) {
-        let n = y.len();
-        let (x, residual, scale, shift) = (&x[..n], &residual[..n], &scale[..n], &shift[..n]);
-        for i in 0..n {
-            y[i] = (x[i] * scale[i] + shift[i] + residual[i]).larger(least);
+wide! {
+    fn map_and_add<T: Real>(y: &mut [T], x: &[T], residual: &[T], factors: Factors<T>) {
+        let (scale, shift, least) = factors;
+        let row = scale.len();
+        for ((y, x), residual) in y.chunks_mut(row).zip(x.chunks(row)).zip(residual.chunks(row)) {
+            let n = y.len();
+            let (x, residual, scale, shift) = (&x[..n], &residual[..n], &scale[..n], &shift[..n]);
+            for i in 0..n {
+                y[i] = (x[i] * scale[i] + shift[i] + residual[i]).larger(least);
+            }
         }
     }
 }

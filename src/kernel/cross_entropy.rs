@@ -67,19 +67,22 @@ impl CrossEntropy {
 /// Rows of scores and their labels.
 type Rows<'a, T> = (&'a [T], &'a [usize]);
 
-#[inline(always)]
-fn sum_of_values<T: Real>((op, logits, labels): (&CrossEntropy, &[T], &[usize])) -> f64 {
-    let classes = logits.len() / labels.len();
-    let rows = logits.chunks_exact(classes).zip(labels);
-    rows.fold(0.0, |sum, (row, label)| sum + op.value(row, *label))
+wide! {
+    fn sum_of_values<T: Real>(op: &CrossEntropy, logits: &[T], labels: &[usize]) -> f64 {
+        let classes = logits.len() / labels.len();
+        let rows = logits.chunks_exact(classes).zip(labels);
+        rows.fold(0.0, |sum, (row, label)| sum + op.value(row, *label))
+    }
 }
 
-#[inline(always)]
-fn gradients<T: Real>((op, (logits, labels), scale, to): (&CrossEntropy, Rows<T>, f64, &mut [T])) {
-    let classes = logits.len() / labels.len();
-    let rows = logits.chunks_exact(classes).zip(labels);
-    for (to, (row, label)) in to.chunks_exact_mut(classes).zip(rows) {
-        op.gradient((row, *label), scale, to);
+wide! {
+    fn gradients<T: Real>(op: &CrossEntropy, rows: Rows<T>, scale: f64, to: &mut [T]) {
+        let (logits, labels) = rows;
+        let classes = logits.len() / labels.len();
+        let rows = logits.chunks_exact(classes).zip(labels);
+        for (to, (row, label)) in to.chunks_exact_mut(classes).zip(rows) {
+            op.gradient((row, *label), scale, to);
+        }
     }
 }
 
@@ -94,7 +97,7 @@ impl CustomOp1 for CrossEntropy {
             let tasks = slice::<T>(logits, layout)?.par_chunks(ROWS * classes);
             let values = tasks
                 .zip(self.labels.par_chunks(ROWS))
-                .map(|(logits, labels)| wide(sum_of_values, (self, logits, labels)));
+                .map(|(logits, labels)| sum_of_values(self, logits, labels));
             let values: Vec<f64> = values.collect();
             let mean = values.into_iter().fold(0.0, |sum, value| sum + value) / rows as f64;
             output(vec![T::of(mean)], ())
@@ -109,7 +112,7 @@ impl CustomOp1 for CrossEntropy {
             let mut gradient = room(values.len());
             let tasks = values.par_chunks(ROWS * classes).zip(self.labels.par_chunks(ROWS));
             gradient.par_chunks_mut(ROWS * classes).zip(tasks).for_each(
-                |(to, (values, labels))| wide(gradients, (self, (values, labels), scale, to)),
+                |(to, (values, labels))| gradients(self, (values, labels), scale, to),
             );
             tensor(gradient, logits.shape()).map(Some)
         })

@@ -46,18 +46,20 @@ fn forward<T: Real>(x: &[T], scale: &[T], shift: &[T], epsilon: T) -> Vec<T> {
     let mut y = room(x.len());
     let task = ROWS * channels;
     y.par_chunks_mut(task).zip(x.par_chunks(task)).for_each(|(y, x)| {
-        wide(normalize_rows, (y, x, (scale, shift), epsilon));
+        normalize_rows(y, x, (scale, shift), epsilon);
     });
     y
 }
 
-#[inline(always)]
-fn normalize_rows<T: Real>((y, x, (scale, shift), epsilon): (&mut [T], &[T], (&[T], &[T]), T)) {
-    let channels = scale.len();
-    for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-        let (mean, inverse) = statistics(x, epsilon);
-        for ((y, x), (scale, shift)) in y.iter_mut().zip(x).zip(scale.iter().zip(shift)) {
-            *y = (*x - mean) * inverse * *scale + *shift;
+wide! {
+    fn normalize_rows<T: Real>(y: &mut [T], x: &[T], parameters: (&[T], &[T]), epsilon: T) {
+        let (scale, shift) = parameters;
+        let channels = scale.len();
+        for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+            let (mean, inverse) = statistics(x, epsilon);
+            for ((y, x), (scale, shift)) in y.iter_mut().zip(x).zip(scale.iter().zip(shift)) {
+                *y = (*x - mean) * inverse * *scale + *shift;
+            }
         }
     }
 }
@@ -70,10 +72,7 @@ fn backward<T: Real>(x: &[T], scale: &[T], dy: &[T], epsilon: T) -> (Vec<T>, Vec
     let outputs = split(&mut dx, tasks.iter().map(|task| task.len()));
     let parts = tasks.par_iter().zip(outputs).map(|(task, dx)| {
         let mut sums = vec![T::ZERO; 2 * channels];
-        wide(
-            row_gradients,
-            (dx, (&x[task.clone()], &dy[task.clone()]), (scale, epsilon), &mut sums),
-        );
+        row_gradients(dx, (&x[task.clone()], &dy[task.clone()]), (scale, epsilon), &mut sums);
         sums
     });
     let sums = fold(parts.collect(), 2 * channels);
@@ -83,17 +82,18 @@ fn backward<T: Real>(x: &[T], scale: &[T], dy: &[T], epsilon: T) -> (Vec<T>, Vec
 /// Data and the gradient of what became of it.
 type Rows<'a, T> = (&'a [T], &'a [T]);
 
-#[inline(always)]
-fn row_gradients<T: Real>(
-    (dx, (x, dy), (scale, epsilon), sums): (&mut [T], Rows<T>, (&[T], T), &mut [T]),
-) {
-    let channels = scale.len();
-    let rows = x.chunks_exact(channels).zip(dy.chunks_exact(channels));
-    for (dx, (x, dy)) in dx.chunks_exact_mut(channels).zip(rows) {
-        let (mean, inverse) = statistics(x, epsilon);
-        normalized(x, mean, inverse, dx);
-        add_parameter_gradients(sums, dx, dy);
-        row_gradient(dx, scale, dy, inverse);
+wide! {
+    fn row_gradients<T: Real>(dx: &mut [T], rows: Rows<T>, settings: (&[T], T), sums: &mut [T]) {
+        let (x, dy) = rows;
+        let (scale, epsilon) = settings;
+        let channels = scale.len();
+        let rows = x.chunks_exact(channels).zip(dy.chunks_exact(channels));
+        for (dx, (x, dy)) in dx.chunks_exact_mut(channels).zip(rows) {
+            let (mean, inverse) = statistics(x, epsilon);
+            normalized(x, mean, inverse, dx);
+            add_parameter_gradients(sums, dx, dy);
+            row_gradient(dx, scale, dy, inverse);
+        }
     }
 }
 

@@ -55,16 +55,17 @@ fn forward<T: Real>(x: &[T], weight: Matrix<T>, bias: Option<&[T]>, relu: bool) 
             }
         }
         if relu {
-            wide(rectify, y);
+            rectify(y);
         }
     });
     y
 }
 
-#[inline(always)]
-fn rectify<T: Real>(y: &mut [T]) {
-    for y in y {
-        *y = y.larger(T::ZERO);
+wide! {
+    fn rectify<T: Real>(y: &mut [T]) {
+        for y in y {
+            *y = y.larger(T::ZERO);
+        }
     }
 }
 

@@ -28,13 +28,14 @@ pub(crate) fn fold<T: Real>(parts: Vec<Vec<T>>, len: usize) -> Vec<T> {
 
 /// `sum += part`, element by element.
 pub(crate) fn add<T: Real>(sum: &mut [T], part: &[T]) {
-    wide(add_each, (sum, part));
+    add_each(sum, part);
 }
 
-#[inline(always)]
-fn add_each<T: Real>((sum, part): (&mut [T], &[T])) {
-    for (sum, part) in sum.iter_mut().zip(part) {
-        *sum += *part;
+wide! {
+    fn add_each<T: Real>(sum: &mut [T], part: &[T]) {
+        for (sum, part) in sum.iter_mut().zip(part) {
+            *sum += *part;
+        }
     }
 }
 

@@ -99,13 +99,14 @@ fn add<T: Real>(to: &mut [T], from: &[T]) {
     }
 }
 
-#[inline(always)]
-fn average<T: Real>((y, x, scale): (&mut [T], &[T], T)) {
-    for x in x.chunks_exact(y.len()) {
-        add(y, x);
-    }
-    for y in y {
-        *y *= scale;
+wide! {
+    fn average<T: Real>(y: &mut [T], x: &[T], scale: T) {
+        for x in x.chunks_exact(y.len()) {
+            add(y, x);
+        }
+        for y in y {
+            *y *= scale;
+        }
     }
 }
 
@@ -123,7 +124,7 @@ impl CustomOp1 for Average {
             let (x, scale) = (slice::<T>(x, layout)?, T::of(1.0 / pixels as f64));
             let mut y = vec![T::ZERO; batch * channels];
             y.par_chunks_mut(channels).zip(x.par_chunks(pixels * channels)).for_each(|(y, x)| {
-                wide(average, (y, x, scale));
+                average(y, x, scale);
             });
             output(y, (batch, channels))
         })

@@ -30,7 +30,7 @@ pub(crate) trait Real: WithDType + Neg<Output = Self> + Sum<Self> + Default {
     fn abs(self) -> Self;
 
     /// `self * factor + summand`, rounded once where the code around it is
-    /// [`wide`](super::wide::wide) and the processor can; slow elsewhere.
+    /// `wide` and the processor can; slow elsewhere.
     fn fused(self, factor: Self, summand: Self) -> Self;
 
     /// The greater of the two; this one if `other` is not a number.

@@ -1,26 +1,57 @@
 //! Plain loops compiled for the widest vector unit the processor has.
 
-/// Runs `work` in code compiled for AVX-512 or AVX2 where the processor has it.
+/// Declares a function that runs as AVX-512 or AVX2 code where the processor has it.
 ///
-/// `work` is a function marked `#[inline(always)]`, as are those it calls: only what is inlined
-/// here is compiled for the wider unit, and a closure may not be. The compiler does not fuse
-/// multiplications into additions on its own, so every version gives the same bits unless it says
+/// What it calls is part of that code only if it is inlined, so small functions that inner loops
+/// call are `#[inline(always)]`. The compiler does not fuse multiplications into additions on its
+/// own, so every version gives the same bits unless it says
 /// [`fused`](super::real::Real::fused).
-#[inline(always)]
-pub(crate) fn wide<A, R>(work: impl FnOnce(A) -> R, arguments: A) -> R {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if has_avx512() {
-            // SAFETY: the features were just detected.
-            return unsafe { avx512(work, arguments) };
+macro_rules! wide {
+    (
+        $(#[$meta:meta])*
+        $vis:vis fn $name:ident<$real:ident: Real $(, const $size:ident: $kind:ty)*>(
+            $($argument:ident: $type:ty),* $(,)?
+        ) $(-> $result:ty)? $body:block
+    ) => {
+        $(#[$meta])*
+        $vis fn $name<$real: Real $(, const $size: $kind)*>($($argument: $type),*) $(-> $result)? {
+            #[inline(always)]
+            fn plain<$real: Real $(, const $size: $kind)*>(
+                $($argument: $type),*
+            ) $(-> $result)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512dq,fma")]
+            fn avx512<$real: Real $(, const $size: $kind)*>(
+                $($argument: $type),*
+            ) $(-> $result)? {
+                plain::<$real $(, $size)*>($($argument),*)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2<$real: Real $(, const $size: $kind)*>(
+                $($argument: $type),*
+            ) $(-> $result)? {
+                plain::<$real $(, $size)*>($($argument),*)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                if $crate::kernel::wide::has_avx512() {
+                    // SAFETY: the features were just detected.
+                    return unsafe { avx512::<$real $(, $size)*>($($argument),*) };
+                }
+                if $crate::kernel::wide::has_avx2() {
+                    // SAFETY: the features were just detected.
+                    return unsafe { avx2::<$real $(, $size)*>($($argument),*) };
+                }
+            }
+            plain::<$real $(, $size)*>($($argument),*)
         }
-        if has_avx2() {
-            // SAFETY: the features were just detected.
-            return unsafe { avx2(work, arguments) };
-        }
-    }
-    work(arguments)
+    };
 }
+pub(crate) use wide;
 
 /// Whether wide code multiplies and adds in one instruction.
 pub(crate) fn fuses() -> bool {
@@ -31,25 +62,13 @@ pub(crate) fn fuses() -> bool {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn has_avx512() -> bool {
+pub(crate) fn has_avx512() -> bool {
     std::arch::is_x86_feature_detected!("avx512f")
         && std::arch::is_x86_feature_detected!("avx512dq")
         && std::arch::is_x86_feature_detected!("fma")
 }
 
 #[cfg(target_arch = "x86_64")]
-fn has_avx2() -> bool {
+pub(crate) fn has_avx2() -> bool {
     std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,fma")]
-fn avx512<A, R>(work: impl FnOnce(A) -> R, arguments: A) -> R {
-    work(arguments)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn avx2<A, R>(work: impl FnOnce(A) -> R, arguments: A) -> R {
-    work(arguments)
 }

@@ -6,6 +6,7 @@ use super::sets::{Classes, Contrast};
 use super::{Denominator, NoPositive, PairKind, PairTerm};
 use crate::kernel::lanes::{largest, sum_of};
 use crate::kernel::real::Real;
+use crate::kernel::wide::wide;
 
 impl PairTerm {
     /// Whether an anchor whose class has `size` items is compared with anything.
@@ -33,24 +34,29 @@ impl PairTerm {
     }
 }
 
-/// Adds the gradient of the anchor's part, times `weight`, to `gradient`, if there is one, and
-/// returns the part. `dots` are the anchor's dot products, not yet over the temperature.
-#[inline(always)]
-pub(super) fn add_term<T: Real>(
-    (term, dots, contrast, weight, gradient): (&PairTerm, &[T], &Contrast, f64, Option<&mut [T]>),
-) -> f64 {
-    let anchor = Anchor { dots, inverse: T::of(1.0 / term.temperature) };
-    let Contrast { positives, negatives, all, twins } = contrast;
-    let (numerators, denominators) = match term.kind {
-        PairKind::SupCon { denominator: Denominator::Own } => {
-            return anchor.each_against(positives, negatives, T::of(weight), gradient);
-        }
-        PairKind::SupCon { denominator: Denominator::All } => (positives, all),
-        PairKind::SupCon { denominator: Denominator::Negatives } => (positives, negatives),
-        PairKind::ClassInfoNce => (twins, positives),
-        PairKind::InfoNce => (twins, all),
-    };
-    anchor.mean_against(numerators, denominators, T::of(weight), gradient)
+wide! {
+    /// Adds the gradient of the anchor's part, times `weight`, to `gradient`, if there is one, and
+    /// returns the part. `dots` are the anchor's dot products, not yet over the temperature.
+    pub(super) fn add_term<T: Real>(
+        term: &PairTerm,
+        dots: &[T],
+        contrast: &Contrast,
+        weight: f64,
+        gradient: Option<&mut [T]>,
+    ) -> f64 {
+        let anchor = Anchor { dots, inverse: T::of(1.0 / term.temperature) };
+        let Contrast { positives, negatives, all, twins } = contrast;
+        let (numerators, denominators) = match term.kind {
+            PairKind::SupCon { denominator: Denominator::Own } => {
+                return anchor.each_against(positives, negatives, T::of(weight), gradient);
+            }
+            PairKind::SupCon { denominator: Denominator::All } => (positives, all),
+            PairKind::SupCon { denominator: Denominator::Negatives } => (positives, negatives),
+            PairKind::ClassInfoNce => (twins, positives),
+            PairKind::InfoNce => (twins, all),
+        };
+        anchor.mean_against(numerators, denominators, T::of(weight), gradient)
+    }
 }
 
 /// The similarities of one anchor.

@@ -71,7 +71,7 @@ fn with_windows<T: Real, R>(
 ) -> R {
     let len = geometry.window_len();
     scratch(windows.len() * len, |rows| {
-        wide(gather_windows, (x, geometry, windows.clone(), &mut *rows));
+        gather_windows(x, geometry, windows.clone(), &mut *rows);
         work(Matrix::new(rows, windows.len(), len))
     })
 }
@@ -79,22 +79,22 @@ fn with_windows<T: Real, R>(
 /// Adds the windows of whole images to the pixels they came from.
 fn fold_windows<T: Real>(windows: &[T], geometry: &Geometry, images: &mut [T]) {
     images.fill(T::ZERO);
-    wide(scatter_windows, (windows, geometry, images));
+    scatter_windows(windows, geometry, images);
 }
 
-#[inline(always)]
-fn gather_windows<T: Real>(
-    (x, geometry, windows, rows): (&[T], &Geometry, Range<usize>, &mut [T]),
-) {
-    for (row, window) in rows.chunks_exact_mut(geometry.window_len()).zip(windows) {
-        gather(x, &Window::new(geometry, window), row);
+wide! {
+    fn gather_windows<T: Real>(x: &[T], geometry: &Geometry, windows: Range<usize>, rows: &mut [T]) {
+        for (row, window) in rows.chunks_exact_mut(geometry.window_len()).zip(windows) {
+            gather(x, &Window::new(geometry, window), row);
+        }
     }
 }
 
-#[inline(always)]
-fn scatter_windows<T: Real>((windows, geometry, images): (&[T], &Geometry, &mut [T])) {
-    for (index, window) in windows.chunks_exact(geometry.window_len()).enumerate() {
-        scatter_add(window, &Window::new(geometry, index), images);
+wide! {
+    fn scatter_windows<T: Real>(windows: &[T], geometry: &Geometry, images: &mut [T]) {
+        for (index, window) in windows.chunks_exact(geometry.window_len()).enumerate() {
+            scatter_add(window, &Window::new(geometry, index), images);
+        }
     }
 }
 

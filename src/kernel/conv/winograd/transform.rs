@@ -15,24 +15,24 @@ const RUN: usize = 4096;
 /// `Bᵀ x B` of each tile's 4×4 inputs: [16, tiles, channels].
 pub(super) fn input<T: Real>(x: &[T], channels: usize, piece: &Piece, to: &mut [T]) {
     let planes = planes::<T, POINTS>(to, piece.tiles() * channels);
-    wide(input_tiles, (x, channels, piece, planes));
+    input_tiles(x, channels, piece, planes);
 }
 
-#[inline(always)]
-fn input_tiles<T: Real>(
-    (x, channels, piece, mut planes): (&[T], usize, &Piece, [&mut [T]; POINTS]),
-) {
-    let zeros = vec![T::ZERO; channels];
-    for (index, tile) in piece.each().enumerate() {
-        let mut patch = [&[][..]; POINTS];
-        for (point, vectors) in patch.iter_mut().enumerate() {
-            let (down, right) = (point as isize / 4 - 1, point as isize % 4 - 1);
-            *vectors = pixel_vectors(x, tile.pixel(down, right), &zeros);
-        }
-        for block in 0..channels / LANES {
-            let values = square::<T, 4, POINTS>(&patch, block);
-            let at = index * channels + block * LANES;
-            store(&mut planes, at, &on_both_sides(&values, differences));
+wide! {
+    fn input_tiles<T: Real>(x: &[T], channels: usize, piece: &Piece, planes: [&mut [T]; POINTS]) {
+        let mut planes = planes;
+        let zeros = vec![T::ZERO; channels];
+        for (index, tile) in piece.each().enumerate() {
+            let mut patch = [&[][..]; POINTS];
+            for (point, vectors) in patch.iter_mut().enumerate() {
+                let (down, right) = (point as isize / 4 - 1, point as isize % 4 - 1);
+                *vectors = pixel_vectors(x, tile.pixel(down, right), &zeros);
+            }
+            for block in 0..channels / LANES {
+                let values = square::<T, 4, POINTS>(&patch, block);
+                let at = index * channels + block * LANES;
+                store(&mut planes, at, &on_both_sides(&values, differences));
+            }
         }
     }
 }
@@ -47,22 +47,21 @@ fn differences<T: Real>([a, b, c, d]: [Lanes<T>; 4]) -> [Lanes<T>; 4] {
 pub(super) fn output<T: Real>(products: &[T], filters: usize, piece: &Piece, y: &mut [T]) {
     let plane = piece.tiles() * filters;
     let planes = std::array::from_fn(|point| products[point * plane..][..plane].as_chunks().0);
-    wide(output_tiles, (planes, filters, piece, y));
+    output_tiles(planes, filters, piece, y);
 }
 
-#[inline(always)]
-fn output_tiles<T: Real>(
-    (planes, filters, piece, y): ([&[[T; LANES]]; POINTS], usize, &Piece, &mut [T]),
-) {
-    let first = piece.pixels().start;
-    for (index, tile) in piece.each().enumerate() {
-        for block in 0..filters / LANES {
-            let values = square::<T, 4, POINTS>(&planes, index * (filters / LANES) + block);
-            let pixels = on_both_sides(&values, gathered);
-            for (values, pixel) in pixels.as_flattened().iter().zip(corners(&tile)) {
-                let Some(pixel) = pixel else { continue };
-                let start = (pixel - first) * filters + block * LANES;
-                y[start..start + LANES].copy_from_slice(&values.0);
+wide! {
+    fn output_tiles<T: Real>(planes: [&[[T; LANES]]; POINTS], filters: usize, piece: &Piece, y: &mut [T]) {
+        let first = piece.pixels().start;
+        for (index, tile) in piece.each().enumerate() {
+            for block in 0..filters / LANES {
+                let values = square::<T, 4, POINTS>(&planes, index * (filters / LANES) + block);
+                let pixels = on_both_sides(&values, gathered);
+                for (values, pixel) in pixels.as_flattened().iter().zip(corners(&tile)) {
+                    let Some(pixel) = pixel else { continue };
+                    let start = (pixel - first) * filters + block * LANES;
+                    y[start..start + LANES].copy_from_slice(&values.0);
+                }
             }
         }
     }
@@ -77,23 +76,23 @@ fn gathered<T: Real>([a, b, c, d]: [Lanes<T>; 4]) -> [Lanes<T>; 2] {
 /// `A dy Aᵀ` of each tile's 2×2 gradients: [16, tiles, filters].
 pub(super) fn output_gradient<T: Real>(dy: &[T], filters: usize, piece: &Piece, to: &mut [T]) {
     let planes = planes::<T, POINTS>(to, piece.tiles() * filters);
-    wide(output_gradient_tiles, (dy, filters, piece, planes));
+    output_gradient_tiles(dy, filters, piece, planes);
 }
 
-#[inline(always)]
-fn output_gradient_tiles<T: Real>(
-    (dy, filters, piece, mut planes): (&[T], usize, &Piece, [&mut [T]; POINTS]),
-) {
-    let zeros = vec![T::ZERO; filters];
-    for (index, tile) in piece.each().enumerate() {
-        let mut patch = [&[][..]; 4];
-        for (vectors, pixel) in patch.iter_mut().zip(corners(&tile)) {
-            *vectors = pixel_vectors(dy, pixel, &zeros);
-        }
-        for block in 0..filters / LANES {
-            let values = square::<T, 2, 4>(&patch, block);
-            let at = index * filters + block * LANES;
-            store(&mut planes, at, &on_both_sides(&values, spread));
+wide! {
+    fn output_gradient_tiles<T: Real>(dy: &[T], filters: usize, piece: &Piece, planes: [&mut [T]; POINTS]) {
+        let mut planes = planes;
+        let zeros = vec![T::ZERO; filters];
+        for (index, tile) in piece.each().enumerate() {
+            let mut patch = [&[][..]; 4];
+            for (vectors, pixel) in patch.iter_mut().zip(corners(&tile)) {
+                *vectors = pixel_vectors(dy, pixel, &zeros);
+            }
+            for block in 0..filters / LANES {
+                let values = square::<T, 2, 4>(&patch, block);
+                let at = index * filters + block * LANES;
+                store(&mut planes, at, &on_both_sides(&values, spread));
+            }
         }
     }
 }
@@ -139,22 +138,21 @@ fn transformed_planes<T: Real, const N: usize, const M: usize, const NN: usize, 
     let from: [&[T]; NN] = std::array::from_fn(|index| &from[index * plane..][..plane]);
     runs::<T, MM>(&mut to, plane).into_par_iter().enumerate().for_each(|(run, mut planes)| {
         let vectors = from.map(|plane| plane[run * RUN..].as_chunks().0);
-        wide(transform_run, (vectors, &mut planes, transform));
+        transform_run(vectors, &mut planes, transform);
     });
     to
 }
 
-#[inline(always)]
-fn transform_run<T: Real, const N: usize, const M: usize, const NN: usize, const MM: usize>(
-    (from, to, transform): (
-        [&[[T; LANES]]; NN],
-        &mut [&mut [T]; MM],
-        impl Fn([Lanes<T>; N]) -> [Lanes<T>; M] + Copy,
-    ),
-) {
-    for block in 0..from[0].len().min(to[0].len() / LANES) {
-        let values = square::<T, N, NN>(&from, block);
-        store(to, block * LANES, &on_both_sides(&values, transform));
+wide! {
+    fn transform_run<T: Real, const N: usize, const M: usize, const NN: usize, const MM: usize>(
+        from: [&[[T; LANES]]; NN],
+        to: &mut [&mut [T]; MM],
+        transform: impl Fn([Lanes<T>; N]) -> [Lanes<T>; M] + Copy,
+    ) {
+        for block in 0..from[0].len().min(to[0].len() / LANES) {
+            let values = square::<T, N, NN>(&from, block);
+            store(to, block * LANES, &on_both_sides(&values, transform));
+        }
     }
 }
 
