@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::pieces::room;
 use super::real::{Real, with_real};
+use super::tape::apply1;
 use super::values::{Values, output, slice, tensor};
 use super::wide::wide;
 
@@ -17,7 +18,7 @@ const TASK: usize = 16 * 1024;
 /// # Errors
 /// When `x` is not of `f32` or `f64`.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Activation::Relu)
+    apply1(&x.contiguous()?, Activation::Relu)
 }
 
 /// `x Φ(x)` with the exact normal distribution function (Hendrycks and Gimpel 2016,
@@ -26,7 +27,7 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When `x` is not of `f32` or `f64`.
 pub fn gelu(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Activation::Gelu)
+    apply1(&x.contiguous()?, Activation::Gelu)
 }
 
 enum Activation {

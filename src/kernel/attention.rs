@@ -9,6 +9,7 @@ use super::lanes::{largest, sum_of, sum_pairs};
 use super::matrix::{Matrix, Product};
 use super::pieces::{room, scratch};
 use super::real::{Real, with_real};
+use super::tape::apply1;
 use super::values::{Values, output, slice, tensor};
 use super::wide::wide;
 
@@ -43,14 +44,15 @@ pub fn attention(qkv: &Tensor, attention: &Attention) -> Result<Tensor> {
         }
         Some(factors) => factors.to_dtype(qkv.dtype())?.contiguous()?.flatten_all().map(Some),
     };
-    qkv.contiguous()?.apply_op1(Attention {
+    let op = Attention {
         query_factors: fitted(&attention.query_factors, &[batch, tokens])?,
         probability_factors: fitted(
             &attention.probability_factors,
             &[batch, heads, tokens, tokens],
         )?,
         ..*attention
-    })
+    };
+    apply1(&qkv.contiguous()?, op)
 }
 
 /// The sizes of the problem and the constant factors.

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::lanes::{largest, sum_of};
 use super::pieces::room;
 use super::real::{Real, with_real};
+use super::tape::apply1;
 use super::values::{Values, output, slice, tensor};
 use super::wide::wide;
 
@@ -28,7 +29,7 @@ pub fn cross_entropy(logits: &Tensor, labels: &[u32], smoothing: f64) -> Result<
         bail!("a label of {label} is not one of {classes} classes");
     }
     let labels = labels.iter().map(|label| *label as usize).collect();
-    logits.contiguous()?.apply_op1(CrossEntropy { labels, smoothing })
+    apply1(&logits.contiguous()?, CrossEntropy { labels, smoothing })
 }
 
 struct CrossEntropy {

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::lanes::{sum_of, sum_pairs, sum_triples};
 use super::pieces::{fold, ranges, room, split};
 use super::real::{Real, with_real};
+use super::tape::apply3;
 use super::values::{Values, output, slice, tensor};
 use super::wide::wide;
 
@@ -25,7 +26,8 @@ pub fn layer_norm(x: &Tensor, scale: &Tensor, shift: &Tensor, epsilon: f64) -> R
             bail!("expected a {name} of shape [{channels}], found {found:?}");
         }
     }
-    x.contiguous()?.apply_op3(&scale.contiguous()?, &shift.contiguous()?, LayerNorm { epsilon })
+    let op = LayerNorm { epsilon };
+    apply3(&x.contiguous()?, &scale.contiguous()?, &shift.contiguous()?, op)
 }
 
 struct LayerNorm {

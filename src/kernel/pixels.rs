@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::pieces::room;
 use super::real::{Real, with_real};
+use super::tape::apply1;
 use super::values::{Values, output, slice, tensor};
 use super::wide::wide;
 
@@ -19,7 +20,7 @@ pub fn upsample_nearest(x: &Tensor, height: usize, width: usize) -> Result<Tenso
     if [height, width, from_height, from_width].contains(&0) {
         bail!("cannot resize {from_height}×{from_width} pixels to {height}×{width}");
     }
-    x.contiguous()?.apply_op1(Nearest { height, width })
+    apply1(&x.contiguous()?, Nearest { height, width })
 }
 
 /// The mean over the pixels of each image: [N,C] of `x` [N,H,W,C].
@@ -31,7 +32,7 @@ pub fn global_average_pool(x: &Tensor) -> Result<Tensor> {
     if height * width == 0 {
         bail!("cannot average over {height}×{width} pixels");
     }
-    x.contiguous()?.apply_op1(Average)
+    apply1(&x.contiguous()?, Average)
 }
 
 struct Nearest {

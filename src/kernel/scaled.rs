@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::pieces::room;
 use super::real::{Real, with_real};
+use super::tape::apply1;
 use super::values::{Values, output, slice, tensor};
 use super::wide::wide;
 
@@ -22,7 +23,7 @@ pub fn scaled(x: &Tensor, factors: &Tensor) -> Result<Tensor> {
         bail!("factors of shape {:?} do not fit {:?}", factors.dims(), x.dims());
     }
     let factors = factors.to_dtype(x.dtype())?.contiguous()?.detach();
-    x.contiguous()?.apply_op1(Scaled { factors })
+    apply1(&x.contiguous()?, Scaled { factors })
 }
 
 struct Scaled {

@@ -105,7 +105,8 @@ fn step(name: &str, x: [usize; 4], stages: &[(usize, usize)], times: usize) -> R
     let labels: Vec<u32> = (0..x.dim(0)? as u32).map(|i| i % 10).collect();
     let forward = time(times, || net.forward(&x, &mode).map(|_| ()))?;
     let all = time(times, || {
-        let grads = cross_entropy(&net.forward(&x, &mode)?, &labels, 0.0)?.backward()?;
+        let loss = || cross_entropy(&net.forward(&x, &mode)?, &labels, 0.0);
+        let (_, grads) = kernel::gradients(loss)?;
         for (_, var) in params.vars() {
             let gradient = grads.get(&var).expect("every variable has a gradient");
             var.set(&(var.as_detached_tensor() - (gradient * 0.01)?)?)?;
@@ -132,7 +133,9 @@ fn pairs(items: usize, width: usize) -> Result<()> {
         ("L_out", vec![sup(Denominator::All)]),
         ("spread", vec![sup(Denominator::Own), term(PairKind::ClassInfoNce, 0.5)]),
     ] {
-        let time = time(50, || contrastive(&z, &labels, 2, &terms)?.0.backward().map(|_| ()))?;
+        let time = time(50, || {
+            kernel::gradients(|| Ok(contrastive(&z, &labels, 2, &terms)?.0)).map(|_| ())
+        })?;
         println!("contrastive {name}, {} x {width}: {time}", 2 * items);
     }
     Ok(())

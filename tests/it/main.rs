@@ -7,3 +7,4 @@ mod layers;
 mod loss_cases;
 mod numeric;
 mod params;
+mod tape;
