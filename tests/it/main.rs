@@ -13,3 +13,4 @@ mod numeric;
 mod optimizers;
 mod params;
 mod parity;
+mod tape;
