@@ -1,4 +1,7 @@
+mod architecture;
 mod augments;
+mod catalog;
+mod checking;
 mod contrastive;
 mod data;
 mod digest;
