@@ -171,6 +171,7 @@ fn coarse_of(description: &Description, fine: u32) -> u32 {
     u32::from(description.coarse.of[fine as usize])
 }
 
+/// The failure to find a dataset called `name`.
 pub fn unknown(name: &str) -> DataError {
     let names: Vec<&str> = ALL.iter().map(|description| description.name).collect();
     DataError::new(Fault::Unknown, format!("no dataset is called `{name}`"))

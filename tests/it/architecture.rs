@@ -138,6 +138,32 @@ fn files_are_short() {
 }
 
 #[test]
+fn every_public_item_is_documented() {
+    let kinds = ["fn", "struct", "enum", "trait", "type", "static", "const", "unsafe"];
+    for file in sources() {
+        let text = fs::read_to_string(&file.path).unwrap();
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        for (at, line) in lines.iter().enumerate() {
+            let Some(item) = line.strip_prefix("pub ") else { continue };
+            if kinds.iter().any(|kind| item.starts_with(&format!("{kind} "))) {
+                let before = lines[..at].iter().rev().find(|line| !line.starts_with("#["));
+                let is_documented =
+                    before.is_some_and(|it| it.starts_with("///") || it.ends_with(")+"));
+                assert!(is_documented, "{}: `{line}` has no sentence", file.path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    for file in sources() {
+        let text = fs::read_to_string(&file.path).unwrap();
+        assert!(text.starts_with("//! "), "{} does not", file.path.display());
+    }
+}
+
+#[test]
 fn the_grammar_names_no_component() {
     let grammar = fs::read_to_string(root().join("grammar/experiment.pest")).unwrap();
     let literals: BTreeSet<&str> = grammar.split('"').skip(1).step_by(2).collect();

@@ -1,5 +1,5 @@
-//! Experiment text through the whole front half: parsed, resolved, checked, planned, with every
-//! dataset taken to be at hand.
+//! Experiment text through the whole front half: parsed, resolved and checked, with every dataset
+//! taken to be at hand.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use balance::catalog::{Bound, Facts};
 use balance::diag::{Diagnostic, Look, Source, Sources, render};
 use balance::library::dataset::Dataset;
 use balance::library::{Library, build};
-use balance::plan::{Plan, check};
+use balance::plan::check;
 use balance::resolve::{Design, Options, load, resolve};
 use balance::syntax::parse_assignment;
 
@@ -15,7 +15,6 @@ use balance::syntax::parse_assignment;
 pub struct Checked {
     pub sources: Sources,
     pub designs: Vec<Design>,
-    pub plans: Vec<Plan>,
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -45,13 +44,11 @@ pub fn checked(files: &[(&str, &str)], set: &[&str]) -> Checked {
     let (designs, mut found) = resolve(&program, &library.catalog(), &options);
     diagnostics.append(&mut found);
     let facts = facts(&library);
-    let mut plans = Vec::new();
     for design in &designs {
-        let (plan, mut found) = check(design, &facts, None);
-        plans.extend(plan);
+        let (_, mut found) = check(design, &facts, None);
         diagnostics.append(&mut found);
     }
-    Checked { sources, designs, plans, diagnostics }
+    Checked { sources, designs, diagnostics }
 }
 
 fn facts(library: &Library) -> Facts {
