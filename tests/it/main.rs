@@ -9,6 +9,7 @@ mod checking;
 mod contrastive;
 mod data;
 mod digest;
+mod docs;
 mod evaluations;
 mod gradients;
 mod kernels;
