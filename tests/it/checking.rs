@@ -7,7 +7,7 @@ use balance::catalog::{Bound, Facts};
 use balance::diag::{Diagnostic, Look, Source, Sources, render};
 use balance::library::dataset::Dataset;
 use balance::library::{Library, build};
-use balance::plan::check;
+use balance::plan::{Plan, check};
 use balance::resolve::{Design, Options, load, resolve};
 use balance::syntax::parse_assignment;
 
@@ -15,6 +15,7 @@ use balance::syntax::parse_assignment;
 pub struct Checked {
     pub sources: Sources,
     pub designs: Vec<Design>,
+    pub plans: Vec<Plan>,
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -29,7 +30,11 @@ impl Checked {
 /// Checks the first of `files` (name and text), which may import the others, with the assignments
 /// of `set` applied last.
 pub fn checked(files: &[(&str, &str)], set: &[&str]) -> Checked {
-    let library = Library::standard();
+    checked_with(&Library::standard(), files, set)
+}
+
+/// The same with the components of `library`.
+pub fn checked_with(library: &Library, files: &[(&str, &str)], set: &[&str]) -> Checked {
     let mut sources = Sources::default();
     let reader = |path: &Path| {
         let found = files.iter().find(|(name, _)| Path::new(name) == path);
@@ -43,12 +48,14 @@ pub fn checked(files: &[(&str, &str)], set: &[&str]) -> Checked {
     }
     let (designs, mut found) = resolve(&program, &library.catalog(), &options);
     diagnostics.append(&mut found);
-    let facts = facts(&library);
+    let facts = facts(library);
+    let mut plans = Vec::new();
     for design in &designs {
-        let (_, mut found) = check(design, &facts, None);
+        let (plan, mut found) = check(design, &facts, None);
+        plans.extend(plan);
         diagnostics.append(&mut found);
     }
-    Checked { sources, designs, diagnostics }
+    Checked { sources, designs, plans, diagnostics }
 }
 
 fn facts(library: &Library) -> Facts {

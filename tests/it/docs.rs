@@ -90,6 +90,24 @@ fn links_lead_somewhere() {
 }
 
 #[test]
+fn invariants_name_tests_that_exist() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let section = page.split("## Invariants").nth(1).unwrap().split("\n## ").next().unwrap();
+    let mut count = 0;
+    for word in section.split('`').skip(1).step_by(2) {
+        let Some((module, test)) = word.rsplit_once("::") else { continue };
+        if test.starts_with(char::is_uppercase) {
+            continue;
+        }
+        count += 1;
+        let file = root().join("tests/it").join(module.replace("::", "/")).with_extension("rs");
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        assert!(text.contains(&format!("#[test]\nfn {test}()")), "no test is called `{word}`");
+    }
+    assert!(count > 10, "{count} tests");
+}
+
+#[test]
 fn the_first_screen_shows_the_nine_lines() {
     let file = fs::read_to_string(root().join(NINE_LINES)).unwrap();
     assert_eq!(file.lines().count(), 9);

@@ -11,6 +11,7 @@ mod data;
 mod digest;
 mod docs;
 mod evaluations;
+mod extension;
 mod gradients;
 mod kernels;
 mod layers;
