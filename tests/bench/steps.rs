@@ -1,5 +1,8 @@
 //! Times of training steps on this machine: forward, backward and a plain descent step.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "its output is for people")]
+
 use std::time::Instant;
 
 use balance::kernel::{

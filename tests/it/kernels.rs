@@ -5,11 +5,13 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 
 use crate::numeric::{difference, normal, values, weighted};
 
+type Operation = dyn Fn(&[Tensor]) -> Result<Tensor> + Send + Sync;
+
 /// An operation at a size where work is divided, with its inputs.
 struct Case {
     name: &'static str,
     inputs: Vec<Tensor>,
-    operation: Box<dyn Fn(&[Tensor]) -> Result<Tensor> + Send + Sync>,
+    operation: Box<Operation>,
 }
 
 fn case(

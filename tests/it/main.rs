@@ -1,8 +1,13 @@
+mod architecture;
 mod augments;
+mod catalog;
+mod checking;
 mod contrastive;
 mod data;
 mod digest;
+mod docs;
 mod evaluations;
+mod extension;
 mod golden;
 mod gradients;
 mod kernels;

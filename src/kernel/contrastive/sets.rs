@@ -74,10 +74,11 @@ impl Classes {
         let (view, position) = (row / self.items(), row % self.items());
         let contrast = |other: usize| {
             let view = self.view(other, position);
+            let all = other * self.items()..(other + 1) * self.items();
             Contrast {
                 positives: vec![view.class],
                 negatives: view.negatives.to_vec(),
-                all: vec![other * self.items()..(other + 1) * self.items()],
+                all: vec![all],
                 twins: vec![view.twin],
             }
         };
