@@ -81,7 +81,10 @@ impl Frame {
 
     /// Fills `to` with the framed `image`.
     pub(super) fn fill<T: Real>(&self, image: &[T], to: &mut [T]) {
-        fill(self, image, to);
+        match self.block {
+            1 => fill::<T, 1>(self, image, to),
+            _ => fill::<T, 16>(self, image, to),
+        }
     }
 
     fn place(&self, offset: isize) -> usize {
@@ -94,17 +97,23 @@ impl Frame {
 }
 
 wide! {
-    fn fill<T: Real>(frame: &Frame, image: &[T], to: &mut [T]) {
+    fn fill<T: Real, const BLOCK: usize>(frame: &Frame, image: &[T], to: &mut [T]) {
         to.fill(T::ZERO);
-        let Frame { width, channels, block, stride, before, columns, .. } = *frame;
+        let Frame { stride, before, .. } = *frame;
         for (index, to) in to.chunks_exact_mut(frame.block_len()).enumerate() {
             let rows = to.chunks_exact_mut(frame.row_len()).skip(before);
-            for (row, to) in image.chunks_exact(width * channels).take(frame.height).zip(rows) {
-                for (x, pixel) in row.chunks_exact(channels).enumerate() {
-                    let column = x + before;
-                    let start = (column % stride * columns + column / stride) * block;
-                    let values = &pixel[index * block..(index + 1) * block];
-                    to[start..start + block].copy_from_slice(values);
+            for (row, to) in image.chunks_exact(frame.width * frame.channels).zip(rows) {
+                let (blocks, _) = row.as_chunks::<BLOCK>();
+                for (phase, to) in to.chunks_exact_mut(frame.columns * BLOCK).enumerate() {
+                    // The first image column of this phase, and how many of the phase are padding.
+                    let x = (phase + stride * before - before) % stride;
+                    let padding = (x + before) / stride;
+                    let blocks = blocks.iter().skip(x * frame.blocks() + index);
+                    let (to, _) = to.as_chunks_mut::<BLOCK>();
+                    let blocks = blocks.step_by(stride * frame.blocks());
+                    for (to, block) in to[padding..].iter_mut().zip(blocks) {
+                        *to = *block;
+                    }
                 }
             }
         }
