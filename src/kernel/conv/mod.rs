@@ -24,7 +24,6 @@ pub struct Conv2d {
     pub padding: usize,
 }
 
-
 /// Convolves `x` [N,H,W,C] with `weight` [KH,KW,C,F], giving [N,OH,OW,F].
 ///
 /// # Errors
