@@ -4,6 +4,9 @@
 //! Work is cut into pieces whose borders depend on shapes alone, and partial sums are added in the
 //! order of the pieces; so the number of threads decides only who computes what.
 
+// Inner loops index several slices in step.
+#![allow(clippy::needless_range_loop)]
+
 mod activation;
 mod attention;
 #[cfg(target_arch = "x86_64")]
@@ -35,4 +38,4 @@ pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use pixels::{global_average_pool, upsample_nearest};
 pub use scaled::scaled;
-pub use tape::gradients;
+pub use tape::{gradients, without_gradients};

@@ -22,7 +22,17 @@ use super::values::{Values, tensor};
 use super::wide::wide;
 
 thread_local! {
-    static TAPE: RefCell<Option<Tape>> = const { RefCell::new(None) };
+    static MODE: RefCell<Mode> = const { RefCell::new(Mode::Graph) };
+}
+
+/// What happens to the kernels of this thread.
+enum Mode {
+    /// They become nodes of candle's graph.
+    Graph,
+    /// They are recorded.
+    Tape(Tape),
+    /// They are forgotten.
+    Forget,
 }
 
 /// Runs `work`, which computes a scalar, and gives the scalar with the gradients of the variables
@@ -34,30 +44,37 @@ thread_local! {
 /// # Errors
 /// Those of `work` and of the kernels' backward passes.
 pub fn gradients(work: impl FnOnce() -> Result<Tensor>) -> Result<(Tensor, GradStore)> {
-    let recording = Recording::start();
+    let interruption = Interruption::by(Mode::Tape(Tape::default()));
     let scalar = work()?;
-    let gradients = recording.stop().reverse(&scalar)?;
-    Ok((scalar.detach(), gradients))
+    let Mode::Tape(tape) = interruption.end() else { unreachable!("interruptions nest") };
+    Ok((scalar.detach(), tape.reverse(&scalar)?))
 }
 
-/// The recording of this thread; the one it interrupts goes on when it is dropped.
-struct Recording {
-    interrupted: Option<Tape>,
+/// Runs `work` without keeping anything for gradients, which the outputs of its kernels do not
+/// have.
+pub fn without_gradients<R>(work: impl FnOnce() -> R) -> R {
+    let _interruption = Interruption::by(Mode::Forget);
+    work()
 }
 
-impl Recording {
-    fn start() -> Self {
-        Self { interrupted: TAPE.replace(Some(Tape::default())) }
+/// Another mode for a while; the interrupted one goes on when this is dropped.
+struct Interruption {
+    interrupted: Mode,
+}
+
+impl Interruption {
+    fn by(mode: Mode) -> Self {
+        Self { interrupted: MODE.replace(mode) }
     }
 
-    fn stop(self) -> Tape {
-        TAPE.take().expect("a recording has a tape")
+    fn end(self) -> Mode {
+        MODE.replace(Mode::Graph)
     }
 }
 
-impl Drop for Recording {
+impl Drop for Interruption {
     fn drop(&mut self) {
-        TAPE.set(self.interrupted.take());
+        MODE.set(std::mem::replace(&mut self.interrupted, Mode::Graph));
     }
 }
 
@@ -81,8 +98,10 @@ pub(crate) fn apply1<C>(x: &Tensor, op: C) -> Result<Tensor>
 where
     C: CustomOp1 + Send + Sync + 'static,
 {
-    if !records(&[x]) {
-        return x.apply_op1(op);
+    match fate(&[x]) {
+        Fate::Node => return x.apply_op1(op),
+        Fate::Forgotten => return x.apply_op1_no_bwd(&op),
+        Fate::Recorded => {}
     }
     let output = run([x], |[x]| match x {
         (Storage::Cpu(x), layout) => cpu(op.cpu_fwd(x, layout)),
@@ -100,8 +119,10 @@ pub(crate) fn apply2<C>(x: &Tensor, y: &Tensor, op: C) -> Result<Tensor>
 where
     C: CustomOp2 + Send + Sync + 'static,
 {
-    if !records(&[x, y]) {
-        return x.apply_op2(y, op);
+    match fate(&[x, y]) {
+        Fate::Node => return x.apply_op2(y, op),
+        Fate::Forgotten => return x.apply_op2_no_bwd(y, &op),
+        Fate::Recorded => {}
     }
     let output = run([x, y], |[x, y]| match (x.0, y.0) {
         (Storage::Cpu(a), Storage::Cpu(b)) => cpu(op.cpu_fwd(a, x.1, b, y.1)),
@@ -119,8 +140,10 @@ pub(crate) fn apply3<C>(x: &Tensor, y: &Tensor, z: &Tensor, op: C) -> Result<Ten
 where
     C: CustomOp3 + Send + Sync + 'static,
 {
-    if !records(&[x, y, z]) {
-        return x.apply_op3(y, z, op);
+    match fate(&[x, y, z]) {
+        Fate::Node => return x.apply_op3(y, z, op),
+        Fate::Forgotten => return x.apply_op3_no_bwd(y, z, &op),
+        Fate::Recorded => {}
     }
     let output = run([x, y, z], |[x, y, z]| match (x.0, y.0, z.0) {
         (Storage::Cpu(a), Storage::Cpu(b), Storage::Cpu(c)) => {
@@ -136,8 +159,22 @@ where
     Ok(output)
 }
 
-fn records(inputs: &[&Tensor]) -> bool {
-    inputs.iter().any(|input| input.track_op()) && TAPE.with_borrow(Option::is_some)
+/// What becomes of an operation.
+enum Fate {
+    Node,
+    Recorded,
+    Forgotten,
+}
+
+fn fate(inputs: &[&Tensor]) -> Fate {
+    if !inputs.iter().any(|input| input.track_op()) {
+        return Fate::Forgotten;
+    }
+    MODE.with_borrow(|mode| match mode {
+        Mode::Graph => Fate::Node,
+        Mode::Tape(_) => Fate::Recorded,
+        Mode::Forget => Fate::Forgotten,
+    })
 }
 
 fn cpu(result: Result<(CpuStorage, Shape)>) -> Result<(Storage, Shape)> {
@@ -156,8 +193,8 @@ fn run<const N: usize>(
 }
 
 fn record(inputs: &[&Tensor], entry: Entry) {
-    TAPE.with_borrow_mut(|tape| {
-        let tape = tape.as_mut().expect("a recording has a tape");
+    MODE.with_borrow_mut(|mode| {
+        let Mode::Tape(tape) = mode else { unreachable!("only recordings come here") };
         for input in inputs.iter().filter(|input| input.track_op() && !input.is_variable()) {
             if tape.seen.insert(input.id()) {
                 tape.entries.push(Entry::Graph((*input).clone()));

@@ -85,3 +85,18 @@ fn a_large_tensor_used_twice_gets_both_gradients() {
     let candles = work().unwrap().backward().unwrap();
     same(&params, &gradients(work).unwrap().1, &candles);
 }
+
+#[test]
+fn nothing_is_kept_without_gradients() {
+    let params = params();
+    let value = loss(&params).unwrap();
+    let x = params.root().pp("g").var("bias", 3, balance::tensor::Init::Const(0.0)).unwrap();
+    without_gradients(|| {
+        assert!(!relu(&x).unwrap().track_op());
+        assert_eq!(values(&loss(&params).unwrap()), values(&value));
+        let (_, grads) = gradients(|| loss(&params)).unwrap();
+        assert!(params.without_gradient(&grads).is_empty());
+        assert!(!relu(&x).unwrap().track_op());
+    });
+    assert!(relu(&x).unwrap().track_op());
+}

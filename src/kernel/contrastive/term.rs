@@ -85,8 +85,11 @@ fn count(ranges: &[Range<usize>]) -> usize {
 impl<T: Real> Anchor<'_, T> {
     #[inline(always)]
     fn log_sum_exp(&self, ranges: &[Range<usize>]) -> LogSumExp<T> {
-        let most = ranges.iter().map(|range| largest(&self.dots[range.clone()]));
-        let most = most.fold(T::of(f64::NEG_INFINITY), Real::larger) * self.inverse;
+        let mut most = T::of(f64::NEG_INFINITY);
+        for range in ranges {
+            most = most.larger(largest(&self.dots[range.clone()]));
+        }
+        let most = most * self.inverse;
         let sum = self.sum(ranges, |similarity| (similarity - most).exp());
         LogSumExp { most, sum }
     }
@@ -94,9 +97,11 @@ impl<T: Real> Anchor<'_, T> {
     /// `Σ f(S)` over ranges.
     #[inline(always)]
     fn sum(&self, ranges: &[Range<usize>], f: impl Fn(T) -> T) -> T {
-        let sum =
-            |range: &Range<usize>| sum_of(&self.dots[range.clone()], |dot| f(dot * self.inverse));
-        ranges.iter().map(sum).fold(T::ZERO, |sum, part| sum + part)
+        let mut sum = T::ZERO;
+        for range in ranges {
+            sum += sum_of(&self.dots[range.clone()], |dot| f(dot * self.inverse));
+        }
+        sum
     }
 
     /// Adds `f(S)`, the derivative by S, to the gradient by the dot product.

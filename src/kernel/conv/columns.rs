@@ -83,7 +83,12 @@ fn fold_windows<T: Real>(windows: &[T], geometry: &Geometry, images: &mut [T]) {
 }
 
 wide! {
-    fn gather_windows<T: Real>(x: &[T], geometry: &Geometry, windows: Range<usize>, rows: &mut [T]) {
+    fn gather_windows<T: Real>(
+        x: &[T],
+        geometry: &Geometry,
+        windows: Range<usize>,
+        rows: &mut [T],
+    ) {
         for (row, window) in rows.chunks_exact_mut(geometry.window_len()).zip(windows) {
             gather(x, &Window::new(geometry, window), row);
         }

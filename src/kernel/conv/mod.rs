@@ -1,6 +1,7 @@
 //! Two-dimensional convolution (cross-correlation, as everywhere in deep learning).
 
 mod columns;
+#[cfg_attr(not(target_arch = "x86_64"), path = "direct_elsewhere.rs")]
 mod direct;
 mod geometry;
 mod pointwise;
@@ -23,9 +24,6 @@ pub struct Conv2d {
     pub padding: usize,
 }
 
-/// Channels up to which summing windows in registers was measured to be the fastest.
-const FEW: usize = 64;
-
 /// Convolves `x` [N,H,W,C] with `weight` [KH,KW,C,F], giving [N,OH,OW,F].
 ///
 /// # Errors
@@ -34,8 +32,13 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, conv: Conv2d) -> Result<Tensor> {
     apply2(&x.contiguous()?, &weight.contiguous()?, conv)
 }
 
+/// Whether summing windows of so many channels in registers is the fastest, as measured.
+fn are_few(channels: usize, geometry: &Geometry) -> bool {
+    channels <= if winograd::fits(geometry) { 32 } else { 64 }
+}
+
 fn forward<T: Real>(x: &[T], weight: &[T], geometry: &Geometry) -> Vec<T> {
-    if direct::fits_forward(geometry) && geometry.channels <= FEW {
+    if direct::fits_forward(geometry) && are_few(geometry.channels, geometry) {
         direct::forward(x, weight, geometry)
     } else if geometry.is_pointwise() {
         pointwise::forward(x, weight, geometry)
@@ -47,7 +50,7 @@ fn forward<T: Real>(x: &[T], weight: &[T], geometry: &Geometry) -> Vec<T> {
 }
 
 fn weight_gradient<T: Real>(x: &[T], dy: &[T], geometry: &Geometry) -> Vec<T> {
-    if direct::fits_weight_gradient(geometry) && geometry.channels <= FEW {
+    if direct::fits_weight_gradient(geometry) && are_few(geometry.channels, geometry) {
         direct::weight_gradient(x, dy, geometry)
     } else if geometry.is_pointwise() {
         pointwise::weight_gradient(x, dy, geometry)
@@ -59,7 +62,7 @@ fn weight_gradient<T: Real>(x: &[T], dy: &[T], geometry: &Geometry) -> Vec<T> {
 }
 
 fn input_gradient<T: Real>(weight: &[T], dy: &[T], geometry: &Geometry) -> Vec<T> {
-    if direct::fits_input_gradient(geometry) && geometry.filters <= FEW {
+    if direct::fits_input_gradient(geometry) && are_few(geometry.filters, geometry) {
         direct::input_gradient(weight, dy, geometry)
     } else if geometry.is_pointwise() {
         pointwise::input_gradient(weight, dy, geometry)

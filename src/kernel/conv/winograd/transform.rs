@@ -51,7 +51,12 @@ pub(super) fn output<T: Real>(products: &[T], filters: usize, piece: &Piece, y: 
 }
 
 wide! {
-    fn output_tiles<T: Real>(planes: [&[[T; LANES]]; POINTS], filters: usize, piece: &Piece, y: &mut [T]) {
+    fn output_tiles<T: Real>(
+        planes: [&[[T; LANES]]; POINTS],
+        filters: usize,
+        piece: &Piece,
+        y: &mut [T],
+    ) {
         let first = piece.pixels().start;
         for (index, tile) in piece.each().enumerate() {
             for block in 0..filters / LANES {
@@ -80,7 +85,12 @@ pub(super) fn output_gradient<T: Real>(dy: &[T], filters: usize, piece: &Piece, 
 }
 
 wide! {
-    fn output_gradient_tiles<T: Real>(dy: &[T], filters: usize, piece: &Piece, planes: [&mut [T]; POINTS]) {
+    fn output_gradient_tiles<T: Real>(
+        dy: &[T],
+        filters: usize,
+        piece: &Piece,
+        planes: [&mut [T]; POINTS],
+    ) {
         let mut planes = planes;
         let zeros = vec![T::ZERO; filters];
         for (index, tile) in piece.each().enumerate() {
