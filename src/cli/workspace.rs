@@ -38,7 +38,7 @@ impl Workspace {
         if program.root().is_some() {
             let (designs, mut found) = resolve(&program, &library.catalog(), &options);
             diagnostics.append(&mut found);
-            let facts = facts(library, &data_root(&target.places));
+            let facts = facts(library, &target.places);
             let is_sound = !has_errors(&diagnostics);
             for design in &designs {
                 let (plan, mut found) = check(design, &facts, target.limit);
@@ -77,12 +77,20 @@ fn split_target(text: &str) -> (PathBuf, Option<String>) {
 }
 
 /// What is known of every dataset of the library, given the folder that holds all data.
-pub fn facts(library: &Library, root: &Path) -> Facts {
+fn facts(library: &Library, places: &Places) -> Facts {
     let mut facts = Facts::default();
     for entry in &library.datasets {
         let dataset: Box<dyn Dataset> =
             library::build(&library.datasets, &Bound::defaults(&entry.spec));
-        facts.datasets.insert(entry.spec.name.to_owned(), dataset.facts(root));
+        let mut known = dataset.facts(&data_root(places));
+        if let (Some(how), Some(folder)) = (&mut known.absent, &places.data) {
+            // The command that is advised has to bring the data to where they were looked for.
+            *how = match how.strip_suffix('`') {
+                Some(command) => format!("{command} --data {}`", folder.display()),
+                None => how.clone(),
+            };
+        }
+        facts.datasets.insert(entry.spec.name.to_owned(), known);
     }
     facts
 }

@@ -28,7 +28,7 @@ use crate::store::{self, RESULT};
 /// Images per forward pass where nothing is learned.
 pub(super) const EVAL_BATCH: usize = 256;
 /// Seconds from one checkpoint to the next, at least.
-const REST: f64 = 1.0;
+const REST: f64 = 0.25;
 /// And at least so many times as long as the last checkpoint took.
 const SHARE: f64 = 50.0;
 
