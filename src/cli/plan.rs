@@ -39,8 +39,7 @@ pub fn plan(library: &Library, args: &PlanArgs) -> u8 {
     let store = store(&args.target.places, &args.target.file);
     let mut has_work = false;
     for (at, plan) in workspace.plans.iter().enumerate() {
-        has_work |= (0..plan.evaluations.len())
-            .any(|it| evaluation_use(&store, plan, it) != StageUse::Cached);
+        has_work |= (0..plan.evaluations.len()).any(|it| evaluation_use(&store, plan, it) != StageUse::Cached);
         if args.json {
             prompt::print(&json(plan));
             continue;

@@ -62,7 +62,12 @@ pub fn run(library: &Library, args: &RunArgs) -> u8 {
     code
 }
 
-fn one(library: &Library, places: (&Store, &Path), stop: &AtomicBool, plan: &Plan) -> Outcome {
+fn one(
+    library: &Library,
+    places: (&Store, &Path),
+    stop: &AtomicBool,
+    plan: &Plan,
+) -> Outcome {
     let mut progress = Progress::new();
     let outcome = {
         let mut session = Session::new(library, places, &Device::Cpu, stop, &mut progress);

@@ -133,12 +133,9 @@ pub fn scalar(value: &Tensor) -> Result<f64> {
 fn hits(logits: &Tensor, labels: &[u32]) -> Result<usize> {
     let rows = logits.to_dtype(candle_core::DType::F32)?.to_vec2::<f32>()?;
     let right = rows.iter().zip(labels).filter(|(row, label)| {
-        let best = row.iter().enumerate().fold(
-            0,
-            |best, (at, value)| {
-                if *value > row[best] { at } else { best }
-            },
-        );
+        let best = row.iter().enumerate().fold(0, |best, (at, value)| {
+            if *value > row[best] { at } else { best }
+        });
         best == **label as usize
     });
     Ok(right.count())

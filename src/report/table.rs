@@ -42,8 +42,7 @@ pub fn csv(table: &Table) -> String {
     out.push_str("measure,split,run,value\n");
     for row in &table.rows {
         for (column, summary) in table.columns.iter().zip(&row.summaries) {
-            for (at, value) in summary.iter().flat_map(|summary| summary.values.iter().enumerate())
-            {
+            for (at, value) in summary.iter().flat_map(|summary| summary.values.iter().enumerate()) {
                 let labels: String = row.labels.iter().map(|label| quoted(label) + ",").collect();
                 out.push_str(&format!(
                     "{labels}{},{},{at},{value}\n",

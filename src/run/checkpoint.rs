@@ -63,8 +63,7 @@ impl Checkpoint {
         let bytes = self.bytes()?;
         store::write(&path, &bytes).map_err(|error| RunError::io(&path, &error))?;
         let readable = folder.join(READABLE);
-        store::write_json(&readable, &self.progress)
-            .map_err(|error| RunError::io(&readable, &error))
+        store::write_json(&readable, &self.progress).map_err(|error| RunError::io(&readable, &error))
     }
 
     fn bytes(&self) -> Result<Vec<u8>, RunError> {
@@ -72,8 +71,7 @@ impl Checkpoint {
         for (prefix, state) in self.parts() {
             tensors.extend(state.iter().map(|(name, tensor)| (format!("{prefix}/{name}"), tensor)));
         }
-        let json =
-            serde_json::to_string(&self.progress).map_err(|error| damaged(&error.to_string()))?;
+        let json = serde_json::to_string(&self.progress).map_err(|error| damaged(&error.to_string()))?;
         let metadata = HashMap::from([(KEY.to_owned(), json)]);
         safetensors::serialize(tensors, Some(metadata)).map_err(|error| damaged(&error.to_string()))
     }

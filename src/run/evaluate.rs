@@ -14,9 +14,7 @@ use super::pool::Pool;
 use super::session::Session;
 use super::train::{EVAL_BATCH, RESULT};
 use crate::graph::{Model, build};
-use crate::library::eval::{
-    EvalError, Evaluation as Component, FeatureSource, Features, Site, Split,
-};
+use crate::library::eval::{EvalError, Evaluation as Component, FeatureSource, Features, Site, Split};
 use crate::library::{self};
 use crate::plan::{Evaluation, Plan, Stage};
 use crate::seed::Stream;

@@ -10,39 +10,18 @@ use crate::store::HoldError;
 #[derive(Debug, Clone)]
 pub enum Event<'a> {
     /// Training number `number` of `of` begins, at `step` when it goes on from a checkpoint.
-    StageBegins {
-        stage: &'a Stage,
-        number: usize,
-        of: usize,
-        step: usize,
-    },
+    StageBegins { stage: &'a Stage, number: usize, of: usize, step: usize },
     /// A step is done; the loss is its weighted sum.
-    Step {
-        step: usize,
-        loss: f64,
-    },
+    Step { step: usize, loss: f64 },
     /// A training ends, with the mean loss of its last epoch.
-    StageEnds {
-        stage: &'a Stage,
-        loss: f64,
-    },
+    StageEnds { stage: &'a Stage, loss: f64 },
     /// Evaluation number `number` of `of` begins.
-    EvaluationBegins {
-        evaluation: &'a Evaluation,
-        number: usize,
-        of: usize,
-    },
+    EvaluationBegins { evaluation: &'a Evaluation, number: usize, of: usize },
     /// A share of an evaluation is done.
     EvaluationShare(f64),
-    EvaluationEnds {
-        evaluation: &'a Evaluation,
-        scores: &'a [Score],
-    },
+    EvaluationEnds { evaluation: &'a Evaluation, scores: &'a [Score] },
     /// A trial cannot be finished; the others go on.
-    Failed {
-        what: &'a str,
-        message: &'a str,
-    },
+    Failed { what: &'a str, message: &'a str },
 }
 
 /// Who shows what happens.

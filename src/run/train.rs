@@ -230,8 +230,7 @@ impl<'a> Training<'a> {
             return Ok(());
         }
         let bad = loss.terms.iter().find(|(_, value)| !value.is_finite());
-        let name =
-            bad.map_or("the sum of the terms".to_owned(), |(name, _)| format!("term `{name}`"));
+        let name = bad.map_or("the sum of the terms".to_owned(), |(name, _)| format!("term `{name}`"));
         let value = bad.map_or(total, |(_, value)| *value);
         let step = self.progress.step;
         let (epoch, at) = (step / self.stage.steps_per_epoch, step % self.stage.steps_per_epoch);
@@ -282,9 +281,7 @@ impl<'a> Training<'a> {
         for items in val.chunks(EVAL_BATCH) {
             let images = self.transforms.untouched(pool, items, session.device)?;
             let fine: Vec<u32> = items.iter().map(|item| pool.fine[*item as usize]).collect();
-            for (at, (name, hits)) in
-                self.model.count_right(&images, &fine)?.into_iter().enumerate()
-            {
+            for (at, (name, hits)) in self.model.count_right(&images, &fine)?.into_iter().enumerate() {
                 match right.get_mut(at) {
                     Some((_, sum)) => *sum += hits,
                     None => right.push((name, hits)),
@@ -354,8 +351,7 @@ impl<'a> Training<'a> {
     /// The last epoch in the log, for a training that was stopped after its last step.
     fn last_logged(&self) -> Epoch {
         let text = fs::read_to_string(self.metrics()).unwrap_or_default();
-        let line: Option<Value> =
-            text.lines().last().and_then(|line| serde_json::from_str(line).ok());
+        let line: Option<Value> = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
         let line = line.unwrap_or_default();
         Epoch {
             loss: line["loss"].as_f64().unwrap_or_default(),

@@ -94,9 +94,9 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
 /// The value in a JSON file; none when there is no such file.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| io::Error::other(format!("{} is damaged: {error}", path.display()))),
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            io::Error::other(format!("{} is damaged: {error}", path.display()))
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
