@@ -71,8 +71,36 @@ struct Elsewhere {
     label: miette::LabeledSpan,
 }
 
+/// Lines of more bytes than this are not drawn.
+const LONGEST_LINE: usize = 400;
+
 impl<'a> Shown<'a> {
+    /// A diagnostic with the places it points at, or with their line numbers where a line is too
+    /// long to be looked at.
     fn new(sources: &Sources, diagnostic: &'a Diagnostic) -> Self {
+        let is_long = |(span, _): &&(Span, String)| line_around(sources, *span) > LONGEST_LINE;
+        match diagnostic.labels.iter().find(is_long) {
+            Some(_) => Self::without_lines(sources, diagnostic),
+            None => Self::with_lines(sources, diagnostic),
+        }
+    }
+
+    fn without_lines(sources: &Sources, diagnostic: &'a Diagnostic) -> Self {
+        let place = |(span, text): &(Span, String)| {
+            format!("{}:{}: {text}", sources.get(span.file).name, sources.line(*span))
+        };
+        let lines: Vec<String> = diagnostic.labels.iter().map(place).collect();
+        Self {
+            diagnostic,
+            code: format!("{} {}", diagnostic.code.number, diagnostic.code.name),
+            help: Some([&lines[..], &diagnostic.help[..]].concat().join("\n")),
+            source: None,
+            labels: Vec::new(),
+            elsewhere: Vec::new(),
+        }
+    }
+
+    fn with_lines(sources: &Sources, diagnostic: &'a Diagnostic) -> Self {
         let file = diagnostic.labels.first().map(|(span, _)| span.file);
         let (here, elsewhere): (Vec<_>, Vec<_>) =
             diagnostic.labels.iter().partition(|(span, _)| Some(span.file) == file);
@@ -96,7 +124,15 @@ impl<'a> Shown<'a> {
 
 fn named(sources: &Sources, file: u16) -> miette::NamedSource<String> {
     let source = sources.get(file);
-    miette::NamedSource::new(&source.name, source.text.clone())
+    // Without a last newline a label at the end of the file would not be drawn.
+    miette::NamedSource::new(&source.name, format!("{}\n", source.text))
+}
+
+/// The length of the longest of the line of `span` and its neighbours, in bytes.
+fn line_around(sources: &Sources, span: Span) -> usize {
+    let text = &sources.get(span.file).text;
+    let line = sources.line(span) - 1;
+    text.lines().skip(line.saturating_sub(1)).take(3).map(str::len).max().unwrap_or_default()
 }
 
 /// A label on one line of the text, on character borders, whatever span it was made from.

@@ -189,6 +189,11 @@ pub(super) fn labels_misfit(
     call: &Called,
     data: &Called,
 ) -> Option<Diagnostic> {
+    let is_data = call.span == data.span;
+    // What is wrong with the dataset's own labels is said there.
+    if *labels == Labels::Declared && !is_data {
+        return None;
+    }
     let error = known.class_map(labels, own).err()?;
     let diagnostic =
         Diagnostic::new(&codes::UNKNOWN_NAME, error.message).at(call.place("labels"), error.label);
@@ -196,9 +201,5 @@ pub(super) fn labels_misfit(
         Some(help) => diagnostic.help(help),
         None => diagnostic,
     };
-    Some(if call.span == data.span {
-        diagnostic
-    } else {
-        diagnostic.at(data.span, "of this dataset")
-    })
+    Some(if is_data { diagnostic } else { diagnostic.at(data.span, "of this dataset") })
 }

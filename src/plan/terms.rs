@@ -116,7 +116,7 @@ impl Terms<'_> {
         self.out.push(
             Diagnostic::new(&codes::ETF, message)
                 .at(self.stage.encoder.span, format!("embeds into {dim} dimensions"))
-                .at(term.call.span, format!("{classes} classes need {}", classes - 1))
+                .at(term.call.span, format!("{classes} classes need {} dimensions", classes - 1))
                 .help("class means cannot all be equally far apart then"),
         );
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::compile::{Compiled, compile};
 use super::{Axis, Cell, Digest, Plan, Trial};
 use crate::catalog::Facts;
-use crate::diag::{Diagnostic, codes};
+use crate::diag::{Diagnostic, codes, plural};
 use crate::resolve::Design;
 
 /// Every trial of `design`, no training longer than `limit` steps.
@@ -82,14 +82,20 @@ impl Sharing {
 /// Two cells that train and evaluate the same are one result shown twice.
 fn equal_cells(design: &Design, plan: &Plan, out: &mut Vec<Diagnostic>) {
     let mut seen: BTreeMap<(&[usize], &[usize]), usize> = BTreeMap::new();
+    let mut pairs = Vec::new();
     for trial in plan.trials.iter().step_by(design.seeds.node.len().max(1)) {
         let other = *seen.entry((&trial.stages, &trial.evaluations)).or_insert(trial.cell);
-        if other != trial.cell {
-            let (a, b) = (plan.cell_label(other), plan.cell_label(trial.cell));
-            out.push(
-                Diagnostic::new(&codes::EQUAL_CELLS, "two cells are the same experiment")
-                    .at(design.name.span, format!("`{a}` and `{b}`: trained once, shown twice")),
-            );
-        }
+        pairs.extend((other != trial.cell).then_some((other, trial.cell)));
     }
+    let Some((a, b)) = pairs.first() else { return };
+    let (a, b) = (plan.cell_label(*a), plan.cell_label(*b));
+    let others = match pairs.len() - 1 {
+        0 => String::new(),
+        n => format!(", and {} more", plural(n, "pair")),
+    };
+    out.push(
+        Diagnostic::new(&codes::EQUAL_CELLS, "cells of this sweep are the same experiment")
+            .at(design.name.span, format!("`{a}` and `{b}`{others}"))
+            .help("each is trained once, and shown as often as it is declared"),
+    );
 }

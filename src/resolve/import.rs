@@ -63,15 +63,15 @@ struct Loader<'a> {
     sources: &'a mut Sources,
     reader: Reader<'a>,
     program: Program,
-    /// The files that are being read, each importing the next.
-    above: Vec<PathBuf>,
+    /// The files that are being read, each importing the next, and where each is imported.
+    above: Vec<(PathBuf, Option<Span>)>,
     diagnostics: Vec<Diagnostic>,
 }
 
 impl Loader<'_> {
     /// The number of the file at `path`, imported at `from`; none when it cannot be read.
     fn module(&mut self, path: &Path, from: Option<Span>) -> Option<u16> {
-        if let Some(at) = self.above.iter().position(|it| it == path) {
+        if let Some(at) = self.above.iter().position(|(it, _)| it == path) {
             self.circle(at, from);
             return None;
         }
@@ -88,7 +88,7 @@ impl Loader<'_> {
         self.diagnostics.append(&mut errors);
         let at = self.program.files.len();
         self.program.files.push(Module { file, path: path.into(), tree, imports: Vec::new() });
-        self.above.push(path.to_owned());
+        self.above.push((path.to_owned(), from));
         let imports = self.imports(at, path);
         self.above.pop();
         self.program.files[at].imports = imports;
@@ -111,13 +111,15 @@ impl Loader<'_> {
     }
 
     fn circle(&mut self, at: usize, from: Option<Span>) {
-        let names: Vec<String> = self.above[at..].iter().map(|path| shown(path)).collect();
+        let names: Vec<String> = self.above[at..].iter().map(|(path, _)| shown(path)).collect();
         let message = match &names[..] {
             [only] => format!("`{only}` imports itself"),
             names => format!("these files import each other: {}", names.join(", ")),
         };
         self.report(&codes::IMPORT, message, from);
         if let (Some(last), true) = (self.diagnostics.last_mut(), names.len() > 1) {
+            let spans = self.above[at + 1..].iter().filter_map(|(_, span)| *span);
+            last.labels.extend(spans.map(|span| (span, "and here".to_owned())));
             last.help.push("move what they share into a file that imports neither".to_owned());
         }
     }

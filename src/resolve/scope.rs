@@ -9,8 +9,8 @@ use crate::syntax::{Block, Expr, Name, Param, Path, Statement};
 pub(super) enum Meaning<'a> {
     Let(&'a Expr),
     Param(&'a Param),
-    /// `dataset NAME = …`, `encoder NAME = …`
-    Declaration(&'a Expr),
+    /// `dataset NAME = …`, `encoder NAME = …`: the kind, and what it is.
+    Declaration(&'a str, &'a Expr),
     /// A named block at the top of a file.
     Block(&'a Block),
 }
@@ -31,7 +31,9 @@ pub(super) fn names(module: &Module) -> impl Iterator<Item = (&Name, Meaning<'_>
     module.tree.statements.iter().filter_map(|statement| match statement {
         Statement::Let { name, value } => Some((name, Meaning::Let(value))),
         Statement::Param(param) => Some((&param.name, Meaning::Param(param))),
-        Statement::Declaration { name, value, .. } => Some((name, Meaning::Declaration(value))),
+        Statement::Declaration { kind, name, value } => {
+            Some((name, Meaning::Declaration(&kind.node, value)))
+        }
         Statement::Block(block) => block.label.as_ref().map(|label| (label, Meaning::Block(block))),
         _ => None,
     })
@@ -92,6 +94,24 @@ pub(super) fn is_lost(program: &Program, path: &Path) -> bool {
     }
 }
 
+/// What to say of `a.b` where nothing is imported as `a`.
+pub(super) fn unknown_alias(program: &Program, path: &Path) -> Option<Diagnostic> {
+    let module = program.module(path.span.file)?;
+    let [alias, _] = &path.parts[..] else { return None };
+    if module.imports.iter().any(|(name, _)| *name == alias.node) {
+        return None;
+    }
+    let message = format!("nothing is imported as `{}`", alias.node);
+    let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
+    let names: Vec<&str> = module.imports.iter().map(|(name, _)| name.as_str()).collect();
+    Some(match names[..] {
+        [] => diagnostic
+            .at(alias.span, "this file imports nothing")
+            .help(format!("write `import \"FILE.exp\" as {}` at the top", alias.node)),
+        _ => diagnostic.expected(alias.span, &alias.node, names),
+    })
+}
+
 /// The block of `kind` that `path` names, or what to say of it, if anything.
 pub(super) fn block<'a>(
     program: &'a Program,
@@ -108,12 +128,17 @@ pub(super) fn block<'a>(
     if found.is_none() && is_lost(program, path) {
         return Err(None);
     }
+    if let Some(diagnostic) = unknown_alias(program, path) {
+        return Err(Some(diagnostic));
+    }
     let wanted = path.text();
     let message = format!("no {} is called `{wanted}`", block_name(kind));
     let names = visible(program, file, |meaning| meaning.is_block_of(kind));
-    let names = names.iter().map(String::as_str);
-    let mut diagnostic =
-        Diagnostic::new(&codes::UNKNOWN_NAME, message).expected(path.span, &wanted, names);
+    let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
+    let mut diagnostic = match &names[..] {
+        [] => diagnostic.at(path.span, "this file declares and imports none"),
+        names => diagnostic.expected(path.span, &wanted, names.iter().map(String::as_str)),
+    };
     if let Some((span, what)) = found.map(|meaning| declared(&meaning)) {
         diagnostic = diagnostic.at(span, format!("this is {what}"));
     }
@@ -133,7 +158,7 @@ fn declared(meaning: &Meaning) -> (Span, String) {
     match meaning {
         Meaning::Let(value) => (value.span, "a `let`".to_owned()),
         Meaning::Param(param) => (param.name.span, "a parameter".to_owned()),
-        Meaning::Declaration(value) => (value.span, "a declared component".to_owned()),
+        Meaning::Declaration(kind, value) => (value.span, format!("a declared {kind}")),
         Meaning::Block(block) => (block.header, format!("a block `{}`", block.kind.node)),
     }
 }

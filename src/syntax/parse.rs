@@ -29,6 +29,7 @@ pub fn parse(file: u16, source: &str) -> (File, Vec<Diagnostic>) {
 /// Reads one `path = expr`, as `--set` gives it.
 pub fn parse_assignment(file: u16, source: &str) -> Result<Field, Vec<Diagnostic>> {
     let (tree, diagnostics) = parse(file, source);
+    let diagnostics = if source.contains('=') { diagnostics } else { Vec::new() };
     match (&tree.statements[..], diagnostics.is_empty()) {
         ([Statement::Field(field)], true) => Ok(field.clone()),
         (_, false) => Err(diagnostics),

@@ -26,11 +26,13 @@ pub struct Asked {
     pub limit: Option<usize>,
     /// Datasets that are not on this machine.
     pub absent: Vec<String>,
+    /// Datasets of which nothing is known.
+    pub unknown: Vec<String>,
 }
 
 impl Asked {
     /// From the comments a golden file begins with: `# --set PATH=VALUE`, `# --only NAME`,
-    /// `# --limit STEPS`, `# --absent DATASET`.
+    /// `# --limit STEPS`, `# --absent DATASET`, `# --unknown DATASET`.
     pub fn of(text: &str) -> Self {
         let mut asked = Self::default();
         for line in text.lines().map_while(|line| line.strip_prefix("# ")) {
@@ -39,6 +41,7 @@ impl Asked {
                 Some(("--only", name)) => asked.only = Some(name.to_owned()),
                 Some(("--limit", steps)) => asked.limit = Some(steps.parse().unwrap()),
                 Some(("--absent", name)) => asked.absent.push(name.to_owned()),
+                Some(("--unknown", name)) => asked.unknown.push(name.to_owned()),
                 _ => {}
             }
         }
@@ -62,7 +65,8 @@ pub fn work(name: &str, reader: &dyn Fn(&Path) -> io::Result<Vec<u8>>, asked: &A
     if program.root().is_some() {
         let (designs, found) = resolve(&program, &catalog(), &options);
         diagnostics.extend(found);
-        let facts = facts(&asked.absent);
+        let mut facts = facts(&asked.absent);
+        facts.datasets.retain(|name, _| !asked.unknown.contains(name));
         for design in &designs {
             let (plan, found) = check(design, &facts, asked.limit);
             plans.extend(plan);

@@ -15,7 +15,10 @@ impl Section {
         for slot in &over.fields {
             self.sections.retain(|it| it.kind == "stage" || it.kind != slot.name.node);
             match self.get_mut(&slot.name.node) {
-                Some(own) => own.replace(&slot.expr, out),
+                Some(own) => {
+                    own.replace(&slot.expr, out);
+                    own.patches = slot.patches.clone();
+                }
                 None => self.fields.push(slot.clone()),
             }
         }

@@ -115,15 +115,16 @@ impl Section {
     /// could not be read.
     fn no_such_path(&self, path: &[Name]) -> Option<Diagnostic> {
         let first = &path[0];
-        let names = self.names();
-        let message = match self.known_fields() {
-            Some(known) if known.contains(&first.node.as_str()) => {
-                format!("{} sets no `{}` that could be overridden", self.kind_name(), first.node)
-            }
-            _ => format!("{} has nothing called `{}`", self.kind_name(), first.node),
+        let known = self.known_fields().unwrap_or_default();
+        let diagnostic = if known.contains(&first.node.as_str()) {
+            let message = format!("there is no `{}` here that could be overridden", first.node);
+            Diagnostic::new(&codes::BAD_PATH, message).at(first.span, "set it as a whole first")
+        } else {
+            let message = format!("{} has nothing called `{}`", self.kind_name(), first.node);
+            let diagnostic = Diagnostic::new(&codes::BAD_PATH, message);
+            diagnostic.expected(first.span, &first.node, self.names())
         };
-        let diagnostic = Diagnostic::new(&codes::BAD_PATH, message);
-        (!self.is_damaged()).then(|| diagnostic.expected(first.span, &first.node, names))
+        (!self.is_damaged()).then_some(diagnostic)
     }
 
     /// What a path may begin with here.

@@ -99,7 +99,8 @@ impl Section {
     /// What a user calls a section of this kind.
     pub(super) fn kind_name(&self) -> &str {
         match self.kind.as_str() {
-            "experiment" | "variant" => "an experiment",
+            "experiment" => "an experiment",
+            "variant" => "a sweep",
             "stage" => "a stage",
             "train" => "`train`",
             "run" => "`run`",

@@ -7,7 +7,7 @@ use crate::catalog::{Kind, Spec};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::resolve::Called;
 use crate::resolve::scope::Meaning;
-use crate::syntax::{Arg, Path};
+use crate::syntax::{Arg, ExprKind, Path};
 
 impl Eval<'_> {
     /// The component of `kind` called `path`, with `args`.
@@ -42,9 +42,15 @@ impl Eval<'_> {
         if let Some(other) = self.catalog.named(&name).first() {
             return Some(other_kind(other, kind, path, names.collect()));
         }
+        if let Some(diagnostic) = scope::unknown_alias(self.program, path) {
+            return Some(diagnostic);
+        }
         let message = format!("no {} is called `{name}`", kind.name());
-        let is_component =
-            |meaning: &Meaning| matches!(meaning, Meaning::Let(_) | Meaning::Declaration(_));
+        let is_component = |meaning: &Meaning| match meaning {
+            Meaning::Let(value) => matches!(value.kind, ExprKind::Call(_)),
+            Meaning::Declaration(declared, _) => *declared == kind.name(),
+            _ => false,
+        };
         let declared = scope::visible(self.program, path.span.file, is_component);
         let all = names.chain(declared.iter().map(String::as_str));
         let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
@@ -57,7 +63,8 @@ impl Eval<'_> {
         let (message, label) = match meaning {
             Meaning::Block(block) => {
                 let what = scope::block_name(&block.kind.node);
-                (format!("`{name}` is {}, not {}", with_article(what), kind.name()), None)
+                let wanted = with_article(kind.name());
+                (format!("`{name}` is {}, not {wanted}", with_article(what)), None)
             }
             _ => (format!("`{name}` is a name of this file, and takes no arguments"), Some(&name)),
         };

@@ -93,10 +93,14 @@ impl Eval<'_> {
         };
         let mut groups: Vec<(String, Vec<String>)> = Vec::new();
         for (name, members) in record {
-            if groups.iter().any(|(other, _)| *other == name.node) {
+            let first = record.iter().find(|(other, _)| other.node == name.node);
+            if let Some((first, _)) = first.filter(|(first, _)| first.span != name.span) {
                 let message = format!("the group `{}` is given twice", name.node);
-                let diagnostic = Diagnostic::new(&codes::DUPLICATE, message);
-                self.out.push(diagnostic.at(name.span, "a second time"));
+                self.out.push(
+                    Diagnostic::new(&codes::DUPLICATE, message)
+                        .at(name.span, "a second time")
+                        .at(first.span, "first here"),
+                );
                 return None;
             }
             let ExprKind::List(items) = &members.kind else {

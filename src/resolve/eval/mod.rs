@@ -148,7 +148,7 @@ impl<'a> Eval<'a> {
         };
         let key = (file, path.parts[path.parts.len() - 1].node.clone());
         let expr: &'a Expr = match meaning {
-            Meaning::Let(expr) | Meaning::Declaration(expr) => expr,
+            Meaning::Let(expr) | Meaning::Declaration(_, expr) => expr,
             Meaning::Param(param) => self.params.get(&key).unwrap_or(&param.default),
             Meaning::Block(block) => {
                 let message = format!("`{}` is a block, not {wanted}", path.text());
@@ -190,8 +190,12 @@ impl<'a> Eval<'a> {
         if scope::is_lost(self.program, path) {
             return;
         }
+        if let Some(diagnostic) = scope::unknown_alias(self.program, path) {
+            return self.out.push(diagnostic);
+        }
         let text = path.text();
-        let names = scope::visible(self.program, path.span.file, |it| it.is_value());
+        let is_number = |it: &Meaning| matches!(it, Meaning::Let(_) | Meaning::Param(_));
+        let names = scope::visible(self.program, path.span.file, is_number);
         let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
         if wanted == TRUTH {
             names.extend(["true", "false"]);

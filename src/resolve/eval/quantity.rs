@@ -1,9 +1,10 @@
 //! Numbers with units: arithmetic, and intervals of them.
 
 use super::accept::accept;
+use super::value::with_article;
 use super::{Eval, Want};
 use crate::catalog::{Interval, Type, Value};
-use crate::diag::{Diagnostic, Span, codes};
+use crate::diag::{Diagnostic, Span, codes, or_list};
 use crate::syntax::{Expr, ExprKind, Op, Unit};
 
 /// A number as it was computed.
@@ -134,7 +135,7 @@ impl Eval<'_> {
     pub(super) fn interval(&mut self, expr: &Expr, want: Want) -> Option<Value> {
         let is_range = matches!(&expr.kind, ExprKind::Binary { op, .. } if op.spans());
         if !is_range {
-            self.out.push(wrong_type(expr, want).help("an interval is written `0.2..=1.0`"));
+            self.out.push(wrong_type(expr, want));
             return None;
         }
         let (low, high, is_closed) = self.bounds(expr)?;
@@ -216,8 +217,27 @@ pub(in crate::resolve) fn kind_of(expr: &Expr) -> &'static str {
 
 /// `name` takes another type than `expr` is.
 pub(super) fn wrong_type(expr: &Expr, want: Want) -> Diagnostic {
-    let message = format!("`{}` takes {}", want.name, want.ty);
+    let message = format!("`{}` takes {}", want.name, noun(want.ty));
     let diagnostic = Diagnostic::new(&codes::WRONG_TYPE, message)
         .at(expr.span, format!("this is {}", kind_of(expr)));
     want.explain(diagnostic)
+}
+
+/// What is of a type, in the user's words.
+fn noun(ty: &Type) -> String {
+    match ty {
+        Type::Bool => "true or false".to_owned(),
+        Type::Int { .. } => "a whole number".to_owned(),
+        Type::Real { .. } => "a number".to_owned(),
+        Type::Text => "text, such as `\"name\"`".to_owned(),
+        Type::Choice(words) => or_list(words),
+        Type::Duration => "a duration, such as `5 epochs`".to_owned(),
+        Type::Amount => "a share or a number, such as `10%` or `500 samples`".to_owned(),
+        Type::Interval { .. } => "an interval, such as `0.2..=1.0`".to_owned(),
+        Type::Labels => "labels, such as `fine`".to_owned(),
+        Type::Features => "features, such as `STAGE.encoder`".to_owned(),
+        Type::List(item) => format!("a list, such as `[a, b]`, each {}", noun(item)),
+        Type::Component(kind) => with_article(kind.name()),
+        Type::Optional(inner) => format!("{} or `none`", noun(inner)),
+    }
 }

@@ -17,7 +17,7 @@ impl Eval<'_> {
             self.out.push(
                 Diagnostic::new(&codes::DUPLICATE, format!("`{}` names a split", name.node))
                     .at(name.span, "an evaluation needs another name")
-                    .help(format!("`{}.{0}.accuracy` could not be told apart", name.node)),
+                    .help(format!("metrics are written `{}.NAME.accuracy`", name.node)),
             );
         }
         let mut entries = self.entries(slots, Kind::Evaluation);

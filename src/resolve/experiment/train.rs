@@ -47,11 +47,12 @@ impl Eval<'_> {
     }
 
     /// The experiment's `train` with the stage's own laid over it.
-    fn train_section(&mut self, draft: &Section, stage: &Section) -> Option<Section> {
+    fn train_section(&self, draft: &Section, stage: &Section) -> Option<Section> {
         let own = stage.section("train").filter(|_| stage.kind == "stage");
         match (draft.section("train").cloned(), own) {
             (Some(mut section), Some(own)) => {
-                section.lay(own, self.out);
+                // A stage's own field hides the experiment's, which is no loss.
+                section.lay(own, &mut Vec::new());
                 Some(section)
             }
             (section, own) => section.or_else(|| own.cloned()),
@@ -130,13 +131,13 @@ impl Eval<'_> {
 }
 
 fn selected_on(split: &Name, term: &Name, metric: &Name) -> Diagnostic {
-    let better = format!("`best(val.{}.{})`", term.node, metric.node);
+    let better = format!("keep = best(val.{}.{})", term.node, metric.node);
     if split.node == "test" {
         let message = "the model is selected on the data it is reported on";
         return Diagnostic::new(&codes::TEST_SELECTION, message)
             .at(split.span, "the state would be chosen with test labels")
-            .help(format!("use `keep = {better}`"));
+            .help(format!("use `{better}`"));
     }
     let message = format!("a state is not chosen on `{}`", split.node);
-    Diagnostic::new(&codes::UNKNOWN_NAME, message).at(split.span, format!("write {better}"))
+    Diagnostic::new(&codes::UNKNOWN_NAME, message).at(split.span, format!("write `{better}`"))
 }

@@ -68,6 +68,9 @@ impl Reader<'_> {
                 ),
             }
         }
+        if levels.is_empty() && !block.body.is_empty() {
+            return None;
+        }
         if levels.is_empty() {
             self.out.push(
                 Diagnostic::new(&codes::EMPTY, format!("`{}` has no variant", name.node))

@@ -138,7 +138,7 @@ impl Reader<'_> {
         for problem in problems {
             let is_path = problem.code == &codes::BAD_PATH;
             self.out.push(match found {
-                Some((_, Meaning::Let(value) | Meaning::Declaration(value))) if is_path => {
+                Some((_, Meaning::Let(value) | Meaning::Declaration(_, value))) if is_path => {
                     fixed(path, value)
                 }
                 _ if is_path => self.or_param(path, problem),

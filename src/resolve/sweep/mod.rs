@@ -13,7 +13,7 @@ use super::import::Program;
 use super::inherit::inherit;
 use super::{Design, Options};
 use crate::catalog::Catalog;
-use crate::diag::{Diagnostic, Span, Spanned, codes};
+use crate::diag::{Diagnostic, Span, Spanned, codes, has_errors};
 use crate::syntax::{Block, Expr, Field, Name, Path, Statement};
 
 /// More runs than this are a slip.
@@ -80,8 +80,11 @@ pub(super) fn chosen<'a>(
         let all: Vec<&Block> = sweeps.into_iter().chain(experiments).collect();
         return called(name, all, out);
     }
-    let is_damaged = root.tree.statements.iter().any(|it| matches!(it, Statement::Unreadable(_)));
-    if sweeps.is_empty() && experiments.is_empty() && searches.is_empty() && !is_damaged {
+    // A file with mistakes may mean to declare something.
+    let is_sound = !has_errors(out)
+        && root.imports.iter().all(|(_, file)| file.is_some())
+        && !root.tree.statements.iter().any(|it| matches!(it, Statement::Unreadable(_)));
+    if sweeps.is_empty() && experiments.is_empty() && searches.is_empty() && is_sound {
         out.push(nothing(root));
     }
     if sweeps.is_empty() { experiments } else { sweeps }
@@ -136,9 +139,10 @@ pub(super) fn design(
     let draft = inherit(program, of, "experiment", reader.out)?;
     let parts = if is_sweep { reader.body(&block.body) } else { Parts::default() };
     let seeds = match &parts.seeds {
-        Some(field) => reader.seeds(field)?,
-        None => Spanned { node: vec![0], span: name.span },
+        Some(field) => reader.seeds(field),
+        None => None,
     };
+    let seeds = seeds.unwrap_or(Spanned { node: vec![0], span: name.span });
     reader.check_axes(&parts.axes);
     reader.cells(draft, Spanned { node: parts, span: block.header }, name, seeds, options)
 }

@@ -29,6 +29,8 @@ const FOREIGN: &[(&str, &str)] = &[
     ("&&", "write `and`"),
     ("||", "write `or`"),
     ("**", "there are no powers: write the number"),
+    (".", "a number begins with a digit: `0.5`"),
+    (";", "the parts are separated by `,` here"),
     ("'", "text stands between `\"` and `\"`"),
     ("!", "write `not`"),
     ("^", "there are no powers: write the number"),
@@ -166,8 +168,11 @@ impl Piece<'_> {
         let word = word_at(self.text, start);
         let before = self.text[..start].trim_end();
         let number = before.rsplit(|c: char| !is_word(c) && c != '.').next().unwrap_or_default();
-        let is_number = number.starts_with(|c: char| c.is_ascii_digit());
-        (is_number && !word.is_empty() && !RESERVED.contains(&word)).then_some((start, word))
+        let begins =
+            |text: &str, is: fn(&char) -> bool| text.chars().next().is_some_and(|c| is(&c));
+        let is_number = begins(number, char::is_ascii_digit);
+        let is_name = begins(word, char::is_ascii_alphabetic) && !RESERVED.contains(&word);
+        (is_number && is_name).then_some((start, word))
     }
 
     fn expected(&self, error: &Error<Rule>) -> Diagnostic {
@@ -181,32 +186,37 @@ impl Piece<'_> {
             Some(c) if !is_word(c) => format!("{what}: `{c}` is not expected here"),
             _ => what.to_owned(),
         };
-        Diagnostic::new(code, message).at(self.place(self.at, end), expectation(error))
+        Diagnostic::new(code, message).at(self.place(self.at, end), self.expectation(error))
+    }
+
+    /// What the grammar expected, in the user's words.
+    fn expectation(&self, error: &Error<Rule>) -> String {
+        let ErrorVariant::ParsingError { positives, .. } = &error.variant else {
+            return String::new();
+        };
+        let mut words: Vec<_> = positives.iter().filter_map(|rule| human(*rule)).collect();
+        for word in words.iter_mut().filter(|word| **word == END) {
+            *word = if self.rule == Rule::one_header { "`{`" } else { END };
+        }
+        words.sort_unstable();
+        words.dedup();
+        if words.contains(&"a value") {
+            words.retain(|word| *word == "a value");
+        }
+        match words.split_last() {
+            None => "not expected here".to_owned(),
+            Some((last, [])) => format!("expected {last}"),
+            Some((last, rest)) => format!("expected {} or {last}", rest.join(", ")),
+        }
     }
 }
 
-/// What the grammar expected, in the user's words.
-fn expectation(error: &Error<Rule>) -> String {
-    let ErrorVariant::ParsingError { positives, .. } = &error.variant else {
-        return String::new();
-    };
-    let mut words: Vec<_> = positives.iter().filter_map(|rule| human(*rule)).collect();
-    words.sort_unstable();
-    words.dedup();
-    if words.contains(&"a value") {
-        words.retain(|word| *word == "a value");
-    }
-    match words.split_last() {
-        None => "not expected here".to_owned(),
-        Some((last, [])) => format!("expected {last}"),
-        Some((last, rest)) => format!("expected {} or {last}", rest.join(", ")),
-    }
-}
+const END: &str = "the end of the statement";
 
 /// The user's word for a rule; none for those that only add noise.
 fn human(rule: Rule) -> Option<&'static str> {
     Some(match rule {
-        Rule::EOI => "the end of the statement",
+        Rule::EOI => END,
         Rule::name | Rule::path | Rule::label | Rule::string | Rule::text => "a name",
         Rule::expr
         | Rule::quantity
@@ -226,7 +236,7 @@ fn human(rule: Rule) -> Option<&'static str> {
         }
         Rule::integer => "a whole number",
         Rule::named => "an argument",
-        Rule::relation | Rule::relation_word => "`of` or `extends`",
+        Rule::relation | Rule::relation_word => "`of`, `extends`",
         Rule::type_of => "`: type`",
         Rule::domain => "`in` a range",
         Rule::pair => "`name = value`",

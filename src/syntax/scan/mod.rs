@@ -229,7 +229,9 @@ impl Scan {
                     self.at = self.string_end(self.at, false);
                     continue;
                 }
-                b'\n' if nest.is_empty() && self.continues(start) => self.bytes[self.at] = b' ',
+                b'\n' if nest.is_empty() && self.continues(start, has_value) => {
+                    self.bytes[self.at] = b' ';
+                }
                 b'\n' | b';' if nest.is_empty() => break,
                 b'\n' if self.statement_follows(start) => return self.unclosed(start, &nest),
                 b'\n' => self.bytes[self.at] = b' ',
@@ -285,10 +287,15 @@ impl Scan {
         }
     }
 
-    /// A value may stand on the line behind its `=`.
-    fn continues(&self, start: usize) -> bool {
+    /// A value may stand on the line behind its `=`, and `{` on the line behind its header.
+    fn continues(&self, start: usize, has_value: bool) -> bool {
         let line = self.bytes[start..self.at].trim_ascii_end();
-        line.ends_with(b"=") && !line.ends_with(b"==")
+        let behind = &self.bytes[self.at..];
+        let blank = behind.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        match has_value {
+            true => line.ends_with(b"=") && !line.ends_with(b"=="),
+            false => behind.get(blank) == Some(&b'{'),
+        }
     }
 
     /// Inside an open bracket: nothing follows, or, in a file with unmatched brackets, the next line
