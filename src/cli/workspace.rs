@@ -67,7 +67,9 @@ impl Workspace {
 /// `FILE:NAME` to the file and the name; a file whose own name has a colon wins.
 fn split_target(text: &str) -> (PathBuf, Option<String>) {
     match text.rsplit_once(':') {
-        Some((file, name)) if !Path::new(text).exists() && !name.is_empty() && !name.contains('/') => {
+        Some((file, name))
+            if !Path::new(text).exists() && !name.is_empty() && !name.contains('/') =>
+        {
             (file.into(), Some(name.to_owned()))
         }
         _ => (text.into(), None),
@@ -100,8 +102,7 @@ pub fn store(places: &Places, file: &str) -> Store {
 fn project(file: &Path) -> PathBuf {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let own = file.parent().unwrap_or(Path::new(".")).to_owned();
-    let is_project = |folder: &&Path| {
-        folder.join("balance.toml").exists() || folder.join(".git").exists()
-    };
+    let is_project =
+        |folder: &&Path| folder.join("balance.toml").exists() || folder.join(".git").exists();
     own.ancestors().find(is_project).map_or(own.clone(), Path::to_owned)
 }

@@ -19,6 +19,7 @@ mod pieces;
 mod pixels;
 pub(crate) mod real;
 mod scaled;
+mod tape;
 mod values;
 mod wide;
 
@@ -32,3 +33,4 @@ pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use pixels::{global_average_pool, upsample_nearest};
 pub use scaled::scaled;
+pub use tape::gradients;

@@ -29,7 +29,12 @@ pub(crate) trait Real: WithDType + Neg<Output = Self> + Sum<Self> + Default {
     /// The magnitude.
     fn abs(self) -> Self;
 
+    /// `self * factor + summand`, rounded once where the code around it is
+    /// `wide` and the processor can; slow elsewhere.
+    fn fused(self, factor: Self, summand: Self) -> Self;
+
     /// The greater of the two; this one if `other` is not a number.
+    #[inline(always)]
     fn larger(self, other: Self) -> Self {
         if other > self { other } else { self }
     }
@@ -114,6 +119,11 @@ impl Real for f32 {
     fn abs(self) -> Self {
         f32::abs(self)
     }
+
+    #[inline(always)]
+    fn fused(self, factor: Self, summand: Self) -> Self {
+        self.mul_add(factor, summand)
+    }
 }
 
 /// Horner's rule, the highest power first.
@@ -149,6 +159,11 @@ impl Real for f64 {
     #[inline(always)]
     fn abs(self) -> Self {
         f64::abs(self)
+    }
+
+    #[inline(always)]
+    fn fused(self, factor: Self, summand: Self) -> Self {
+        self.mul_add(factor, summand)
     }
 }
 

@@ -32,12 +32,7 @@ pub fn check(
 }
 
 /// Every trial of the design; trainings and evaluations that several need stand there once.
-fn plan(
-    design: &Design,
-    facts: &Facts,
-    limit: Option<usize>,
-    out: &mut Vec<Diagnostic>,
-) -> Plan {
+fn plan(design: &Design, facts: &Facts, limit: Option<usize>, out: &mut Vec<Diagnostic>) -> Plan {
     let mut plan = Plan {
         plan_version: 1,
         design: design.name.node.clone(),

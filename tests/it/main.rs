@@ -22,3 +22,4 @@ mod numeric;
 mod optimizers;
 mod params;
 mod parity;
+mod tape;

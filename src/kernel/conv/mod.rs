@@ -9,6 +9,7 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::real::{Real, with_real};
+use super::tape::apply2;
 use super::values::{Values, output, slice, tensor};
 use geometry::Geometry;
 
@@ -26,7 +27,7 @@ pub struct Conv2d {
 /// # Errors
 /// When the shapes do not fit or the kernel is larger than the padded image.
 pub fn conv2d(x: &Tensor, weight: &Tensor, conv: Conv2d) -> Result<Tensor> {
-    x.contiguous()?.apply_op2(&weight.contiguous()?, conv)
+    apply2(&x.contiguous()?, &weight.contiguous()?, conv)
 }
 
 /// How a convolution of some geometry is computed.
