@@ -33,8 +33,7 @@ impl Progress {
     }
 
     fn begin(&self, what: String, length: u64, at: u64) {
-        // At most 78 columns, so that the bar never wraps.
-        let template = "{prefix:.34} {bar:20} {percent:>3}% {msg:.13} {eta}";
+        let template = "{prefix} {bar:20} {percent:>3}% {msg} {eta} left";
         let style = ProgressStyle::with_template(template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("━╸ ");
@@ -43,7 +42,7 @@ impl Progress {
         self.bar.set_length(length);
         self.bar.set_position(at);
         self.bar.reset_eta();
-        self.bar.set_prefix(what);
+        self.bar.set_prefix(shortened(what));
         self.bar.set_message("");
     }
 
@@ -52,6 +51,14 @@ impl Progress {
             true => self.bar.println(text),
             false => prompt::eprint(&format!("{text}\n")),
         }
+    }
+}
+
+/// So that the bar fits into 80 columns.
+fn shortened(what: String) -> String {
+    match what.char_indices().nth(31) {
+        Some(_) => what.chars().take(30).chain(['…']).collect(),
+        None => what,
     }
 }
 

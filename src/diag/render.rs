@@ -32,16 +32,22 @@ impl Look {
     }
 }
 
+/// More diagnostics than this are counted, not drawn.
+const MOST_DRAWN: usize = 50;
+
 /// Draws `diagnostics`, each with the lines it points at.
 pub fn render(sources: &Sources, diagnostics: &[Diagnostic], look: Look) -> String {
     let handler = miette::GraphicalReportHandler::new_themed(look.theme())
         .with_width(look.width)
         .without_syntax_highlighting();
     let mut out = String::new();
-    for diagnostic in diagnostics {
+    for diagnostic in diagnostics.iter().take(MOST_DRAWN) {
         let shown = Shown::new(sources, diagnostic);
         handler.render_report(&mut out, &shown).expect("a String takes every write");
         out.push('\n');
+    }
+    if diagnostics.len() > MOST_DRAWN {
+        out.push_str(&format!("and {} more\n", diagnostics.len() - MOST_DRAWN));
     }
     out
 }
@@ -93,7 +99,7 @@ fn named(sources: &Sources, file: u16) -> miette::NamedSource<String> {
     miette::NamedSource::new(&source.name, source.text.clone())
 }
 
-/// A label inside the text, on character borders, whatever span it was made from.
+/// A label on one line of the text, on character borders, whatever span it was made from.
 fn label(sources: &Sources, span: Span, text: &str) -> miette::LabeledSpan {
     let source = &sources.get(span.file).text;
     let border = |mut at: usize| {
@@ -104,8 +110,10 @@ fn label(sources: &Sources, span: Span, text: &str) -> miette::LabeledSpan {
         at
     };
     let (start, end) = (border(span.start as usize), border(span.end as usize));
+    let line = source.get(start..end).and_then(|text| text.lines().next()).unwrap_or_default();
+    let end = start + line.len();
     let text = (!text.is_empty()).then(|| text.to_owned());
-    miette::LabeledSpan::new(text, start, end.saturating_sub(start))
+    miette::LabeledSpan::new(text, start, end - start)
 }
 
 impl fmt::Display for Shown<'_> {

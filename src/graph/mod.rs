@@ -5,9 +5,10 @@ mod build;
 
 pub use build::{build, stage_stream};
 
+use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor};
 
-use crate::kernel::{PairTerm, contrastive};
+use crate::kernel::{PairTerm, contrastive, gradients};
 use crate::library::encoder::Network;
 use crate::library::loss::{Activations, Single};
 use crate::nn::Mode;
@@ -98,6 +99,17 @@ impl Model {
             });
         }
         Ok(Loss { total: total.expect("the check made sure of a term"), terms })
+    }
+
+    /// The loss of one batch, and the gradients of every variable.
+    pub fn gradients(&self, batch: Batch, mode: &Mode) -> Result<(Loss, GradStore)> {
+        let mut terms = Vec::new();
+        let (total, gradients) = gradients(|| {
+            let loss = self.loss(batch, mode)?;
+            terms = loss.terms;
+            Ok(loss.total)
+        })?;
+        Ok((Loss { total, terms }, gradients))
     }
 
     /// The embeddings `[rows, dim]` of images, as evaluations see them.

@@ -9,6 +9,10 @@ pub(crate) trait Real: WithDType + Neg<Output = Self> + Sum<Self> + Default {
     const ZERO: Self;
     const ONE: Self;
 
+    /// Numbers side by side in registers.
+    #[cfg(target_arch = "x86_64")]
+    type Vector: super::avx512::Vector<Self>;
+
     /// The element type rounded from `value`.
     fn of(value: f64) -> Self {
         Self::from_f64(value)
@@ -28,10 +32,6 @@ pub(crate) trait Real: WithDType + Neg<Output = Self> + Sum<Self> + Default {
 
     /// The magnitude.
     fn abs(self) -> Self;
-
-    /// `self * factor + summand`, rounded once where the code around it is
-    /// `wide` and the processor can; slow elsewhere.
-    fn fused(self, factor: Self, summand: Self) -> Self;
 
     /// The greater of the two; this one if `other` is not a number.
     #[inline(always)]
@@ -61,6 +61,9 @@ pub(crate) use with_real;
 impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+
+    #[cfg(target_arch = "x86_64")]
+    type Vector = std::arch::x86_64::__m512;
 
     /// Cephes' `expf`: range reduction by ln 2 in two parts, then a polynomial of degree 5.
     #[inline(always)]
@@ -119,11 +122,6 @@ impl Real for f32 {
     fn abs(self) -> Self {
         f32::abs(self)
     }
-
-    #[inline(always)]
-    fn fused(self, factor: Self, summand: Self) -> Self {
-        self.mul_add(factor, summand)
-    }
 }
 
 /// Horner's rule, the highest power first.
@@ -135,6 +133,9 @@ fn polynomial<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
 impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+
+    #[cfg(target_arch = "x86_64")]
+    type Vector = [std::arch::x86_64::__m512d; 2];
 
     #[inline(always)]
     fn exp(self) -> Self {
@@ -159,11 +160,6 @@ impl Real for f64 {
     #[inline(always)]
     fn abs(self) -> Self {
         f64::abs(self)
-    }
-
-    #[inline(always)]
-    fn fused(self, factor: Self, summand: Self) -> Self {
-        self.mul_add(factor, summand)
     }
 }
 

@@ -4,8 +4,7 @@
 ///
 /// What it calls is part of that code only if it is inlined, so small functions that inner loops
 /// call are `#[inline(always)]`. The compiler does not fuse multiplications into additions on its
-/// own, so every version gives the same bits unless it says
-/// [`fused`](super::real::Real::fused).
+/// own, so every version gives the same bits.
 macro_rules! wide {
     (
         $(#[$meta:meta])*
@@ -52,14 +51,6 @@ macro_rules! wide {
     };
 }
 pub(crate) use wide;
-
-/// Whether wide code multiplies and adds in one instruction.
-pub(crate) fn fuses() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return has_avx512() || has_avx2();
-    #[cfg(not(target_arch = "x86_64"))]
-    return cfg!(target_arch = "aarch64");
-}
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn has_avx512() -> bool {

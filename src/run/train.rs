@@ -180,10 +180,9 @@ impl<'a> Training<'a> {
         let step = self.progress.step;
         let items = batch.fine.len();
         let stream = stage_stream(self.stage).named("dropout").at(step as u64);
-        let loss = self.model.loss(batch, &Mode::Train(stream))?;
+        let (loss, grads) = self.model.gradients(batch, &Mode::Train(stream))?;
         let total = scalar(&loss.total)?;
         self.refuse_nonfinite(&loss, total)?;
-        let grads = loss.total.backward()?;
         if step == 0 {
             self.check_gradients(&grads)?;
         }

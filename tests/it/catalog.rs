@@ -151,7 +151,7 @@ fn use_of(checked: &Checked, spec: &Spec) -> Option<(String, Bound)> {
 fn uses(experiment: &Experiment) -> Vec<(String, Bound)> {
     let mut uses: Vec<(String, Bound)> = experiment.stages.iter().flat_map(uses_in_stage).collect();
     for entry in &experiment.evaluations {
-        uses.push((entry.name.node.clone(), entry.call.node.clone()));
+        uses.push((entry.name.node.clone(), entry.call.bound.clone()));
     }
     let nested: Vec<_> = uses.iter().flat_map(|(path, bound)| arguments(path, bound)).collect();
     [uses, nested].concat()
@@ -159,16 +159,16 @@ fn uses(experiment: &Experiment) -> Vec<(String, Bound)> {
 
 fn uses_in_stage(stage: &Stage) -> Vec<(String, Bound)> {
     let mut uses = vec![
-        ("data".to_owned(), stage.data.node.clone()),
-        ("encoder".to_owned(), stage.encoder.node.clone()),
-        ("train.optimizer".to_owned(), stage.train.optimizer.node.clone()),
-        ("train.schedule".to_owned(), stage.train.schedule.node.clone()),
+        ("data".to_owned(), stage.data.bound.clone()),
+        ("encoder".to_owned(), stage.encoder.bound.clone()),
+        ("train.optimizer".to_owned(), stage.train.optimizer.bound.clone()),
+        ("train.schedule".to_owned(), stage.train.schedule.bound.clone()),
     ];
     for entry in &stage.augment {
-        uses.push((format!("augment.{}", entry.name.node), entry.call.node.clone()));
+        uses.push((format!("augment.{}", entry.name.node), entry.call.bound.clone()));
     }
     for term in &stage.terms {
-        uses.push((format!("loss.{}", term.name.node), term.call.node.clone()));
+        uses.push((format!("loss.{}", term.name.node), term.call.bound.clone()));
     }
     uses
 }

@@ -1,6 +1,7 @@
 //! Two-dimensional convolution (cross-correlation, as everywhere in deep learning).
 
 mod columns;
+mod direct;
 mod geometry;
 mod pointwise;
 mod winograd;
@@ -22,6 +23,9 @@ pub struct Conv2d {
     pub padding: usize,
 }
 
+/// Channels up to which summing windows in registers was measured to be the fastest.
+const FEW: usize = 64;
+
 /// Convolves `x` [N,H,W,C] with `weight` [KH,KW,C,F], giving [N,OH,OW,F].
 ///
 /// # Errors
@@ -30,47 +34,39 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, conv: Conv2d) -> Result<Tensor> {
     apply2(&x.contiguous()?, &weight.contiguous()?, conv)
 }
 
-/// How a convolution of some geometry is computed.
-enum Method {
-    /// One matrix product: the kernel is a single pixel.
-    Pointwise,
-    /// Winograd's minimal filtering.
-    Winograd,
-    /// Windows laid out as rows of a matrix.
-    Columns,
-}
-
-fn method(geometry: &Geometry) -> Method {
-    if geometry.is_pointwise() {
-        Method::Pointwise
-    } else if winograd::fits(geometry) {
-        Method::Winograd
-    } else {
-        Method::Columns
-    }
-}
-
 fn forward<T: Real>(x: &[T], weight: &[T], geometry: &Geometry) -> Vec<T> {
-    match method(geometry) {
-        Method::Pointwise => pointwise::forward(x, weight, geometry),
-        Method::Winograd => winograd::forward(x, weight, geometry),
-        Method::Columns => columns::forward(x, weight, geometry),
+    if direct::fits_forward(geometry) && geometry.channels <= FEW {
+        direct::forward(x, weight, geometry)
+    } else if geometry.is_pointwise() {
+        pointwise::forward(x, weight, geometry)
+    } else if winograd::fits(geometry) {
+        winograd::forward(x, weight, geometry)
+    } else {
+        columns::forward(x, weight, geometry)
     }
 }
 
 fn weight_gradient<T: Real>(x: &[T], dy: &[T], geometry: &Geometry) -> Vec<T> {
-    match method(geometry) {
-        Method::Pointwise => pointwise::weight_gradient(x, dy, geometry),
-        Method::Winograd => winograd::weight_gradient(x, dy, geometry),
-        Method::Columns => columns::weight_gradient(x, dy, geometry),
+    if direct::fits_weight_gradient(geometry) && geometry.channels <= FEW {
+        direct::weight_gradient(x, dy, geometry)
+    } else if geometry.is_pointwise() {
+        pointwise::weight_gradient(x, dy, geometry)
+    } else if winograd::fits(geometry) {
+        winograd::weight_gradient(x, dy, geometry)
+    } else {
+        columns::weight_gradient(x, dy, geometry)
     }
 }
 
 fn input_gradient<T: Real>(weight: &[T], dy: &[T], geometry: &Geometry) -> Vec<T> {
-    match method(geometry) {
-        Method::Pointwise => pointwise::input_gradient(weight, dy, geometry),
-        Method::Winograd => winograd::input_gradient(weight, dy, geometry),
-        Method::Columns => columns::input_gradient(weight, dy, geometry),
+    if direct::fits_input_gradient(geometry) && geometry.filters <= FEW {
+        direct::input_gradient(weight, dy, geometry)
+    } else if geometry.is_pointwise() {
+        pointwise::input_gradient(weight, dy, geometry)
+    } else if winograd::fits(geometry) {
+        winograd::input_gradient(weight, dy, geometry)
+    } else {
+        columns::input_gradient(weight, dy, geometry)
     }
 }
 

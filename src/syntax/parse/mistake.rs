@@ -22,6 +22,21 @@ const RESERVED: &[&str] = &[
     "where", "expect", "claim", "and", "or", "not", "true", "false", "none",
 ];
 
+/// What other languages write, and what is written here.
+const FOREIGN: &[(&str, &str)] = &[
+    ("//", "a comment begins with `#`"),
+    ("/*", "a comment begins with `#`, on every line"),
+    ("&&", "write `and`"),
+    ("||", "write `or`"),
+    ("**", "there are no powers: write the number"),
+    ("'", "text stands between `\"` and `\"`"),
+    ("!", "write `not`"),
+    ("^", "there are no powers: write the number"),
+    (",", "a statement ends with its line, or with `;`"),
+    ("->", "write `=`"),
+    (":=", "write `=`"),
+];
+
 struct Piece<'a> {
     rule: Rule,
     span: Span,
@@ -52,6 +67,7 @@ impl Piece<'_> {
             .or_else(|| self.reserved(first))
             .or_else(|| self.after_number())
             .or_else(|| self.nested_colon())
+            .or_else(|| self.foreign())
     }
 
     fn plus_key(&self) -> Option<Diagnostic> {
@@ -92,12 +108,28 @@ impl Piece<'_> {
         })
     }
 
+    /// A sign of another language where the grammar got stuck, or just before.
+    fn foreign(&self) -> Option<Diagnostic> {
+        let earlier = self.at.checked_sub(1).filter(|at| self.text.is_char_boundary(*at));
+        let places = [Some(self.at), earlier].into_iter().flatten();
+        let found = places.flat_map(|at| {
+            let signs = FOREIGN.iter().filter(move |(sign, _)| self.text[at..].starts_with(sign));
+            signs.map(move |(sign, advice)| (at, sign, advice))
+        });
+        let fits = |at: usize, sign: &str| at == self.at || sign.len() == 2;
+        let (at, sign, advice) = found.into_iter().find(|(at, sign, _)| fits(*at, sign))?;
+        let message = format!("`{sign}` is not a sign of the language here");
+        let place = self.place(at, at + sign.len());
+        Some(Diagnostic::new(&codes::STATEMENT, message).at(place, *advice))
+    }
+
     fn reserved(&self, first: &str) -> Option<Diagnostic> {
         let rest = self.text[first.len()..].trim_start();
         let sets = rest.starts_with('=') && !rest.starts_with("==");
         (RESERVED.contains(&first) && sets).then(|| {
             Diagnostic::new(&codes::STATEMENT, format!("`{first}` is a word of the language"))
                 .at(self.place(0, first.len()), "it cannot name a field")
+                .help("choose another name")
         })
     }
 
@@ -117,11 +149,14 @@ impl Piece<'_> {
             );
         }
         let units = Unit::ALL.iter().map(|(unit, _)| unit.text());
-        let near = closest(word, units).filter(|near| near.len() > 2);
         let message = format!("`{word}` is not a unit");
-        let all: Vec<_> = Unit::ALL.iter().map(|(unit, _)| unit.text()).collect();
-        let all = format!("the units are {}", all.join(", "));
-        Some(Diagnostic::new(&codes::WRONG_UNIT, message).suggest(place, near, all))
+        let diagnostic = Diagnostic::new(&codes::WRONG_UNIT, message);
+        Some(match closest(word, units.clone()).filter(|near| near.len() > 2) {
+            Some(near) => diagnostic.at(place, format!("did you mean `{near}`?")),
+            None => diagnostic
+                .at(place, "not one of them")
+                .help(format!("the units are {}", units.collect::<Vec<_>>().join(", "))),
+        })
     }
 
     /// The word the grammar got stuck at, when a number stands before it.

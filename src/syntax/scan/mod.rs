@@ -3,7 +3,10 @@
 //! It is found before any grammar rule is tried, so that a bracket left open or a statement that
 //! cannot be read does not hide the rest of the file.
 
+use self::nest::{Level, Nest, closer};
 use crate::diag::{Diagnostic, Span, codes};
+
+mod nest;
 
 /// A piece of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +15,8 @@ pub enum Item {
     Statement(Span),
     /// A header with its body, and the body behind `else`.
     Block { header: Span, body: Vec<Item>, otherwise: Option<Vec<Item>> },
+    /// What cannot be read, and was reported.
+    Unreadable(Span),
 }
 
 /// What the scan gives: the pieces, and the text with every comment, and every newline inside
@@ -22,10 +27,10 @@ pub struct Outline {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Deepest nesting of brackets and blocks; recursion below relies on it.
-const DEEPEST: usize = 64;
-/// Most operators in one expression between commas; recursion over expressions relies on it.
-const LONGEST: usize = 256;
+/// Most blocks around a statement; recursion over blocks relies on it.
+const MOST_BLOCKS: usize = 16;
+/// Most brackets and operators around a value; recursion over expressions relies on it.
+const MOST_NESTED: usize = 128;
 
 /// Finds the outline of file number `file`.
 pub fn outline(file: u16, source: &str) -> Outline {
@@ -35,12 +40,14 @@ pub fn outline(file: u16, source: &str) -> Outline {
         at: if source.starts_with('\u{feff}') { 3 } else { 0 },
         depth: 0,
         guess: false,
+        content_end: 0,
         broken: Vec::new(),
         diagnostics: Vec::new(),
     };
     scan.bytes[..scan.at].fill(b' ');
     scan.blank_comments();
     scan.guess = !scan.is_balanced();
+    scan.content_end = scan.bytes.trim_ascii_end().len();
     let items = scan.items(None);
     let text = String::from_utf8(scan.bytes).expect("only whole ASCII bytes were replaced");
     Outline { items, text, diagnostics: scan.diagnostics }
@@ -53,6 +60,8 @@ struct Scan {
     depth: usize,
     /// Brackets do not match somewhere, so indentation decides where one was left open.
     guess: bool,
+    /// Behind the last byte that is not white space.
+    content_end: usize,
     /// Where strings begin that do not end; their statements are not read.
     broken: Vec<usize>,
     diagnostics: Vec<Diagnostic>,
@@ -140,13 +149,11 @@ impl Scan {
         loop {
             self.skip_space();
             let Some(byte) = self.bytes.get(self.at).copied() else {
-                if let Some(block) = block {
-                    self.unclosed_block(block, self.bytes.len());
-                }
+                items.extend(block.map(|block| self.unclosed_block(block, self.bytes.len())));
                 return items;
             };
             if let Some(block) = block.filter(|block| self.ends_by_indent(*block, byte)) {
-                self.unclosed_block(block, self.at);
+                items.push(self.unclosed_block(block, self.at));
                 return items;
             }
             match byte {
@@ -155,7 +162,7 @@ impl Scan {
                     return items;
                 }
                 b'}' | b')' | b']' => self.stray(),
-                _ => items.extend(self.item()),
+                _ => items.push(self.item()),
             }
         }
     }
@@ -185,7 +192,8 @@ impl Scan {
         self.bytes[start..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
     }
 
-    fn unclosed_block(&mut self, block: Open, before: usize) {
+    /// What a block holds that was not closed cannot be known.
+    fn unclosed_block(&mut self, block: Open, before: usize) -> Item {
         let brace = self.span(block.brace, block.brace + 1);
         let end = self.bytes[..before].iter().rposition(|byte| !byte.is_ascii_whitespace());
         let end = end.map_or(before, |at| at + 1);
@@ -194,79 +202,85 @@ impl Scan {
                 .at(brace, "opened here")
                 .at(self.span(end, end), "expected `}` after this"),
         );
+        Item::Unreadable(self.span(end, end))
     }
 
+    /// Closing brackets where none is open, all in a row.
     fn stray(&mut self) {
-        let byte = char::from(self.bytes[self.at]);
-        let span = self.span(self.at, self.at + 1);
-        self.at += 1;
+        let (start, byte) = (self.at, self.bytes[self.at]);
+        while self.bytes.get(self.at) == Some(&byte) {
+            self.at += 1;
+        }
+        let message = format!("`{}` closes nothing", char::from(byte));
         self.diagnostics.push(
-            Diagnostic::new(&codes::DELIMITER, format!("`{byte}` closes nothing"))
-                .at(span, "no bracket of this kind is open here"),
+            Diagnostic::new(&codes::DELIMITER, message)
+                .at(self.span(start, self.at), "no bracket of this kind is open here"),
         );
     }
 
-    /// One statement or block from `self.at` on; none when it was reported as broken.
-    fn item(&mut self) -> Option<Item> {
+    /// One statement or block from `self.at` on.
+    fn item(&mut self) -> Item {
         let start = self.at;
-        let mut open: Vec<(u8, usize)> = Vec::new();
-        let (mut has_value, mut operators) = (false, 0);
+        let mut nest = Nest::default();
+        let mut has_value = false;
         while let Some(byte) = self.bytes.get(self.at).copied() {
             match byte {
                 b'"' => {
                     self.at = self.string_end(self.at, false);
                     continue;
                 }
-                b'\n' if open.is_empty() && self.continues(start) => {
-                    self.bytes[self.at] = b' ';
-                }
-                b'\n' | b';' if open.is_empty() => break,
-                b'\n' if self.statement_follows(start) => return self.unclosed(&open),
+                b'\n' if nest.is_empty() && self.continues(start) => self.bytes[self.at] = b' ',
+                b'\n' | b';' if nest.is_empty() => break,
+                b'\n' if self.statement_follows(start) => return self.unclosed(start, &nest),
                 b'\n' => self.bytes[self.at] = b' ',
-                b'{' if open.is_empty() && !has_value => return self.block(start),
-                b'(' | b'[' | b'{' => {
-                    open.push((byte, self.at));
-                    operators = 0;
-                    if open.len() + self.depth > DEEPEST {
-                        return self.too_deep(start);
-                    }
-                }
-                b')' | b']' | b'}' => match open.last() {
-                    Some((opener, _)) if closer(*opener) == byte => {
-                        open.pop();
-                    }
-                    Some(_) if byte != b'}' || open.iter().any(|(it, _)| *it == b'{') => {
-                        return self.mismatch(&open);
-                    }
-                    Some(_) => return self.unclosed(&open),
-                    None => break,
+                b'{' if nest.is_empty() && !has_value => match self.depth < MOST_BLOCKS {
+                    true => return self.block(start),
+                    false => nest.deepest = usize::MAX,
                 },
-                b'=' if open.is_empty() => has_value = true,
-                b',' => operators = 0,
+                b')' | b']' | b'}' if nest.is_empty() => break,
+                b')' | b']' | b'}' if nest.closes(byte) => nest.close(),
+                b'}' if !nest.has_brace() => return self.unclosed(start, &nest),
+                b')' | b']' | b'}' => return self.mismatch(start, &nest),
+                b'=' if nest.is_empty() => has_value = true,
+                b',' => nest.comma(),
                 _ => {}
             }
-            operators += usize::from(self.is_operator(byte));
-            if operators > LONGEST {
-                return self.too_deep(start);
+            if matches!(byte, b'(' | b'[' | b'{') {
+                nest.open(byte, self.at);
+            } else if self.is_operator(byte) {
+                nest.operator();
             }
             self.at += 1;
         }
-        if !open.is_empty() {
-            return self.unclosed(&open);
+        if !nest.is_empty() {
+            return self.unclosed(start, &nest);
         }
         let end = start + self.bytes[start..self.at].trim_ascii_end().len();
-        let is_broken = self.broken.iter().any(|at| (start..end).contains(at));
-        (!is_broken).then(|| Item::Statement(self.span(start, end)))
+        self.statement(self.span(start, end), &nest)
     }
 
-    /// Whether a byte may begin an operator or a keyword that nests (`not`, `if`).
+    fn statement(&mut self, span: Span, nest: &Nest) -> Item {
+        if nest.deepest > MOST_NESTED {
+            return self.too_deep(span);
+        }
+        let next = self.broken.partition_point(|at| *at < span.range().start);
+        match self.broken.get(next) {
+            Some(at) if *at < span.range().end => Item::Unreadable(span),
+            _ => Item::Statement(span),
+        }
+    }
+
+    /// Whether an operator that nests begins at `self.at`.
     fn is_operator(&self, byte: u8) -> bool {
+        let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
         match byte {
             b'+' | b'-' | b'*' | b'/' | b'<' | b'>' | b'!' | b'=' => true,
-            b'n' => self.bytes[self.at..].starts_with(b"not"),
-            b'i' => self.bytes[self.at..].starts_with(b"if"),
-            b'o' => self.bytes[self.at..].starts_with(b"or"),
-            b'a' => self.bytes[self.at..].starts_with(b"and"),
+            b'n' | b'i' | b'o' | b'a' => {
+                let rest = &self.bytes[self.at..];
+                let word = &rest[..rest.iter().take(4).take_while(|it| is_word(it)).count()];
+                let begins = self.at == 0 || !is_word(&self.bytes[self.at - 1]);
+                begins && matches!(word, b"not" | b"if" | b"or" | b"and" | b"in")
+            }
             _ => false,
         }
     }
@@ -277,21 +291,21 @@ impl Scan {
         line.ends_with(b"=") && !line.ends_with(b"==")
     }
 
-    /// Inside an open bracket of a file with unmatched ones: the next line looks like a statement
-    /// of its own, so the bracket was left open.
+    /// Inside an open bracket: nothing follows, or, in a file with unmatched brackets, the next line
+    /// looks like a statement of its own, so the bracket was left open.
     fn statement_follows(&self, start: usize) -> bool {
-        let rest = &self.bytes[self.at..];
-        let Some(next) = rest.iter().position(|byte| !byte.is_ascii_whitespace()) else {
+        if self.at >= self.content_end {
             return true;
-        };
-        let next = self.at + next;
+        }
+        let line = &self.bytes[self.at + 1..];
+        let blank = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
         self.guess
-            && !matches!(self.bytes[next], b')' | b']')
-            && self.indent(next) <= self.indent(start)
+            && !matches!(line.get(blank), None | Some(b'\n' | b')' | b']'))
+            && self.indent(self.at + 1) <= self.indent(start)
     }
 
-    fn unclosed(&mut self, open: &[(u8, usize)]) -> Option<Item> {
-        let (opener, at) = open[open.len() - 1];
+    fn unclosed(&mut self, start: usize, nest: &Nest) -> Item {
+        let Level { opener, at, .. } = nest.innermost();
         let end = self.bytes[..self.at].trim_ascii_end().len();
         let (opener, closer) = (char::from(opener), char::from(closer(opener)));
         self.diagnostics.push(
@@ -299,11 +313,11 @@ impl Scan {
                 .at(self.span(at, at + 1), "opened here")
                 .at(self.span(end, end), format!("expected `{closer}` by the end of this line")),
         );
-        None
+        Item::Unreadable(self.span(start, end))
     }
 
-    fn mismatch(&mut self, open: &[(u8, usize)]) -> Option<Item> {
-        let (opener, at) = open[open.len() - 1];
+    fn mismatch(&mut self, start: usize, nest: &Nest) -> Item {
+        let Level { opener, at, .. } = nest.innermost();
         let found = char::from(self.bytes[self.at]);
         let message = format!("`{}` is closed by `{found}`", char::from(opener));
         let expected = format!("expected `{}`", char::from(closer(opener)));
@@ -313,39 +327,37 @@ impl Scan {
                 .at(self.span(self.at, self.at + 1), expected),
         );
         self.at = self.line_end(self.at);
-        None
+        Item::Unreadable(self.span(start, self.at))
     }
 
-    fn too_deep(&mut self, start: usize) -> Option<Item> {
+    fn too_deep(&mut self, span: Span) -> Item {
         let message = "this is nested deeper, or is longer, than an experiment can need";
+        let first = Span { end: span.start + 1, ..span };
         self.diagnostics.push(
             Diagnostic::new(&codes::STATEMENT, message)
-                .at(self.span(start, start + 1), "in this statement")
+                .at(first, "in this statement")
                 .help("name a part of it with `let`"),
         );
-        self.at = self.bytes.len();
-        None
+        Item::Unreadable(span)
     }
 
     /// The block whose header began at `start` and whose `{` is at `self.at`.
-    fn block(&mut self, start: usize) -> Option<Item> {
+    fn block(&mut self, start: usize) -> Item {
         let header = start + self.bytes[start..self.at].trim_ascii_end().len();
         let header = self.span(start, header);
-        let body = self.body(start)?;
-        let otherwise = if self.is_else() { Some(self.body(start)?) } else { None };
-        Some(Item::Block { header, body, otherwise })
+        let indent = self.indent(start);
+        let body = self.body(indent);
+        let otherwise = self.is_else().then(|| self.body(indent));
+        Item::Block { header, body, otherwise }
     }
 
-    fn body(&mut self, start: usize) -> Option<Vec<Item>> {
-        if self.depth >= DEEPEST {
-            self.too_deep(start)?;
-        }
-        let block = Open { brace: self.at, indent: self.indent(start) };
+    fn body(&mut self, indent: usize) -> Vec<Item> {
+        let block = Open { brace: self.at, indent };
         self.at += 1;
         self.depth += 1;
         let items = self.items(Some(block));
         self.depth -= 1;
-        Some(items)
+        items
     }
 
     /// Whether `else {` follows; leaves `self.at` at its `{` if so.
@@ -359,13 +371,5 @@ impl Scan {
             self.at += rest.len() - brace.len();
         }
         found
-    }
-}
-
-fn closer(opener: u8) -> u8 {
-    match opener {
-        b'(' => b')',
-        b'[' => b']',
-        _ => b'}',
     }
 }
