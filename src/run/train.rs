@@ -295,6 +295,7 @@ impl<'a> Training<'a> {
     }
 
     /// A copy of the model, which must be one that can be gone on from.
+    #[allow(clippy::eq_op, reason = "a difference to itself shows what is not finite")]
     fn state(&self) -> Result<State, RunError> {
         let state = self.model.params().state()?;
         for (name, tensor) in &state {

@@ -28,16 +28,8 @@ fn experiments_on_pages_check() {
             let named =
                 blocks.iter().filter_map(|it| Some((it.name.as_deref()?, it.text.as_str())));
             let others = named.filter(|(name, _)| *name != own.0);
-            let checked = checked(&[own].into_iter().chain(others).collect::<Vec<_>>(), &[]);
             let place = format!("{}:{}", page.display(), block.line);
-            // A file for others to import need not run anything.
-            let is_library = block.name.is_some() && checked.designs.is_empty();
-            let mut told = checked.diagnostics.iter().map(|it| it.code.name);
-            assert!(
-                told.all(|it| is_library && it == "nothing-to-run"),
-                "{place}\n{}",
-                checked.shown()
-            );
+            assert_sound(&[own].into_iter().chain(others).collect::<Vec<_>>(), &place);
         }
     }
     assert!(count > 10, "{count} experiments");
@@ -45,12 +37,28 @@ fn experiments_on_pages_check() {
 
 #[test]
 fn committed_experiments_check() {
-    for entry in fs::read_dir(root().join("experiments")).unwrap() {
-        let path = entry.unwrap().path();
-        let text = fs::read_to_string(&path).unwrap();
-        let checked = checked(&[(path.file_name().unwrap().to_str().unwrap(), &text)], &[]);
-        assert!(checked.diagnostics.is_empty(), "{}\n{}", path.display(), checked.shown());
+    let read = |path: PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        (name, fs::read_to_string(&path).unwrap())
+    };
+    let folder = fs::read_dir(root().join("experiments")).unwrap();
+    let files: Vec<(String, String)> = folder.map(|entry| read(entry.unwrap().path())).collect();
+    for own in &files {
+        let others = files.iter().filter(|other| other.0 != own.0);
+        let names =
+            [own].into_iter().chain(others).map(|(name, text)| (name.as_str(), text.as_str()));
+        assert_sound(&names.collect::<Vec<_>>(), &own.0);
     }
+}
+
+/// Nothing is to be said of the first of `files`, except that a file made of declarations, for
+/// others to import, runs nothing.
+#[track_caller]
+fn assert_sound(files: &[(&str, &str)], place: &str) {
+    let checked = checked(files, &[]);
+    let is_library = checked.designs.is_empty();
+    let mut told = checked.diagnostics.iter().map(|it| it.code.name);
+    assert!(told.all(|it| is_library && it == "nothing-to-run"), "{place}\n{}", checked.shown());
 }
 
 #[test]
@@ -123,9 +131,10 @@ fn the_first_screen_shows_the_table_they_give() {
     let place = project(&readme);
     let output = run(&format!("balance run {NINE_LINES}"), place.path());
     let table = output.split_once("\n\n").unwrap().1;
-    let table = table.split("written to").next().unwrap();
+    // Below it stands what was computed and where it was written.
+    let table: String = table.split_inclusive('\n').take(shown.lines().count()).collect();
     let (shown_words, shown_means) = parts(shown);
-    let (words, means) = parts(table);
+    let (words, means) = parts(&table);
     assert_eq!(shown_words, words, "README.md shows\n{shown}\nand the run gives\n{table}");
     for (shown, found) in shown_means.iter().zip(&means) {
         assert!((shown - found).abs() < 6.0, "README.md shows {shown}, the run gives\n{table}");

@@ -25,8 +25,8 @@ component! {
     /// Stages of two-convolution blocks with shortcuts, then the average over all pixels. Its first
     /// convolution is 3 × 3, by default at full resolution, and no pooling follows, as small images
     /// need. Each stage after the first halves the side and doubles the channels; the embedding is
-    /// as wide as the last stage. Blocks and initial weights are torchvision's: where the shape changes, the
-    /// shortcut is a 1 × 1 convolution with batch normalisation.
+    /// as wide as the last stage. Blocks and initial weights are torchvision's: where the shape
+    /// changes, the shortcut is a 1 × 1 convolution with batch normalisation.
     ///
     /// | depth | stages | blocks a stage |
     /// |---|---|---|

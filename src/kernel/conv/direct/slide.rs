@@ -97,9 +97,9 @@ fn slide_image<T: Real, const P: usize, const B: usize, const C: usize>(
                 let image = &image[row * frame.window_row() + column * C..];
                 let sums = windows::<T, P, B, C>(frame, image, weight, &offsets);
                 let origin = slide.origin + row * slide.row_step + filter * B * LANES;
-                for p in 0..P {
+                for (p, sums) in sums.iter().enumerate() {
                     let start = origin + (column + p) * slide.column_step;
-                    store::<T, B>(&sums[p], &mut y[start..start + B * LANES]);
+                    store::<T, B>(sums, &mut y[start..start + B * LANES]);
                 }
             }
         }
@@ -184,9 +184,9 @@ fn correlate<T: Real, const K: usize, const B: usize, const C: usize>(
         for filter in (0..filters).step_by(B * LANES) {
             let mut sums = [[T::ZERO; LANES]; B];
             let products = products::<T, K, B, C>(problem, image, filter);
-            for k in 0..K {
+            for (k, products) in products.iter().enumerate() {
                 let start = (channel + k) * filters + filter;
-                store::<T, B>(&products[k], sums.as_flattened_mut());
+                store::<T, B>(products, sums.as_flattened_mut());
                 for (dw, sum) in dw[start..start + B * LANES].iter_mut().zip(sums.as_flattened()) {
                     *dw += *sum;
                 }
