@@ -42,8 +42,10 @@ pub struct ClassMap {
 pub struct LabelError {
     /// What is wrong, as a sentence.
     pub message: String,
-    /// What to write instead.
-    pub help: String,
+    /// What to say of the labels.
+    pub label: String,
+    /// What to write instead, where the label does not say it.
+    pub help: Option<String>,
 }
 
 impl DatasetFacts {
@@ -69,10 +71,11 @@ impl DatasetFacts {
             }
             other => Err(LabelError {
                 message: format!("this dataset has no labels `{other}`"),
-                help: match closest(other, ["fine", "coarse"]) {
+                label: match closest(other, ["fine", "coarse"]) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => "it has `fine` and `coarse`; `group({…})` makes others".to_owned(),
+                    None => "expected `fine` or `coarse`".to_owned(),
                 },
+                help: Some("`group({\"name\" = [class, …]})` makes others".to_owned()),
             }),
         }
     }
@@ -86,7 +89,8 @@ impl DatasetFacts {
                     let first = &groups[other as usize].0;
                     return Err(LabelError {
                         message: format!("the class `{member}` is in two groups"),
-                        help: format!("it stands in `{first}` and in `{name}`"),
+                        label: format!("it stands in `{first}` and in `{name}`"),
+                        help: None,
                     });
                 }
                 of_fine[id] = Some(group as u32);
@@ -98,7 +102,8 @@ impl DatasetFacts {
             let names: Vec<_> = missing.iter().map(|(name, _)| name.as_str()).collect();
             return Err(LabelError {
                 message: "some fine classes are in no group".to_owned(),
-                help: format!("add {}", names.join(", ")),
+                label: format!("{} of {} are missing", names.len(), self.fine.len()),
+                help: Some(format!("add {}", names.join(", "))),
             });
         }
         Ok(ClassMap {
@@ -114,10 +119,11 @@ impl DatasetFacts {
         let by_id = || member.parse().ok().filter(|id| *id < self.fine.len());
         by_name.or_else(by_id).ok_or_else(|| LabelError {
             message: format!("no fine class is called `{member}`"),
-            help: match closest(member, self.fine.iter().map(String::as_str)) {
+            label: match closest(member, self.fine.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the fine classes are {}", self.fine.join(", ")),
+                None => "grouped here".to_owned(),
             },
+            help: Some(format!("the fine classes are {}", self.fine.join(", "))),
         })
     }
 }

@@ -118,12 +118,14 @@ impl fmt::Display for Value {
             Self::None => f.write_str("none"),
             Self::Bool(value) => write!(f, "{value}"),
             Self::Int(value) => write!(f, "{value}"),
-            Self::Real(value) => write!(f, "{value}"),
+            Self::Real(value) => write!(f, "{}", Shortest(*value)),
             Self::Text(value) => write!(f, "{value:?}"),
             Self::Word(value) => f.write_str(value),
             Self::Duration(value) => write!(f, "{value}"),
             Self::Amount(value) => write!(f, "{value}"),
-            Self::Interval(value) => write!(f, "{}..={}", value.low, value.high),
+            Self::Interval(value) => {
+                write!(f, "{}..={}", Shortest(value.low), Shortest(value.high))
+            }
             Self::Labels(value) => write!(f, "{value}"),
             Self::Features(value) => write!(f, "{value}"),
             Self::List(values) => write!(f, "[{}]", join(values)),
@@ -149,6 +151,17 @@ impl fmt::Display for Amount {
             Self::Fraction(share) => write!(f, "{}", Percent(*share)),
             Self::Samples(samples) => write!(f, "{samples} samples"),
         }
+    }
+}
+
+/// A number as few digits as tell it from every other: `0.5`, `1e-8`.
+struct Shortest(f64);
+
+impl fmt::Display for Shortest {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let size = self.0.abs();
+        let is_plain = size == 0.0 || (1e-4..1e15).contains(&size);
+        if is_plain { write!(f, "{}", self.0) } else { write!(f, "{:e}", self.0) }
     }
 }
 

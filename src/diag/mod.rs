@@ -3,10 +3,13 @@
 mod code;
 mod render;
 mod suggest;
+mod words;
 
 pub use code::{ALL, Code, Severity, codes};
 pub use render::{Look, render};
 pub use suggest::closest;
+pub(crate) use words::or_list;
+pub use words::plural;
 
 /// A byte range of one source file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -113,11 +116,24 @@ impl Diagnostic {
         self
     }
 
-    /// Adds a suggestion label at `span` when there is a near name, else the help line.
-    pub fn suggest(self, span: Span, near: Option<&str>, otherwise: impl Into<String>) -> Self {
-        match near {
-            Some(near) => self.at(span, format!("did you mean `{near}`?")),
-            None => self.at(span, String::new()).help(otherwise),
+    /// Points at `span`, where `written` stands for none of `names`, and says what could: the near
+    /// one, or all of them.
+    pub fn expected<'n>(
+        self,
+        span: Span,
+        written: &str,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Self {
+        let mut names: Vec<&str> = names.into_iter().collect();
+        names.dedup();
+        if let Some(near) = closest(written, names.iter().copied()) {
+            return self.at(span, format!("did you mean `{near}`?"));
+        }
+        let list = or_list(&names);
+        match list.len() {
+            0 => self.at(span, "there is nothing of this kind"),
+            1..=48 => self.at(span, format!("expected {list}")),
+            _ => self.at(span, "not one of them").help(format!("expected {list}")),
         }
     }
 
@@ -125,6 +141,17 @@ impl Diagnostic {
     pub fn is_error(&self) -> bool {
         self.code.severity == Severity::Error
     }
+}
+
+/// Each problem once: the cells of a sweep share most of what can be wrong with them.
+pub fn distinct(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut seen = std::collections::BTreeSet::new();
+    let is_new = |it: &Diagnostic| {
+        seen.insert((it.code.number, it.message.clone(), it.labels.first().cloned()))
+    };
+    let mut diagnostics = diagnostics;
+    diagnostics.retain(is_new);
+    diagnostics
 }
 
 /// Whether any of `diagnostics` stops the run.

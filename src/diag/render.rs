@@ -32,16 +32,22 @@ impl Look {
     }
 }
 
+/// More diagnostics than this are counted, not drawn.
+const MOST_DRAWN: usize = 50;
+
 /// Draws `diagnostics`, each with the lines it points at.
 pub fn render(sources: &Sources, diagnostics: &[Diagnostic], look: Look) -> String {
     let handler = miette::GraphicalReportHandler::new_themed(look.theme())
         .with_width(look.width)
         .without_syntax_highlighting();
     let mut out = String::new();
-    for diagnostic in diagnostics {
+    for diagnostic in diagnostics.iter().take(MOST_DRAWN) {
         let shown = Shown::new(sources, diagnostic);
         handler.render_report(&mut out, &shown).expect("a String takes every write");
         out.push('\n');
+    }
+    if diagnostics.len() > MOST_DRAWN {
+        out.push_str(&format!("and {} more\n", diagnostics.len() - MOST_DRAWN));
     }
     out
 }
@@ -65,8 +71,36 @@ struct Elsewhere {
     label: miette::LabeledSpan,
 }
 
+/// Lines of more bytes than this are not drawn.
+const LONGEST_LINE: usize = 400;
+
 impl<'a> Shown<'a> {
+    /// A diagnostic with the places it points at, or with their line numbers where a line is too
+    /// long to be looked at.
     fn new(sources: &Sources, diagnostic: &'a Diagnostic) -> Self {
+        let is_long = |(span, _): &&(Span, String)| line_around(sources, *span) > LONGEST_LINE;
+        match diagnostic.labels.iter().find(is_long) {
+            Some(_) => Self::without_lines(sources, diagnostic),
+            None => Self::with_lines(sources, diagnostic),
+        }
+    }
+
+    fn without_lines(sources: &Sources, diagnostic: &'a Diagnostic) -> Self {
+        let place = |(span, text): &(Span, String)| {
+            format!("{}:{}: {text}", sources.get(span.file).name, sources.line(*span))
+        };
+        let lines: Vec<String> = diagnostic.labels.iter().map(place).collect();
+        Self {
+            diagnostic,
+            code: format!("{} {}", diagnostic.code.number, diagnostic.code.name),
+            help: Some([&lines[..], &diagnostic.help[..]].concat().join("\n")),
+            source: None,
+            labels: Vec::new(),
+            elsewhere: Vec::new(),
+        }
+    }
+
+    fn with_lines(sources: &Sources, diagnostic: &'a Diagnostic) -> Self {
         let file = diagnostic.labels.first().map(|(span, _)| span.file);
         let (here, elsewhere): (Vec<_>, Vec<_>) =
             diagnostic.labels.iter().partition(|(span, _)| Some(span.file) == file);
@@ -90,10 +124,18 @@ impl<'a> Shown<'a> {
 
 fn named(sources: &Sources, file: u16) -> miette::NamedSource<String> {
     let source = sources.get(file);
-    miette::NamedSource::new(&source.name, source.text.clone())
+    // Without a last newline a label at the end of the file would not be drawn.
+    miette::NamedSource::new(&source.name, format!("{}\n", source.text))
 }
 
-/// A label inside the text, on character borders, whatever span it was made from.
+/// The length of the longest of the line of `span` and its neighbours, in bytes.
+fn line_around(sources: &Sources, span: Span) -> usize {
+    let text = &sources.get(span.file).text;
+    let line = sources.line(span) - 1;
+    text.lines().skip(line.saturating_sub(1)).take(3).map(str::len).max().unwrap_or_default()
+}
+
+/// A label on one line of the text, on character borders, whatever span it was made from.
 fn label(sources: &Sources, span: Span, text: &str) -> miette::LabeledSpan {
     let source = &sources.get(span.file).text;
     let border = |mut at: usize| {
@@ -104,8 +146,10 @@ fn label(sources: &Sources, span: Span, text: &str) -> miette::LabeledSpan {
         at
     };
     let (start, end) = (border(span.start as usize), border(span.end as usize));
+    let line = source.get(start..end).and_then(|text| text.lines().next()).unwrap_or_default();
+    let end = start + line.len();
     let text = (!text.is_empty()).then(|| text.to_owned());
-    miette::LabeledSpan::new(text, start, end.saturating_sub(start))
+    miette::LabeledSpan::new(text, start, end - start)
 }
 
 impl fmt::Display for Shown<'_> {

@@ -1,9 +1,17 @@
 //! Spelling suggestions.
 
-/// The candidate closest to `name`, when one is close enough to be a typo.
+/// Longer names are not compared: the work grows with the product of the lengths.
+const LONGEST: usize = 64;
+
+/// The candidate closest to `name`, when one is close enough to be a typo; capitals do not count.
 pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST {
+        return None;
+    }
     let limit = (name.chars().count() / 3).max(1);
-    let scored = candidates.into_iter().map(|candidate| (distance(name, candidate), candidate));
+    let candidates = candidates.into_iter().filter(|it| it.len() <= LONGEST && *it != name);
+    let wanted = name.to_lowercase();
+    let scored = candidates.map(|it| (distance(&wanted, &it.to_lowercase()), it));
     scored.filter(|(edits, _)| *edits <= limit).min().map(|(_, candidate)| candidate)
 }
 
@@ -38,6 +46,9 @@ mod tests {
         assert_eq!(closest("supcom", words), Some("supcon"));
         assert_eq!(closest("suponc", words), Some("supcon"));
         assert_eq!(closest("class_infonse", words), Some("class_infonce"));
+        assert_eq!(closest("SupCon", words), Some("supcon"));
         assert_eq!(closest("vicreg", words), None);
+        assert_eq!(closest("supcon", ["supcon"]), None);
+        assert_eq!(closest(&"s".repeat(1000), words), None);
     }
 }

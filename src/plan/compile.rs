@@ -47,7 +47,7 @@ pub(super) fn compile(
 ) -> Compiled {
     let limit = limit.unwrap_or(usize::MAX);
     let read: Vec<String> =
-        experiment.evaluations.iter().flat_map(|it| read_by(&it.call.node)).collect();
+        experiment.evaluations.iter().flat_map(|it| read_by(&it.call.bound)).collect();
     let is_read = |stage: &&Declared| read.is_empty() || read.contains(&stage.name.node);
     let stages: Vec<Stage> =
         experiment.stages.iter().filter(is_read).map(|it| stage(it, facts, seed, limit)).collect();
@@ -56,16 +56,16 @@ pub(super) fn compile(
         .evaluations
         .iter()
         .map(|entry| {
-            let on = read_by(&entry.call.node);
+            let on = read_by(&entry.call.bound);
             let upstream: Vec<&Stage> = on.iter().map(|name| by_name[name.as_str()]).collect();
-            (evaluation(&entry.name.node, &entry.call.node, &upstream, facts, seed), on)
+            (evaluation(&entry.name.node, &entry.call.bound, &upstream, facts, seed), on)
         })
         .collect();
     Compiled { stages, evaluations }
 }
 
 fn stage(declared: &Declared, facts: &Facts, seed: u64, limit: usize) -> Stage {
-    let call = declared.data.node.clone();
+    let call = declared.data.bound.clone();
     let known = facts_of(&call, facts).expect(CHECKED);
     let division = Division::of(&call, known).expect(CHECKED);
     let classes = known.class_map(&labels_of(&call), &Labels::Declared).expect(CHECKED);
@@ -73,17 +73,17 @@ fn stage(declared: &Declared, facts: &Facts, seed: u64, limit: usize) -> Stage {
     let batch = train.batch.node;
     let steps_per_epoch =
         if train.drop_last { division.train / batch } else { division.train.div_ceil(batch) };
-    let shape = declared.encoder.node.spec.shape.expect("encoders declare their shape");
+    let shape = declared.encoder.bound.spec.shape.expect("encoders declare their shape");
     let mut stage = Stage {
         digest: Digest::of(""),
         name: declared.name.node.clone(),
         seed,
-        dim: shape(&declared.encoder.node, known.image).expect(CHECKED),
-        encoder: declared.encoder.node.clone(),
+        dim: shape(&declared.encoder.bound, known.image).expect(CHECKED),
+        encoder: declared.encoder.bound.clone(),
         augment: declared
             .augment
             .iter()
-            .map(|it| Named { name: it.name.node.clone(), call: it.call.node.clone() })
+            .map(|it| Named { name: it.name.node.clone(), call: it.call.bound.clone() })
             .collect(),
         views: declared.views.node,
         terms: declared
@@ -92,8 +92,8 @@ fn stage(declared: &Declared, facts: &Facts, seed: u64, limit: usize) -> Stage {
             .filter(|term| term.weight.node > 0.0)
             .map(|it| term(it, known, &labels_of(&call)))
             .collect(),
-        optimizer: train.optimizer.node.clone(),
-        schedule: train.schedule.node.clone(),
+        optimizer: train.optimizer.bound.clone(),
+        schedule: train.schedule.bound.clone(),
         batch,
         steps: train.length.node.steps(steps_per_epoch, batch).min(limit),
         steps_per_epoch,
@@ -113,8 +113,8 @@ fn term(declared: &DeclaredTerm, known: &DatasetFacts, of_data: &Labels) -> Term
         name: declared.name.node.clone(),
         weight: declared.weight.node,
         formula: declared.formula.clone(),
-        call: declared.call.node.clone(),
-        classes: known.class_map(&labels_of(&declared.call.node), of_data).expect(CHECKED),
+        call: declared.call.bound.clone(),
+        classes: known.class_map(&labels_of(&declared.call.bound), of_data).expect(CHECKED),
     }
 }
 

@@ -32,25 +32,25 @@ impl Division {
             Some(_) => bound.get::<Option<Amount>>(name),
             None => None,
         };
-        let too_many = |param, wanted| TooMany {
+        let too_many = |param, wanted, there| TooMany {
             param,
-            message: format!("{wanted} images are asked for, of {} there are", facts.train),
+            message: format!("{wanted} images are asked for, of {there}"),
         };
         let cut = match facts.test {
             Some(_) => 0,
             None => amount("test").map_or(0, |test| test.of(facts.train)),
         };
         if cut >= facts.train {
-            return Err(too_many("test", cut));
+            return Err(too_many("test", cut, facts.train));
         }
         let val = amount("val").map_or(0, |val| val.of(facts.train - cut));
         if val + cut >= facts.train {
-            return Err(too_many("val", val + cut));
+            return Err(too_many("val", val, facts.train - cut));
         }
         let rest = facts.train - cut - val;
         let train = amount("train").map_or(rest, |train| train.of(rest));
         if train == 0 || train > rest {
-            return Err(too_many("train", train));
+            return Err(too_many("train", train, rest));
         }
         let seed =
             bound.value("split_seed").map_or(0, |_| bound.get::<Natural>("split_seed").get());

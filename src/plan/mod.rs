@@ -6,11 +6,14 @@ mod compile;
 mod digest;
 mod division;
 mod show;
+mod terms;
+mod trials;
 
 pub use check::check;
 pub use digest::Digest;
 pub use division::{Division, TooMany};
-pub use show::plural;
+
+pub use crate::diag::plural;
 
 use serde::Serialize;
 

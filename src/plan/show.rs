@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use super::{Evaluation, Plan, Stage};
+use crate::diag::plural;
 
 impl Plan {
     /// The labels of a cell's levels, as tables show them.
@@ -111,9 +112,4 @@ impl Display for Stage {
         }
         writeln!(f, "{train}")
     }
-}
-
-/// `1 run`, `2 runs`
-pub fn plural(n: usize, word: &str) -> String {
-    if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
 }

@@ -1,19 +1,20 @@
 //! Files to designs: imports, values, inheritance, overrides and sweeps are worked out; what is left
 //! is, for each cell of each sweep, a complete experiment whose every value has a place.
 
-mod bind;
 mod draft;
+mod eval;
 mod experiment;
+mod files;
 mod import;
-mod quantity;
+mod inherit;
+mod param;
 mod scope;
 mod sweep;
-mod value;
 
 pub use import::{Program, Reader, load};
 
 use crate::catalog::{Bound, Catalog, Duration};
-use crate::diag::{Diagnostic, Span, Spanned};
+use crate::diag::{Diagnostic, Span, Spanned, distinct};
 use crate::syntax::Field;
 
 /// What `run` is asked for on the command line.
@@ -63,8 +64,8 @@ pub struct Experiment {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
     pub name: Spanned<String>,
-    pub data: Spanned<Bound>,
-    pub encoder: Spanned<Bound>,
+    pub data: Called,
+    pub encoder: Called,
     pub augment: Vec<Entry>,
     pub views: Spanned<usize>,
     pub terms: Vec<Term>,
@@ -73,11 +74,29 @@ pub struct Stage {
     pub loss: Span,
 }
 
+/// A component as an experiment calls it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Called {
+    pub bound: Bound,
+    /// The call.
+    pub span: Span,
+    /// Where each argument stands that is written out.
+    pub args: Vec<(&'static str, Span)>,
+}
+
+impl Called {
+    /// Where the argument `name` stands, or else the call.
+    pub fn place(&self, name: &str) -> Span {
+        let found = self.args.iter().find(|(arg, _)| *arg == name);
+        found.map_or(self.span, |(_, span)| *span)
+    }
+}
+
 /// A component under a name: a transform, an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     pub name: Spanned<String>,
-    pub call: Spanned<Bound>,
+    pub call: Called,
 }
 
 /// A weighted loss term.
@@ -87,14 +106,14 @@ pub struct Term {
     pub weight: Spanned<f64>,
     /// The weight as it is written.
     pub formula: String,
-    pub call: Spanned<Bound>,
+    pub call: Called,
 }
 
 /// How a stage is trained.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Train {
-    pub optimizer: Spanned<Bound>,
-    pub schedule: Spanned<Bound>,
+    pub optimizer: Called,
+    pub schedule: Called,
     /// Items per step.
     pub batch: Spanned<usize>,
     pub length: Spanned<Duration>,
@@ -118,19 +137,12 @@ pub fn resolve(
     catalog: &Catalog,
     options: &Options,
 ) -> (Vec<Design>, Vec<Diagnostic>) {
-    let mut diagnostics = scope::check_files(program, catalog);
+    let mut diagnostics = files::check_files(program, catalog);
     let mut designs = Vec::new();
-    for chosen in sweep::chosen(program, options, &mut diagnostics) {
-        designs.extend(sweep::design(program, catalog, options, chosen, &mut diagnostics));
+    for block in sweep::chosen(program, options, &mut diagnostics) {
+        designs.extend(sweep::design(program, catalog, options, block, &mut diagnostics));
     }
-    let mut seen: Vec<Diagnostic> = Vec::new();
-    diagnostics.retain(|diagnostic| {
-        let is_new = !seen.contains(diagnostic);
-        if is_new {
-            seen.push(diagnostic.clone());
-        }
-        is_new
-    });
+    let mut diagnostics = distinct(diagnostics);
     diagnostics.sort_by_key(|it| it.labels.first().map(|(span, _)| (span.file, span.start)));
     (designs, diagnostics)
 }

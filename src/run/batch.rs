@@ -46,7 +46,7 @@ impl Transforms {
             Some(self.stream.at(epoch as u64).at(u64::from(item)).at(view as u64))
         })?;
         let clean = match self.clean {
-            true => Some(self.render(pool, items, self.views, device, |_, _| None)?),
+            true => Some(self.untouched(pool, items, device)?),
             false => None,
         };
         let fine = items.iter().map(|item| pool.fine[*item as usize]).collect();

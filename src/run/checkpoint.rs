@@ -1,6 +1,6 @@
 //! The state of a training on disk: one file that is there whole or not at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -76,8 +76,8 @@ impl Checkpoint {
         }
         let json =
             serde_json::to_string(&self.progress).map_err(|error| damaged(&error.to_string()))?;
-        let metadata = HashMap::from([(KEY.to_owned(), json)]);
-        safetensors::serialize(tensors, Some(metadata)).map_err(|error| damaged(&error.to_string()))
+        let metadata = Some([(KEY.to_owned(), json)].into());
+        safetensors::serialize(tensors, metadata).map_err(|error| damaged(&error.to_string()))
     }
 
     fn parts(&self) -> [(&'static str, &State); 3] {

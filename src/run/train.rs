@@ -180,10 +180,9 @@ impl<'a> Training<'a> {
         let step = self.progress.step;
         let items = batch.fine.len();
         let stream = stage_stream(self.stage).named("dropout").at(step as u64);
-        let loss = self.model.loss(batch, &Mode::Train(stream))?;
+        let (loss, grads) = self.model.gradients(batch, &Mode::Train(stream))?;
         let total = scalar(&loss.total)?;
         self.refuse_nonfinite(&loss, total)?;
-        let grads = loss.total.backward()?;
         if step == 0 {
             self.check_gradients(&grads)?;
         }
@@ -296,6 +295,7 @@ impl<'a> Training<'a> {
     }
 
     /// A copy of the model, which must be one that can be gone on from.
+    #[allow(clippy::eq_op, reason = "a difference to itself shows what is not finite")]
     fn state(&self) -> Result<State, RunError> {
         let state = self.model.params().state()?;
         for (name, tensor) in &state {

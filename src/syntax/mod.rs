@@ -52,6 +52,8 @@ pub enum Statement {
         text: Spanned<String>,
         value: Expr,
     },
+    /// What could not be read, and was reported.
+    Unreadable(Span),
 }
 
 /// `param NAME: TYPE in DOMAIN = expr doc "…"`
@@ -209,6 +211,17 @@ impl Op {
             Self::Multiply => "*",
             Self::Divide => "/",
         }
+    }
+
+    /// Whether it compares two values: `==`, `<` and the like, but not `in`.
+    pub fn compares(self) -> bool {
+        use Op::*;
+        matches!(self, Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual)
+    }
+
+    /// Whether it makes a range of two numbers.
+    pub fn spans(self) -> bool {
+        matches!(self, Self::Until | Self::Through | Self::PlusMinus)
     }
 
     /// Whether spaces stand around it when printed.

@@ -29,6 +29,7 @@ pub fn parse(file: u16, source: &str) -> (File, Vec<Diagnostic>) {
 /// Reads one `path = expr`, as `--set` gives it.
 pub fn parse_assignment(file: u16, source: &str) -> Result<Field, Vec<Diagnostic>> {
     let (tree, diagnostics) = parse(file, source);
+    let diagnostics = if source.contains('=') { diagnostics } else { Vec::new() };
     match (&tree.statements[..], diagnostics.is_empty()) {
         ([Statement::Field(field)], true) => Ok(field.clone()),
         (_, false) => Err(diagnostics),
@@ -47,17 +48,20 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn statements(&mut self, items: &[Item]) -> Vec<Statement> {
-        items.iter().filter_map(|item| self.item(item)).collect()
+        items.iter().map(|item| self.item(item)).collect()
     }
 
-    fn item(&mut self, item: &Item) -> Option<Statement> {
+    fn item(&mut self, item: &Item) -> Statement {
         match item {
-            Item::Statement(span) => self.simple(*span),
+            Item::Unreadable(span) => Statement::Unreadable(*span),
+            Item::Statement(span) => self.simple(*span).unwrap_or(Statement::Unreadable(*span)),
             Item::Block { header, body, otherwise } => {
                 let body = self.statements(body);
                 let otherwise = otherwise.as_ref().map(|items| self.statements(items));
-                let block = self.header(*header)?;
-                Some(Statement::Block(Block { body, otherwise, ..block }))
+                match self.header(*header) {
+                    Some(block) => Statement::Block(Block { body, otherwise, ..block }),
+                    None => Statement::Unreadable(*header),
+                }
             }
         }
     }

@@ -57,6 +57,7 @@ fn simple(statement: &Statement) -> String {
         Statement::Where(test) => format!("where {test}"),
         Statement::Expect(test) => format!("expect {test}"),
         Statement::Claim { text, value } => format!("claim {:?} {value}", text.node),
+        Statement::Unreadable(_) => "(unreadable)".to_owned(),
         Statement::Block(_) => String::new(),
     }
 }

@@ -39,7 +39,8 @@ experiment small {
 #[test]
 fn an_absent_dataset_is_told_with_the_command_that_fetches_it() {
     let lab = Lab::new();
-    let file = lab.file("a.exp", &text(&[("digits(", "cifar10("), ("test=25%, train=128 samples", "")]));
+    let file =
+        lab.file("a.exp", &text(&[("digits(", "cifar10("), ("test=25%, train=128 samples", "")]));
     let said = lab.say(&["run", &file]).ended(1);
     assert!(said.err.contains("`cifar10` is not on this machine"), "{said:?}");
     assert!(said.err.contains("`balance data fetch cifar10`"), "{said:?}");

@@ -145,12 +145,15 @@ fn the_last_batch_of_an_epoch_is_smaller_or_left_out() {
         let batch = format!("batch = 64; drop_last = {drop_last}");
         let plan = lab.plan(&text(&[("batch = 64", &batch)]));
         let mut losses = Vec::new();
-        lab.run(&plan, &mut Watch::reacting(|event| {
-            if let Event::Step { loss, .. } = event {
-                losses.push(*loss);
-            }
-            Act::GoOn
-        }));
+        lab.run(
+            &plan,
+            &mut Watch::reacting(|event| {
+                if let Event::Step { loss, .. } = event {
+                    losses.push(*loss);
+                }
+                Act::GoOn
+            }),
+        );
         let log = log(&lab.stage("main"));
         assert_eq!((losses.len(), log.len()), (5 * items.len(), 5));
         for (epoch, (line, losses)) in log.iter().zip(losses.chunks(items.len())).enumerate() {
@@ -321,8 +324,11 @@ fn joined_features_are_those_of_each_side_by_side() {
     twice = knn(on=concat(main.encoder, main.encoder), labels=fine)
     once = knn(on=main.encoder, labels=fine)
   }";
-    let parts =
-        [TWO, ("1e30", "1e-3"), ("eval { near = knn(on=main.encoder, labels=fine, k=k) }", evaluations)];
+    let parts = [
+        TWO,
+        ("1e30", "1e-3"),
+        ("eval { near = knn(on=main.encoder, labels=fine, k=k) }", evaluations),
+    ];
     let outcome = &lab.complete(&text(&parts))[0];
     let of = |name| score(outcome, 0, name, "train");
     assert!(of("both") >= of("a").max(of("b")), "{} {} {}", of("both"), of("a"), of("b"));
@@ -339,12 +345,15 @@ fn features_are_computed_once_for_all_evaluations_of_a_trial() {
   }";
     let part = ("eval { near = knn(on=main.encoder, labels=fine, k=k) }", evaluations);
     let mut embedded = 0;
-    lab.run(&lab.plan(&text(&[part])), &mut Watch::reacting(|event| {
-        if let Event::Embedded { done, of } = event {
-            embedded += if done == of { *of } else { 0 };
-        }
-        Act::GoOn
-    }));
+    lab.run(
+        &lab.plan(&text(&[part])),
+        &mut Watch::reacting(|event| {
+            if let Event::Embedded { done, of } = event {
+                embedded += if done == of { *of } else { 0 };
+            }
+            Act::GoOn
+        }),
+    );
     // Training, validation and test images of digits.
     assert_eq!(embedded, 200 + 135 + 449);
 }

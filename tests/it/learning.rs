@@ -27,7 +27,8 @@ fn losses(lab: &Lab, text: &str) -> Vec<f64> {
 
 #[test]
 fn before_the_first_step_cross_entropy_is_the_logarithm_of_the_classes() {
-    for encoder in ["mlp()", "resnet(depth=8, width=16)", "vit(patch=2, dim=32, depth=2, heads=2)"] {
+    for encoder in ["mlp()", "resnet(depth=8, width=16)", "vit(patch=2, dim=32, depth=2, heads=2)"]
+    {
         for (labels, classes) in [("fine", 10.0f64), ("coarse", 2.0)] {
             let text = format!(
                 "edition 1

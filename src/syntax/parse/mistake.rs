@@ -22,6 +22,23 @@ const RESERVED: &[&str] = &[
     "where", "expect", "claim", "and", "or", "not", "true", "false", "none",
 ];
 
+/// What other languages write, and what is written here.
+const FOREIGN: &[(&str, &str)] = &[
+    ("//", "a comment begins with `#`"),
+    ("/*", "a comment begins with `#`, on every line"),
+    ("&&", "write `and`"),
+    ("||", "write `or`"),
+    ("**", "there are no powers: write the number"),
+    (".", "a number begins with a digit: `0.5`"),
+    (";", "the parts are separated by `,` here"),
+    ("'", "text stands between `\"` and `\"`"),
+    ("!", "write `not`"),
+    ("^", "there are no powers: write the number"),
+    (",", "a statement ends with its line, or with `;`"),
+    ("->", "write `=`"),
+    (":=", "write `=`"),
+];
+
 struct Piece<'a> {
     rule: Rule,
     span: Span,
@@ -52,6 +69,7 @@ impl Piece<'_> {
             .or_else(|| self.reserved(first))
             .or_else(|| self.after_number())
             .or_else(|| self.nested_colon())
+            .or_else(|| self.foreign())
     }
 
     fn plus_key(&self) -> Option<Diagnostic> {
@@ -92,12 +110,28 @@ impl Piece<'_> {
         })
     }
 
+    /// A sign of another language where the grammar got stuck, or just before.
+    fn foreign(&self) -> Option<Diagnostic> {
+        let earlier = self.at.checked_sub(1).filter(|at| self.text.is_char_boundary(*at));
+        let places = [Some(self.at), earlier].into_iter().flatten();
+        let found = places.flat_map(|at| {
+            let signs = FOREIGN.iter().filter(move |(sign, _)| self.text[at..].starts_with(sign));
+            signs.map(move |(sign, advice)| (at, sign, advice))
+        });
+        let fits = |at: usize, sign: &str| at == self.at || sign.len() == 2;
+        let (at, sign, advice) = found.into_iter().find(|(at, sign, _)| fits(*at, sign))?;
+        let message = format!("`{sign}` is not a sign of the language here");
+        let place = self.place(at, at + sign.len());
+        Some(Diagnostic::new(&codes::STATEMENT, message).at(place, *advice))
+    }
+
     fn reserved(&self, first: &str) -> Option<Diagnostic> {
         let rest = self.text[first.len()..].trim_start();
         let sets = rest.starts_with('=') && !rest.starts_with("==");
         (RESERVED.contains(&first) && sets).then(|| {
             Diagnostic::new(&codes::STATEMENT, format!("`{first}` is a word of the language"))
                 .at(self.place(0, first.len()), "it cannot name a field")
+                .help("choose another name")
         })
     }
 
@@ -117,11 +151,14 @@ impl Piece<'_> {
             );
         }
         let units = Unit::ALL.iter().map(|(unit, _)| unit.text());
-        let near = closest(word, units).filter(|near| near.len() > 2);
         let message = format!("`{word}` is not a unit");
-        let all: Vec<_> = Unit::ALL.iter().map(|(unit, _)| unit.text()).collect();
-        let all = format!("the units are {}", all.join(", "));
-        Some(Diagnostic::new(&codes::WRONG_UNIT, message).suggest(place, near, all))
+        let diagnostic = Diagnostic::new(&codes::WRONG_UNIT, message);
+        Some(match closest(word, units.clone()).filter(|near| near.len() > 2) {
+            Some(near) => diagnostic.at(place, format!("did you mean `{near}`?")),
+            None => diagnostic
+                .at(place, "not one of them")
+                .help(format!("the units are {}", units.collect::<Vec<_>>().join(", "))),
+        })
     }
 
     /// The word the grammar got stuck at, when a number stands before it.
@@ -131,8 +168,11 @@ impl Piece<'_> {
         let word = word_at(self.text, start);
         let before = self.text[..start].trim_end();
         let number = before.rsplit(|c: char| !is_word(c) && c != '.').next().unwrap_or_default();
-        let is_number = number.starts_with(|c: char| c.is_ascii_digit());
-        (is_number && !word.is_empty() && !RESERVED.contains(&word)).then_some((start, word))
+        let begins =
+            |text: &str, is: fn(&char) -> bool| text.chars().next().is_some_and(|c| is(&c));
+        let is_number = begins(number, char::is_ascii_digit);
+        let is_name = begins(word, char::is_ascii_alphabetic) && !RESERVED.contains(&word);
+        (is_number && is_name).then_some((start, word))
     }
 
     fn expected(&self, error: &Error<Rule>) -> Diagnostic {
@@ -146,32 +186,37 @@ impl Piece<'_> {
             Some(c) if !is_word(c) => format!("{what}: `{c}` is not expected here"),
             _ => what.to_owned(),
         };
-        Diagnostic::new(code, message).at(self.place(self.at, end), expectation(error))
+        Diagnostic::new(code, message).at(self.place(self.at, end), self.expectation(error))
+    }
+
+    /// What the grammar expected, in the user's words.
+    fn expectation(&self, error: &Error<Rule>) -> String {
+        let ErrorVariant::ParsingError { positives, .. } = &error.variant else {
+            return String::new();
+        };
+        let mut words: Vec<_> = positives.iter().filter_map(|rule| human(*rule)).collect();
+        for word in words.iter_mut().filter(|word| **word == END) {
+            *word = if self.rule == Rule::one_header { "`{`" } else { END };
+        }
+        words.sort_unstable();
+        words.dedup();
+        if words.contains(&"a value") {
+            words.retain(|word| *word == "a value");
+        }
+        match words.split_last() {
+            None => "not expected here".to_owned(),
+            Some((last, [])) => format!("expected {last}"),
+            Some((last, rest)) => format!("expected {} or {last}", rest.join(", ")),
+        }
     }
 }
 
-/// What the grammar expected, in the user's words.
-fn expectation(error: &Error<Rule>) -> String {
-    let ErrorVariant::ParsingError { positives, .. } = &error.variant else {
-        return String::new();
-    };
-    let mut words: Vec<_> = positives.iter().filter_map(|rule| human(*rule)).collect();
-    words.sort_unstable();
-    words.dedup();
-    if words.contains(&"a value") {
-        words.retain(|word| *word == "a value");
-    }
-    match words.split_last() {
-        None => "not expected here".to_owned(),
-        Some((last, [])) => format!("expected {last}"),
-        Some((last, rest)) => format!("expected {} or {last}", rest.join(", ")),
-    }
-}
+const END: &str = "the end of the statement";
 
 /// The user's word for a rule; none for those that only add noise.
 fn human(rule: Rule) -> Option<&'static str> {
     Some(match rule {
-        Rule::EOI => "the end of the statement",
+        Rule::EOI => END,
         Rule::name | Rule::path | Rule::label | Rule::string | Rule::text => "a name",
         Rule::expr
         | Rule::quantity
@@ -191,7 +236,7 @@ fn human(rule: Rule) -> Option<&'static str> {
         }
         Rule::integer => "a whole number",
         Rule::named => "an argument",
-        Rule::relation | Rule::relation_word => "`of` or `extends`",
+        Rule::relation | Rule::relation_word => "`of`, `extends`",
         Rule::type_of => "`: type`",
         Rule::domain => "`in` a range",
         Rule::pair => "`name = value`",

@@ -1,0 +1,101 @@
+//! A sound design to its trials; trainings and evaluations that several need stand there once.
+
+use std::collections::BTreeMap;
+
+use super::compile::{Compiled, compile};
+use super::{Axis, Cell, Digest, Plan, Trial};
+use crate::catalog::Facts;
+use crate::diag::{Diagnostic, codes, plural};
+use crate::resolve::Design;
+
+/// Every trial of `design`, no training longer than `limit` steps.
+pub(super) fn plan(
+    design: &Design,
+    facts: &Facts,
+    limit: Option<usize>,
+    out: &mut Vec<Diagnostic>,
+) -> Plan {
+    let mut sharing =
+        Sharing { plan: outline(design), stages: BTreeMap::new(), evaluations: BTreeMap::new() };
+    for (at, cell) in design.cells.iter().enumerate() {
+        for seed in &design.seeds.node {
+            let compiled = compile(&cell.experiment, facts, *seed, limit);
+            let trial = sharing.trial(compiled, at, *seed);
+            sharing.plan.trials.push(trial);
+        }
+    }
+    equal_cells(design, &sharing.plan, out);
+    sharing.plan
+}
+
+/// The plan without its trials.
+fn outline(design: &Design) -> Plan {
+    let axis = |axis: &crate::resolve::Axis| Axis {
+        names: axis.names.clone(),
+        levels: axis.levels.clone(),
+    };
+    Plan {
+        plan_version: 1,
+        design: design.name.node.clone(),
+        axes: design.axes.iter().map(axis).collect(),
+        seeds: design.seeds.node.clone(),
+        cells: design.cells.iter().map(|cell| Cell { levels: cell.levels.clone() }).collect(),
+        stages: Vec::new(),
+        evaluations: Vec::new(),
+        trials: Vec::new(),
+    }
+}
+
+/// A plan that grows, with the index of everything in it by its address.
+struct Sharing {
+    plan: Plan,
+    stages: BTreeMap<Digest, usize>,
+    evaluations: BTreeMap<Digest, usize>,
+}
+
+impl Sharing {
+    /// Adds what is new in `compiled`.
+    fn trial(&mut self, compiled: Compiled, cell: usize, seed: u64) -> Trial {
+        let names: Vec<String> = compiled.stages.iter().map(|stage| stage.name.clone()).collect();
+        let mut stages = Vec::new();
+        for stage in compiled.stages {
+            let next = self.plan.stages.len();
+            let at = *self.stages.entry(stage.digest.clone()).or_insert(next);
+            self.plan.stages.extend((at == next).then_some(stage));
+            stages.push(at);
+        }
+        let index_of = |name: &String| {
+            stages[names.iter().position(|it| it == name).expect("compiled with its stages")]
+        };
+        let mut evaluations = Vec::new();
+        for (mut evaluation, on) in compiled.evaluations {
+            evaluation.on = on.iter().map(index_of).collect();
+            let next = self.plan.evaluations.len();
+            let at = *self.evaluations.entry(evaluation.digest.clone()).or_insert(next);
+            self.plan.evaluations.extend((at == next).then_some(evaluation));
+            evaluations.push(at);
+        }
+        Trial { cell, seed, stages, evaluations }
+    }
+}
+
+/// Two cells that train and evaluate the same are one result shown twice.
+fn equal_cells(design: &Design, plan: &Plan, out: &mut Vec<Diagnostic>) {
+    let mut seen: BTreeMap<(&[usize], &[usize]), usize> = BTreeMap::new();
+    let mut pairs = Vec::new();
+    for trial in plan.trials.iter().step_by(design.seeds.node.len().max(1)) {
+        let other = *seen.entry((&trial.stages, &trial.evaluations)).or_insert(trial.cell);
+        pairs.extend((other != trial.cell).then_some((other, trial.cell)));
+    }
+    let Some((a, b)) = pairs.first() else { return };
+    let (a, b) = (plan.cell_label(*a), plan.cell_label(*b));
+    let others = match pairs.len() - 1 {
+        0 => String::new(),
+        n => format!(", and {} more", plural(n, "pair")),
+    };
+    out.push(
+        Diagnostic::new(&codes::EQUAL_CELLS, "cells of this sweep are the same experiment")
+            .at(design.name.span, format!("`{a}` and `{b}`{others}"))
+            .help("each is trained once, and shown as often as it is declared"),
+    );
+}

@@ -1,0 +1,143 @@
+//! Overrides by path: what a path names inside an experiment.
+
+use super::{Section, Slot};
+use crate::diag::{Diagnostic, codes};
+use crate::syntax::{Expr, Name};
+
+impl Section {
+    /// Sets what `path` names inside this experiment to `value`.
+    pub fn set(&mut self, path: &[Name], value: &Expr, out: &mut Vec<Diagnostic>) {
+        let (first, rest) = path.split_first().expect("a path has a name");
+        if let Some(at) = self.sections.iter().position(|it| it.is("stage", &first.node)) {
+            return self.set_in_stage(at, path, value, out);
+        }
+        let eval = self.sections.iter_mut().find(|section| section.kind == "eval");
+        if let Some(eval) = eval.filter(|eval| eval.get(&first.node).is_some()) {
+            return eval.set_field(path, value, out);
+        }
+        match first.node.as_str() {
+            "eval" if !rest.is_empty() => self.set_here(path, value, out),
+            "data" | "encoder" | "augment" | "views" | "loss" | "train" | "run" => {
+                self.set_everywhere(path, value, out);
+            }
+            _ => out.extend(self.no_such_path(path)),
+        }
+    }
+
+    /// A path that begins at the experiment holds for every stage.
+    fn set_everywhere(&mut self, path: &[Name], value: &Expr, out: &mut Vec<Diagnostic>) {
+        let name = &path[0].node;
+        let stages = self.sections.iter().enumerate().filter(|(_, it)| it.kind == "stage");
+        let own: Vec<usize> = stages.filter(|(_, it)| it.has(name)).map(|(at, _)| at).collect();
+        let is_inherited = own.is_empty() || own.len() < self.stages().count();
+        // Line by line, as in `loss.cnce.weight`: the stages that have the line are meant.
+        let has_line = |section: &Self| match (path.get(1), section.section(name)) {
+            (Some(line), Some(block)) if name == "loss" || name == "augment" => {
+                block.get(&line.node).is_some()
+            }
+            _ => true,
+        };
+        let some = own.iter().any(|at| has_line(&self.sections[*at]));
+        for at in own {
+            if !some || has_line(&self.sections[at]) {
+                self.sections[at].set_here(path, value, out);
+            }
+        }
+        if (is_inherited || self.has(name)) && (!some || has_line(self)) {
+            self.set_here(path, value, out);
+        }
+    }
+
+    fn set_in_stage(&mut self, at: usize, path: &[Name], value: &Expr, out: &mut Vec<Diagnostic>) {
+        let stage = &path[0];
+        let Some(first) = path.get(1) else {
+            let message = format!("`{}` is a stage and cannot be set", stage.node);
+            return out.push(
+                Diagnostic::new(&codes::BAD_PATH, message)
+                    .at(stage.span, "name something inside it")
+                    .help(format!("for example `{}.encoder = …`", stage.node)),
+            );
+        };
+        // An override inside something the stage inherits makes a copy of its own.
+        if !self.sections[at].has(&first.node) {
+            let field = self.get(&first.node).cloned();
+            let section = self.section(&first.node).cloned();
+            self.sections[at].fields.extend(field);
+            self.sections[at].sections.extend(section);
+        }
+        self.sections[at].set_here(&path[1..], value, out);
+    }
+
+    /// Sets a path that begins with a field or a section of this very block.
+    fn set_here(&mut self, path: &[Name], value: &Expr, out: &mut Vec<Diagnostic>) {
+        let (first, rest) = path.split_first().expect("a path has a name");
+        if rest.is_empty() {
+            if let Err(diagnostic) = self.may_have(first) {
+                return out.push(diagnostic);
+            }
+            self.sections.retain(|it| it.kind == "stage" || it.kind != first.node);
+            return self.set_field(path, value, out);
+        }
+        if let Some(section) = self.sections.iter_mut().find(|it| it.kind == first.node) {
+            return section.set_field(rest, value, out);
+        }
+        if self.get(&first.node).is_some() {
+            return self.set_field(path, value, out);
+        }
+        match first.node.as_str() {
+            "train" | "run" => {
+                let mut section = Self::empty(&first.node, first.clone(), first.span);
+                section.set_field(rest, value, out);
+                self.sections.push(section);
+            }
+            _ => out.extend(self.no_such_path(path)),
+        }
+    }
+
+    /// Sets a field of this section, or something inside it.
+    pub fn set_field(&mut self, path: &[Name], value: &Expr, out: &mut Vec<Diagnostic>) {
+        let (name, inside) = path.split_first().expect("a path has a name");
+        match (self.get_mut(&name.node), inside) {
+            (Some(slot), []) => slot.replace(value, out),
+            (Some(slot), inside) => slot.patch(inside, value),
+            (None, []) => match self.may_have(name) {
+                Ok(()) => {
+                    let (name, expr) = (name.clone(), value.clone());
+                    self.fields.push(Slot { name, expr, patches: Vec::new() });
+                }
+                Err(diagnostic) => out.push(diagnostic),
+            },
+            (None, _) => out.extend(self.no_such_path(path)),
+        }
+    }
+
+    /// The diagnostic for a path that names nothing here; none when it may name something that
+    /// could not be read.
+    fn no_such_path(&self, path: &[Name]) -> Option<Diagnostic> {
+        let first = &path[0];
+        let known = self.known_fields().unwrap_or_default();
+        let diagnostic = if known.contains(&first.node.as_str()) {
+            let message = format!("there is no `{}` here that could be overridden", first.node);
+            Diagnostic::new(&codes::BAD_PATH, message).at(first.span, "set it as a whole first")
+        } else {
+            let message = format!("{} has nothing called `{}`", self.kind_name(), first.node);
+            let diagnostic = Diagnostic::new(&codes::BAD_PATH, message);
+            diagnostic.expected(first.span, &first.node, self.names())
+        };
+        (!self.is_damaged()).then_some(diagnostic)
+    }
+
+    /// What a path may begin with here.
+    fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.fields.iter().map(|it| it.name.node.as_str()).collect();
+        names.extend(self.stages().map(|stage| stage.name.node.as_str()));
+        let eval = self.section("eval").into_iter().flat_map(|eval| &eval.fields);
+        names.extend(eval.map(|slot| slot.name.node.as_str()));
+        if self.kind == "experiment" {
+            names.extend(["data", "encoder", "augment", "views", "loss", "train"]);
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}

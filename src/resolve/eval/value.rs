@@ -1,0 +1,141 @@
+//! The value of an expression, by the type that is wanted.
+
+use super::super::draft::Patch;
+use super::quantity::{kind_of, wrong_type};
+use super::{Eval, TRUTH, Want};
+use crate::catalog::{Kind, Labels, Type, Value};
+use crate::diag::{Diagnostic, codes};
+use crate::resolve::Called;
+use crate::syntax::{Expr, ExprKind, Path};
+
+impl Eval<'_> {
+    /// The value of `expr` where `want` is wanted; `patches` override parts of a call.
+    pub fn value(&mut self, expr: &Expr, patches: &[&Patch], want: Want) -> Option<Value> {
+        self.nested(expr.span, |eval| eval.value_here(expr, patches, want))
+    }
+
+    fn value_here(&mut self, expr: &Expr, patches: &[&Patch], want: Want) -> Option<Value> {
+        match (&expr.kind, want.ty) {
+            (_, Type::Component(kind)) => {
+                let called = self.called(expr, patches, *kind, want)?;
+                return Some(Value::Component(Box::new(called.bound)));
+            }
+            (ExprKind::Paren(inner), _) => return self.value(inner, patches, want),
+            (ExprKind::If { test, then, otherwise }, _) => {
+                let chosen = if self.truth(test)? { then } else { otherwise };
+                return self.value(chosen, patches, want);
+            }
+            (ExprKind::None, Type::Optional(_)) => return Some(Value::None),
+            (_, Type::Optional(inner)) => return self.value(expr, patches, want.inner(inner)),
+            _ => {}
+        }
+        if let Some(patch) = patches.first() {
+            let message = format!("`{}` has no arguments of its own", want.name);
+            let diagnostic = Diagnostic::new(&codes::BAD_PATH, message);
+            self.out.push(diagnostic.at(patch.path[0].span, "overridden here"));
+            return None;
+        }
+        self.plain(expr, want)
+    }
+
+    /// A value that nothing overrides a part of.
+    fn plain(&mut self, expr: &Expr, want: Want) -> Option<Value> {
+        match (&expr.kind, want.ty) {
+            (ExprKind::Path(path), _) => self.path(path, want),
+            (ExprKind::Call(call), Type::Labels) => self.group(call, expr, want),
+            (ExprKind::Call(call), Type::Features) => self.concat(call, expr, want),
+            (ExprKind::List(items), Type::List(item)) => {
+                let values: Vec<_> =
+                    items.iter().map(|it| self.value(it, &[], want.inner(item))).collect();
+                values.into_iter().collect::<Option<Vec<_>>>().map(Value::List)
+            }
+            (ExprKind::Text(text), Type::Text) => Some(Value::Text(text.clone())),
+            (ExprKind::Text(text), Type::Choice(words)) if words.contains(&text.as_str()) => {
+                let diagnostic = wrong_type(expr, want);
+                self.out.push(diagnostic.help(format!("write `{text}` without quotes")));
+                None
+            }
+            (_, Type::Bool) => self.truth(expr).map(Value::Bool),
+            (_, Type::Interval { .. }) => self.interval(expr, want),
+            (ExprKind::Number { .. } | ExprKind::Negate(_) | ExprKind::Binary { .. }, ty)
+                if is_numeric(ty) =>
+            {
+                self.number(expr, want)
+            }
+            _ => {
+                self.out.push(wrong_type(expr, want));
+                None
+            }
+        }
+    }
+
+    fn path(&mut self, path: &Path, want: Want) -> Option<Value> {
+        let is_value = self.is_value(path);
+        match (want.ty, path.single()) {
+            (Type::Choice(words), Some(word)) if words.contains(&word) => {
+                return Some(Value::Word(word.to_owned()));
+            }
+            (Type::Choice(words), _) if !is_value => {
+                let text = path.text();
+                let message = format!("`{}` cannot be `{text}`", want.name);
+                let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
+                self.out.push(diagnostic.expected(path.span, &text, words.iter().copied()));
+                return None;
+            }
+            (Type::Features, _) => return self.encoder(path).map(Value::Features),
+            (Type::Labels, Some("declared")) => return Some(Value::Labels(Labels::Declared)),
+            (Type::Labels, Some(column)) if !is_value => {
+                return Some(Value::Labels(Labels::Column(column.to_owned())));
+            }
+            (Type::Bool, _) => return self.truth_of(path).map(Value::Bool),
+            _ => {}
+        }
+        self.named(path, &want.ty.to_string(), |eval, expr| eval.value(expr, &[], want))
+    }
+
+    fn truth_of(&mut self, path: &Path) -> Option<bool> {
+        self.named(path, TRUTH, |eval, expr| eval.truth(expr))
+    }
+
+    /// The component of `kind` that an expression stands for.
+    pub fn called(
+        &mut self,
+        expr: &Expr,
+        patches: &[&Patch],
+        kind: Kind,
+        want: Want,
+    ) -> Option<Called> {
+        match &expr.kind {
+            ExprKind::Paren(inner) => self.called(inner, patches, kind, want),
+            ExprKind::If { test, then, otherwise } => {
+                let chosen = if self.truth(test)? { then } else { otherwise };
+                self.nested(expr.span, |eval| eval.called(chosen, patches, kind, want))
+            }
+            ExprKind::Path(path) if self.is_value(path) => {
+                self.named(path, kind.name(), |eval, expr| eval.called(expr, patches, kind, want))
+            }
+            ExprKind::Path(path) => self.component(kind, path, &[], expr.span, patches),
+            ExprKind::Call(call) => {
+                self.component(kind, &call.path, &call.args, expr.span, patches)
+            }
+            _ => {
+                let message = format!("`{}` is {}", want.name, with_article(kind.name()));
+                let diagnostic = Diagnostic::new(&codes::WRONG_TYPE, message)
+                    .at(expr.span, format!("this is {}", kind_of(expr)));
+                let example = self.catalog.of(kind).next().map_or("name", |spec| spec.name);
+                self.out.push(diagnostic.help(format!("for example `{example}(…)`")));
+                None
+            }
+        }
+    }
+}
+
+fn is_numeric(ty: &Type) -> bool {
+    matches!(ty, Type::Int { .. } | Type::Real { .. } | Type::Duration | Type::Amount)
+}
+
+/// `an encoder`, `a loss term`
+pub(super) fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {noun}")
+}

@@ -1,0 +1,86 @@
+//! A draft to a complete experiment: every field evaluated, every default written out.
+
+mod evaluation;
+mod stage;
+mod term;
+mod train;
+
+use super::draft::{Patch, Section, Slot};
+use super::eval::{Eval, Want};
+use super::{Called, Entry, Experiment};
+use crate::catalog::{Kind, Type, Value};
+use crate::diag::{Spanned, has_errors};
+use crate::syntax::{Expr, ExprKind};
+
+const COUNT: Type = Type::Int { name: "count", min: 1, max: 1 << 30 };
+
+impl Eval<'_> {
+    /// The experiment a draft describes; none when something is wrong with it.
+    pub fn experiment(&mut self, draft: &Section) -> Option<Experiment> {
+        let before = self.out.len();
+        self.is_damaged = draft.is_damaged();
+        self.check_run(draft);
+        let mut sections: Vec<&Section> = draft.stages().collect();
+        let single = draft.renamed("main");
+        if sections.is_empty() {
+            sections.push(&single);
+        }
+        self.stages = sections.iter().map(|stage| stage.name.node.clone()).collect();
+        let stages: Vec<_> = sections.iter().map(|stage| self.stage(draft, stage)).collect();
+        let evaluations = self.evaluations(draft);
+        if has_errors(&self.out[before..]) {
+            return None;
+        }
+        let stages = stages.into_iter().collect::<Option<_>>()?;
+        Some(Experiment { name: draft.name.clone(), stages, evaluations })
+    }
+
+    fn check_run(&mut self, draft: &Section) {
+        for slot in draft.section("run").into_iter().flat_map(|run| &run.fields) {
+            let words: &[&str] = match slot.name.node.as_str() {
+                "precision" => &["f32"],
+                "determinism" => &["strict"],
+                _ => &["auto", "cpu", "cuda"],
+            };
+            self.value(&slot.expr, &[], Want::new(&slot.name.node, &Type::Choice(words)));
+        }
+    }
+
+    /// The component in a slot, with the overrides that reach inside it.
+    fn call(&mut self, slot: &Slot, kind: Kind) -> Option<Called> {
+        let patches: Vec<&Patch> = slot.patches.iter().collect();
+        let ty = Type::Component(kind);
+        self.called(&slot.expr, &patches, kind, Want::new(&slot.name.node, &ty))
+    }
+
+    fn count(&mut self, slot: &Slot) -> Option<Spanned<usize>> {
+        match self.value(&slot.expr, &[], Want::new(&slot.name.node, &COUNT))? {
+            Value::Int(value) => Some(Spanned { node: value as usize, span: slot.expr.span }),
+            _ => None,
+        }
+    }
+
+    /// Named components, without those set to `none`.
+    fn entries(&mut self, slots: &[Slot], kind: Kind) -> Vec<Entry> {
+        let slots = slots.iter().filter(|slot| slot.expr.kind != ExprKind::None);
+        let entry = |slot: &Slot| {
+            let call = self.call(slot, kind)?;
+            Some(Entry { name: slot.name.clone(), call })
+        };
+        slots.filter_map(entry).collect()
+    }
+}
+
+/// An expression without the parentheses around all of it.
+pub(super) fn plain(expr: &Expr) -> String {
+    let text = expr.to_string();
+    let is_whole = matches!(
+        &expr.kind,
+        ExprKind::Binary { .. } | ExprKind::Negate(_) | ExprKind::Not(_) | ExprKind::If { .. }
+    );
+    match (&expr.kind, is_whole) {
+        (ExprKind::Paren(inner), _) => plain(inner),
+        (_, true) => text[1..text.len() - 1].to_owned(),
+        _ => text,
+    }
+}

@@ -1,0 +1,91 @@
+//! A term of a loss: `weight * call(…)`.
+
+use super::super::Term;
+use super::super::draft::{Patch, Slot};
+use super::super::eval::{Eval, Want};
+use super::plain;
+use crate::catalog::{Kind, Type, Value};
+use crate::diag::{Diagnostic, Spanned, codes};
+use crate::syntax::{Expr, ExprKind, Op};
+
+const WEIGHT: Type = Type::Real { name: "nonneg", min: 0.0, max: f64::INFINITY, open: false };
+
+impl Eval<'_> {
+    /// The term a line of a loss declares.
+    pub(super) fn term(&mut self, slot: &Slot) -> Option<Term> {
+        let (weight, call) = match split(&slot.expr) {
+            Ok(parts) => parts,
+            Err(diagnostic) => {
+                self.out.push(*diagnostic);
+                return None;
+            }
+        };
+        let (weights, patches): (Vec<_>, Vec<_>) =
+            slot.patches.iter().partition(|it| is_weight(it));
+        let formula = weights.last().map(|patch| &patch.value).or(weight);
+        let weight = match formula {
+            Some(expr) => self.weight(expr),
+            None => Some(Spanned { node: 1.0, span: call.span }),
+        };
+        let patches = patches.into_iter().cloned().collect();
+        let call = Slot { name: slot.name.clone(), expr: call.clone(), patches };
+        let call = self.call(&call, Kind::Loss);
+        let formula = formula.map_or("1".to_owned(), plain);
+        Some(Term { name: slot.name.clone(), weight: weight?, formula, call: call? })
+    }
+
+    fn weight(&mut self, expr: &Expr) -> Option<Spanned<f64>> {
+        match self.value(expr, &[], Want::new("weight", &WEIGHT))? {
+            Value::Real(node) => Some(Spanned { node, span: expr.span }),
+            _ => None,
+        }
+    }
+}
+
+fn is_weight(patch: &Patch) -> bool {
+    patch.path.len() == 1 && patch.path[0].node == "weight"
+}
+
+/// The weight and the call of a term.
+fn split(expr: &Expr) -> Result<(Option<&Expr>, &Expr), Box<Diagnostic>> {
+    let wrong = |message: &str| Diagnostic::new(&codes::WRONG_TYPE, message);
+    match &expr.kind {
+        ExprKind::Call(_) | ExprKind::Path(_) => Ok((None, expr)),
+        ExprKind::Paren(inner) => split(inner),
+        ExprKind::Binary { op: Op::Multiply, left, right } if is_call(right) => {
+            Ok((Some(left), right))
+        }
+        ExprKind::Binary { op: Op::Multiply, left, right } if is_call(left) => Err(Box::new(
+            wrong("a term's weight stands before its call")
+                .at(right.span, "this is the weight")
+                .help(format!("write `{} * {left}`", plain(right))),
+        )),
+        // `0.5 * supcon`: a component without arguments.
+        ExprKind::Binary { op: Op::Multiply, left, right } if is_path(right) => {
+            Ok((Some(left), right))
+        }
+        ExprKind::Binary { op: Op::Add | Op::Subtract, left, right } => Err(Box::new(
+            wrong("each term of a loss has a line and a name of its own")
+                .at(left.span, "one term")
+                .at(right.span, "another")
+                .help("terms add up line by line; a weight is 0 or more"),
+        )),
+        _ => Err(Box::new(
+            wrong("a term of a loss is `weight * call(…)`")
+                .at(expr.span, "cannot be read as one")
+                .help("for example `0.5 * supcon(temperature=0.5)`"),
+        )),
+    }
+}
+
+fn is_call(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Call(_) => true,
+        ExprKind::Paren(inner) => is_call(inner),
+        _ => false,
+    }
+}
+
+fn is_path(expr: &Expr) -> bool {
+    matches!(&expr.kind, ExprKind::Path(_))
+}

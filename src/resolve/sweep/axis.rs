@@ -1,0 +1,222 @@
+//! The axes of a sweep: `grid`, `zip`, `choose`, `toggle`.
+
+use super::super::draft::Section;
+use super::{Axis, Change, Level, Reader};
+use crate::diag::{Diagnostic, Span, codes};
+use crate::syntax::{Block, Field, Name, Statement};
+
+/// The labelled values of one field of a `grid` or `zip`.
+struct Values<'b> {
+    field: &'b Field,
+    levels: Vec<Level>,
+}
+
+impl Reader<'_> {
+    /// One axis for each line.
+    pub(super) fn grid(&mut self, block: &Block) -> Vec<Axis> {
+        self.unnamed(block);
+        let values = self.values(block);
+        let axis = |Values { field, levels }: Values| Axis {
+            names: vec![axis_name(field)],
+            paths: vec![Some(field.path.text())],
+            levels,
+            span: field.path.span,
+        };
+        values.into_iter().map(axis).collect()
+    }
+
+    /// One axis that takes one value of each line at a time.
+    pub(super) fn zip(&mut self, block: &Block) -> Option<Axis> {
+        self.unnamed(block);
+        let values = self.values(block);
+        let (first, rest) = values.split_first()?;
+        if let Some(other) = rest.iter().find(|it| it.levels.len() != first.levels.len()) {
+            self.out.push(
+                Diagnostic::new(&codes::AXIS_CLASH, "the lists of a `zip` are of one length")
+                    .at(first.field.value.span, format!("{} values", first.levels.len()))
+                    .at(other.field.value.span, format!("{} values", other.levels.len())),
+            );
+            return None;
+        }
+        let level = |at: usize| {
+            let parts = values.iter().map(|it| &it.levels[at]);
+            Level {
+                labels: parts.clone().flat_map(|level| level.labels.clone()).collect(),
+                value: None,
+                changes: parts.flat_map(|level| level.changes.clone()).collect(),
+            }
+        };
+        Some(Axis {
+            levels: (0..first.levels.len()).map(level).collect(),
+            names: values.iter().map(|it| axis_name(it.field)).collect(),
+            paths: values.iter().map(|it| Some(it.field.path.text())).collect(),
+            span: block.header,
+        })
+    }
+
+    /// One axis of labelled variants.
+    pub(super) fn choose(&mut self, block: &Block) -> Option<Axis> {
+        let name = self.named(block)?;
+        let mut levels: Vec<(Level, Span)> = Vec::new();
+        for statement in &block.body {
+            match statement {
+                Statement::Block(variant) => levels.extend(self.labelled(variant, &levels)),
+                Statement::Unreadable(_) => {}
+                _ => self.out.push(
+                    Diagnostic::new(&codes::UNKNOWN_BLOCK, "`choose` holds labelled variants")
+                        .at(block.header, "write `\"label\" { path = value }` inside"),
+                ),
+            }
+        }
+        if levels.is_empty() && !block.body.is_empty() {
+            return None;
+        }
+        if levels.is_empty() {
+            self.out.push(
+                Diagnostic::new(&codes::EMPTY, format!("`{}` has no variant", name.node))
+                    .at(block.header, "write `\"label\" { path = value }` inside"),
+            );
+            return None;
+        }
+        let levels = levels.into_iter().map(|(level, _)| level).collect();
+        Some(Axis { names: vec![name], paths: vec![None], levels, span: block.header })
+    }
+
+    fn labelled(&mut self, variant: &Block, before: &[(Level, Span)]) -> Option<(Level, Span)> {
+        let label = match (&variant.label, variant.kind.node.as_str()) {
+            (Some(label), "variant") => label.node.clone(),
+            (None, kind) => kind.to_owned(),
+            (Some(label), _) => {
+                self.out.push(
+                    Diagnostic::new(&codes::HEADER, "a variant has a label and nothing else")
+                        .at(variant.header, format!("write `{:?} {{ … }}`", label.node)),
+                );
+                return None;
+            }
+        };
+        if let Some((_, first)) = before.iter().find(|(level, _)| level.labels[0] == label) {
+            self.out.push(
+                Diagnostic::new(&codes::DUPLICATE, format!("the variant `{label}` is given twice"))
+                    .at(variant.header, "a second time")
+                    .at(*first, "first here"),
+            );
+        }
+        Some((self.variant(label, &variant.body), variant.header))
+    }
+
+    /// An axis with the levels `on` and `off`.
+    pub(super) fn toggle(&mut self, block: &Block) -> Option<Axis> {
+        let name = self.named(block)?;
+        let on = self.variant("on".into(), &block.body);
+        let off = self.variant("off".into(), block.otherwise.as_deref().unwrap_or_default());
+        Some(Axis {
+            names: vec![name],
+            paths: vec![None],
+            levels: vec![on, off],
+            span: block.header,
+        })
+    }
+
+    fn variant(&mut self, label: String, body: &[Statement]) -> Level {
+        let mut changes = Vec::new();
+        for statement in body {
+            match statement {
+                Statement::Field(field) => changes.push(Change::Set(field.clone())),
+                Statement::Unreadable(_) => {}
+                other => {
+                    let name = Name { node: label.clone(), span: Span::default() };
+                    changes.push(Change::Lay(Section::over(other, &name, self.out)));
+                }
+            }
+        }
+        Level { labels: vec![label], value: None, changes }
+    }
+
+    fn named(&mut self, block: &Block) -> Option<Name> {
+        if block.label.is_none() {
+            let kind = &block.kind.node;
+            self.out.push(
+                Diagnostic::new(&codes::HEADER, format!("`{kind}` needs a name for its axis"))
+                    .at(block.header, format!("write `{kind} NAME {{ … }}`")),
+            );
+        }
+        block.label.clone()
+    }
+
+    fn unnamed(&mut self, block: &Block) {
+        if let Some(label) = &block.label {
+            let kind = &block.kind.node;
+            self.out.push(
+                Diagnostic::new(&codes::HEADER, format!("`{kind}` takes no name"))
+                    .at(label.span, format!("write `{kind} {{ path = [values] }}`")),
+            );
+        }
+    }
+
+    fn values<'b>(&mut self, block: &'b Block) -> Vec<Values<'b>> {
+        let mut all = Vec::new();
+        for statement in &block.body {
+            match statement {
+                Statement::Field(field) => {
+                    all.extend(self.levels(field).map(|levels| Values { field, levels }));
+                }
+                Statement::Unreadable(_) => {}
+                _ => {
+                    let message = format!("`{}` holds `path = [values]` lines", block.kind.node);
+                    self.out.push(
+                        Diagnostic::new(&codes::UNKNOWN_BLOCK, message)
+                            .at(block.header, "in this block"),
+                    );
+                }
+            }
+        }
+        all
+    }
+
+    /// Axes that could not be told apart, or that undo each other.
+    pub(super) fn check_axes(&mut self, axes: &[Axis]) {
+        let mut names: Vec<&Name> = Vec::new();
+        let mut paths: Vec<(String, Span, usize)> = Vec::new();
+        for (at, axis) in axes.iter().enumerate() {
+            for name in &axis.names {
+                if let Some(first) = names.iter().find(|other| other.node == name.node) {
+                    let message = format!("two axes are called `{}`", name.node);
+                    self.out.push(
+                        Diagnostic::new(&codes::AXIS_CLASH, message)
+                            .at(name.span, "the second")
+                            .at(first.span, "the first")
+                            .help("`choose NAME { \"label\" { path = value } }` names one"),
+                    );
+                }
+                names.push(name);
+            }
+            for (path, span) in axis.levels.iter().flat_map(Level::paths) {
+                let is_other =
+                    |(other, _, axis): &&(String, Span, usize)| *other == path && *axis != at;
+                if let Some((_, first, _)) = paths.iter().find(is_other) {
+                    self.out.push(
+                        Diagnostic::new(&codes::AXIS_CLASH, format!("two axes set `{path}`"))
+                            .at(span, "set here")
+                            .at(*first, "and here"),
+                    );
+                }
+                paths.push((path, span, at));
+            }
+        }
+    }
+}
+
+impl Level {
+    /// What it sets, as text with its place.
+    pub(super) fn paths(&self) -> impl Iterator<Item = (String, Span)> + '_ {
+        self.changes.iter().filter_map(|change| match change {
+            Change::Set(field) => Some((field.path.text(), field.path.span)),
+            Change::Lay(_) => None,
+        })
+    }
+}
+
+/// An axis is called by the last part of what it sets.
+fn axis_name(field: &Field) -> Name {
+    field.path.parts[field.path.parts.len() - 1].clone()
+}

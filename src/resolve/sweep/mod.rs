@@ -1,0 +1,148 @@
+//! Sweeps to cells: what is chosen to run, the axes, what is filtered, and the seeds.
+
+mod axis;
+mod body;
+mod cell;
+mod filter;
+mod level;
+
+use self::body::Parts;
+use super::draft::Section;
+use super::eval::{Eval, NO_PARAMS};
+use super::import::Program;
+use super::inherit::inherit;
+use super::{Design, Options};
+use crate::catalog::Catalog;
+use crate::diag::{Diagnostic, Span, Spanned, codes, has_errors};
+use crate::syntax::{Block, Expr, Field, Name, Path, Statement};
+
+/// More runs than this are a slip.
+const MOST_RUNS: usize = 10_000;
+
+/// One dimension of a sweep; a `zip` has several names.
+struct Axis {
+    names: Vec<Name>,
+    /// What each name sets, where it is a path.
+    paths: Vec<Option<String>>,
+    levels: Vec<Level>,
+    span: Span,
+}
+
+#[derive(Debug, Clone)]
+struct Level {
+    /// One for each name of the axis.
+    labels: Vec<String>,
+    /// The value on an axis of one name, where it is one.
+    value: Option<Expr>,
+    changes: Vec<Change>,
+}
+
+/// One thing a level changes.
+#[derive(Debug, Clone, PartialEq)]
+enum Change {
+    Set(Field),
+    /// A block laid on top of the experiment's own.
+    Lay(Section),
+}
+
+/// A sweep that is being read.
+struct Reader<'a> {
+    program: &'a Program,
+    catalog: &'a Catalog,
+    out: &'a mut Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    /// What evaluates the values of axes and seeds, which no parameter's override reaches.
+    fn eval(&mut self) -> Eval<'_> {
+        Eval::new(self.program, self.catalog, &NO_PARAMS, self.out)
+    }
+}
+
+/// The blocks that `run` would run: every sweep of the file, or else every experiment.
+pub(super) fn chosen<'a>(
+    program: &'a Program,
+    options: &Options,
+    out: &mut Vec<Diagnostic>,
+) -> Vec<&'a Block> {
+    let Some(root) = program.root() else { return Vec::new() };
+    let blocks = |kind: &str| -> Vec<&Block> {
+        let statements = root.tree.statements.iter();
+        let blocks = statements.filter_map(|statement| match statement {
+            Statement::Block(block) if block.label.is_some() => Some(block),
+            _ => None,
+        });
+        blocks.filter(|block| block.kind.node == kind).collect()
+    };
+    let (sweeps, experiments, searches) = (blocks("sweep"), blocks("experiment"), blocks("search"));
+    out.extend(searches.iter().map(|search| not_run(search)));
+    if let Some(name) = &options.only {
+        let all: Vec<&Block> = sweeps.into_iter().chain(experiments).collect();
+        return called(name, all, out);
+    }
+    // A file with mistakes may mean to declare something.
+    let is_sound = !has_errors(out)
+        && root.imports.iter().all(|(_, file)| file.is_some())
+        && !root.tree.statements.iter().any(|it| matches!(it, Statement::Unreadable(_)));
+    if sweeps.is_empty() && experiments.is_empty() && searches.is_empty() && is_sound {
+        out.push(nothing(root));
+    }
+    if sweeps.is_empty() { experiments } else { sweeps }
+}
+
+fn not_run(search: &Block) -> Diagnostic {
+    Diagnostic::new(&codes::NOT_YET, "`search` is read but not run by this version")
+        .at(search.header, "use `sweep`, which reports every cell")
+}
+
+/// The blocks called `name`, of `all` that could be run.
+fn called<'a>(name: &str, all: Vec<&'a Block>, out: &mut Vec<Diagnostic>) -> Vec<&'a Block> {
+    let label = |block: &&'a Block| block.label.as_ref().map_or("", |label| &label.node);
+    let found: Vec<&Block> = all.iter().copied().filter(|block| label(block) == name).collect();
+    if found.is_empty() {
+        let names: Vec<&str> = all.iter().map(label).collect();
+        let message = format!("this file declares no sweep and no experiment `{name}`");
+        let diagnostic = Diagnostic::new(&codes::EMPTY, message);
+        out.push(match (crate::diag::closest(name, names.iter().copied()), &names[..]) {
+            (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
+            (None, []) => diagnostic,
+            (None, names) => diagnostic.help(format!("it has {}", crate::diag::or_list(names))),
+        });
+    }
+    found
+}
+
+fn nothing(root: &super::import::Module) -> Diagnostic {
+    let top = Span::new(root.file, 0, 0);
+    let message = match root.tree.statements.is_empty() {
+        true => "this file is empty",
+        false => "this file declares no experiment and no sweep",
+    };
+    Diagnostic::new(&codes::EMPTY, message)
+        .at(top, "nothing to run")
+        .help("write `experiment NAME { … }`; a file without one can only be imported")
+}
+
+/// The design of one sweep or experiment.
+pub(super) fn design(
+    program: &Program,
+    catalog: &Catalog,
+    options: &Options,
+    block: &Block,
+    out: &mut Vec<Diagnostic>,
+) -> Option<Design> {
+    let name = block.label.clone()?;
+    let mut reader = Reader { program, catalog, out };
+    let is_sweep = block.kind.node == "sweep";
+    let own = Path { span: name.span, parts: vec![name.clone()] };
+    let of = if is_sweep { block.of.as_ref()? } else { &own };
+    let draft = inherit(program, of, "experiment", reader.out)?;
+    let parts = if is_sweep { reader.body(&block.body) } else { Parts::default() };
+    let seeds = match &parts.seeds {
+        Some(field) => reader.seeds(field),
+        None => None,
+    };
+    let seeds = seeds.unwrap_or(Spanned { node: vec![0], span: name.span });
+    reader.check_axes(&parts.axes);
+    reader.cells(draft, Spanned { node: parts, span: block.header }, name, seeds, options)
+}

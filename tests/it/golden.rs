@@ -1,0 +1,100 @@
+//! What the language makes of each `.exp` file under `tests/golden`, kept beside it.
+//!
+//! A case is a pair of files and no code. `UPDATE_EXPECT=1 cargo test --release golden` writes what
+//! is found, to be read before it is committed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use balance::diag::{ALL, Source, Sources, has_errors};
+use balance::syntax;
+use expect_test::expect_file;
+
+use crate::worked::{Asked, Worked, work};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// The `.exp` files of a folder, in order.
+fn cases(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join(folder)).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> =
+        paths.filter(|path| path.extension().is_some_and(|it| it == "exp")).collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "no case in {folder}");
+    paths
+}
+
+/// A case worked out as the comments at its top ask.
+fn worked(case: &Path) -> Worked {
+    let folder = case.parent().unwrap();
+    let name = case.file_name().unwrap().to_str().unwrap();
+    let asked = Asked::of(&String::from_utf8_lossy(&fs::read(case).unwrap()));
+    work(name, &|path| fs::read(folder.join(path)), &asked)
+}
+
+#[test]
+fn golden_syntax() {
+    for case in cases("syntax") {
+        let text = fs::read_to_string(&case).unwrap();
+        let mut sources = Sources::default();
+        let file = sources.add(Source { name: "case.exp".into(), text: text.clone() });
+        let (tree, diagnostics) = syntax::parse(file, &text);
+        assert!(diagnostics.is_empty(), "{}: {diagnostics:?}", case.display());
+        expect_file![case.with_extension("ast")].assert_eq(&syntax::print(&tree));
+    }
+}
+
+#[test]
+fn golden_plans() {
+    for case in cases("plan") {
+        let worked = worked(&case);
+        assert!(!has_errors(&worked.diagnostics), "{}\n{}", case.display(), worked.rendered());
+        let plans: Vec<String> = worked.plans.iter().map(ToString::to_string).collect();
+        // Warnings and notes are part of what a user sees of a sound file.
+        let parts = [plans, vec![worked.rendered()]].concat();
+        let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        expect_file![case.with_extension("plan")].assert_eq(&parts.join("\n"));
+    }
+}
+
+#[test]
+fn golden_errors() {
+    let mut misnamed = Vec::new();
+    for case in cases("errors") {
+        let worked = worked(&case);
+        let name = case.file_stem().unwrap().to_str().unwrap();
+        let code = ALL.iter().find(|code| name.starts_with(&format!("{}__", code.name)));
+        let codes = worked.codes();
+        let fits = code.map_or(name.starts_with("several__"), |it| codes.contains(&it.number));
+        misnamed.extend((!fits).then(|| format!("{name} has {codes:?}")));
+        expect_file![case.with_extension("stderr")].assert_eq(&worked.rendered());
+    }
+    assert!(misnamed.is_empty(), "{misnamed:#?}");
+}
+
+#[test]
+fn every_code_has_a_golden() {
+    let cases = cases("errors");
+    let names: Vec<_> = cases.iter().map(|it| it.file_stem().unwrap().to_str().unwrap()).collect();
+    for code in ALL {
+        let prefix = format!("{}__", code.name);
+        let found = names.iter().any(|name| name.starts_with(&prefix));
+        assert!(found, "no golden file {prefix}….exp for {}", code.number);
+    }
+}
+
+/// A file without its case is a case that was lost.
+#[test]
+fn no_golden_is_left_over() {
+    for (folder, extension) in [("syntax", "ast"), ("plan", "plan"), ("errors", "stderr")] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|it| it == extension) {
+                assert!(path.with_extension("exp").exists(), "{} has no case", path.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Facts of the language, each by a small file.

@@ -1,0 +1,140 @@
+//! Experiment files worked out in a made-up world: every dataset is there, no file is touched.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use balance::catalog::{Bound, Catalog, Facts};
+use balance::diag::{Diagnostic, Look, Severity, Source, Sources, has_errors, render};
+use balance::library::{self, Library};
+use balance::plan::{Plan, check};
+use balance::resolve::{Options, load, resolve};
+use balance::syntax::parse_assignment;
+
+/// What a file came to.
+pub struct Worked {
+    pub sources: Sources,
+    pub plans: Vec<Plan>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What is asked of a file.
+#[derive(Default, Clone)]
+pub struct Asked {
+    pub only: Option<String>,
+    pub set: Vec<String>,
+    pub limit: Option<usize>,
+    /// Datasets that are not on this machine.
+    pub absent: Vec<String>,
+    /// Datasets of which nothing is known.
+    pub unknown: Vec<String>,
+}
+
+impl Asked {
+    /// From the comments a golden file begins with: `# --set PATH=VALUE`, `# --only NAME`,
+    /// `# --limit STEPS`, `# --absent DATASET`, `# --unknown DATASET`.
+    pub fn of(text: &str) -> Self {
+        let mut asked = Self::default();
+        for line in text.lines().map_while(|line| line.strip_prefix("# ")) {
+            match line.split_once(' ') {
+                Some(("--set", assignment)) => asked.set.push(assignment.to_owned()),
+                Some(("--only", name)) => asked.only = Some(name.to_owned()),
+                Some(("--limit", steps)) => asked.limit = Some(steps.parse().unwrap()),
+                Some(("--absent", name)) => asked.absent.push(name.to_owned()),
+                Some(("--unknown", name)) => asked.unknown.push(name.to_owned()),
+                _ => {}
+            }
+        }
+        asked
+    }
+}
+
+/// Works out the file called `name`, read through `reader` with what it imports.
+pub fn work(name: &str, reader: &dyn Fn(&Path) -> io::Result<Vec<u8>>, asked: &Asked) -> Worked {
+    let mut sources = Sources::default();
+    let (program, mut diagnostics) = load(Path::new(name), &mut sources, reader);
+    let mut options = Options { only: asked.only.clone(), set: Vec::new() };
+    for text in &asked.set {
+        let file = sources.add(Source { name: "--set".into(), text: text.clone() });
+        match parse_assignment(file, text) {
+            Ok(field) => options.set.push(field),
+            Err(errors) => diagnostics.extend(errors),
+        }
+    }
+    let mut plans = Vec::new();
+    if program.root().is_some() {
+        let (designs, found) = resolve(&program, &catalog(), &options);
+        diagnostics.extend(found);
+        let mut facts = facts(&asked.absent);
+        facts.datasets.retain(|name, _| !asked.unknown.contains(name));
+        for design in &designs {
+            let (plan, found) = check(design, &facts, asked.limit);
+            plans.extend(plan);
+            diagnostics.extend(found);
+        }
+    }
+    if has_errors(&diagnostics) {
+        plans.clear();
+    }
+    Worked { sources, plans, diagnostics }
+}
+
+/// Works out `files`, of which the first is asked for.
+pub fn work_all(files: &[(&str, &str)], asked: &Asked) -> Worked {
+    let known: BTreeMap<&Path, &str> =
+        files.iter().map(|(name, text)| (Path::new(*name), *text)).collect();
+    let reader = |path: &Path| {
+        let text = known.get(path).ok_or(io::Error::from(io::ErrorKind::NotFound))?;
+        Ok(text.as_bytes().to_vec())
+    };
+    work(files[0].0, &reader, asked)
+}
+
+/// Works out one file.
+pub fn work_text(text: &str) -> Worked {
+    work_all(&[("a.exp", text)], &Asked::default())
+}
+
+/// The plan of a file that has one.
+pub fn plan_of(text: &str) -> Plan {
+    let worked = work_text(text);
+    assert_eq!(worked.plans.len(), 1, "{}\nin\n{text}", worked.rendered());
+    worked.plans.into_iter().next().unwrap()
+}
+
+impl Worked {
+    /// The diagnostics as a user sees them in a log, errors first.
+    pub fn rendered(&self) -> String {
+        let mut sorted = self.diagnostics.clone();
+        sorted.sort_by_key(|it| match it.code.severity {
+            Severity::Error => 0,
+            Severity::Warning => 1,
+            Severity::Note => 2,
+        });
+        render(&self.sources, &sorted, Look::plain())
+    }
+
+    /// The numbers of the diagnostics.
+    pub fn codes(&self) -> Vec<&'static str> {
+        self.diagnostics.iter().map(|it| it.code.number).collect()
+    }
+}
+
+/// The components that come with balance.
+pub fn catalog() -> Catalog {
+    Library::standard().catalog()
+}
+
+/// What is known of the datasets, were they here, all but `absent`.
+pub fn facts(absent: &[String]) -> Facts {
+    let library = Library::standard();
+    let mut facts = Facts::default();
+    for entry in &library.datasets {
+        let dataset = library::build(&library.datasets, &Bound::defaults(&entry.spec));
+        let mut known = dataset.facts(Path::new("there/is/no/such/folder"));
+        let name = entry.spec.name.to_owned();
+        known.absent = known.absent.filter(|_| absent.contains(&name));
+        facts.datasets.insert(name, known);
+    }
+    facts
+}
