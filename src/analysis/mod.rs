@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::plan::Plan;
-use crate::run::Outcome;
+use crate::run::{Outcome, TrialOutcome};
 
 /// A table of a design's results.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -14,8 +14,8 @@ pub struct Table {
     pub axes: Vec<String>,
     pub columns: Vec<Column>,
     pub rows: Vec<Row>,
-    /// How many seeds each cell was run with.
-    pub seeds: usize,
+    /// The seeds each cell was run with.
+    pub seeds: Vec<u64>,
 }
 
 /// One measure.
@@ -54,18 +54,25 @@ pub struct Summary {
     pub mean: f64,
     /// Sample standard deviation; none of a single value.
     pub sd: Option<f64>,
-    pub values: Vec<f64>,
+    pub values: Vec<SeedValue>,
+}
+
+/// What one trial measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SeedValue {
+    pub seed: u64,
+    pub value: f64,
 }
 
 impl Summary {
     /// Of at least one value.
-    pub fn of(values: Vec<f64>) -> Option<Self> {
+    pub fn of(values: Vec<SeedValue>) -> Option<Self> {
         let n = values.len() as f64;
         if values.is_empty() {
             return None;
         }
-        let mean = values.iter().sum::<f64>() / n;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let mean = values.iter().map(|it| it.value).sum::<f64>() / n;
+        let squares: f64 = values.iter().map(|it| (it.value - mean).powi(2)).sum();
         let sd = (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt());
         Some(Self { mean, sd, values })
     }
@@ -90,7 +97,7 @@ pub fn tabulate(plan: &Plan, outcome: &Outcome) -> Table {
         axes: plan.axis_names().into_iter().map(str::to_owned).collect(),
         columns,
         rows,
-        seeds: plan.seeds.len(),
+        seeds: plan.seeds.clone(),
     }
 }
 
@@ -119,29 +126,40 @@ fn labels(plan: &Plan, cell: usize) -> Vec<String> {
 
 fn summary(plan: &Plan, outcome: &Outcome, cell: usize, column: &Column) -> Option<Summary> {
     let trials = outcome.trials.iter().filter(|trial| trial.cell == cell);
-    let evaluated = trials
-        .flat_map(|trial| trial.evaluations.iter().flatten())
-        .filter(|evaluated| evaluated.evaluation == column.evaluation);
-    let scores = evaluated.flat_map(|evaluated| &evaluated.scores);
-    let values: Vec<f64> = scores
-        .filter(|score| score.split == column.split && score.metric == column.metric)
-        .map(|score| score.value)
+    let values: Vec<SeedValue> = trials
+        .filter_map(|trial| Some(SeedValue { seed: trial.seed, value: value(trial, column)? }))
         .collect();
     debug_assert!(values.len() <= plan.seeds.len());
     Summary::of(values)
+}
+
+fn value(trial: &TrialOutcome, column: &Column) -> Option<f64> {
+    let mut evaluated = trial.evaluations.iter().flatten();
+    let evaluated = evaluated.find(|it| it.evaluation == column.evaluation)?;
+    let mut scores = evaluated.scores.iter();
+    let score = scores.find(|it| it.split == column.split && it.metric == column.metric)?;
+    Some(score.value)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn over_seeds(values: &[f64]) -> Vec<SeedValue> {
+        values
+            .iter()
+            .enumerate()
+            .map(|(at, value)| SeedValue { seed: at as u64, value: *value })
+            .collect()
+    }
+
     #[test]
     fn a_summary_is_mean_and_sample_deviation() {
-        let summary = Summary::of(vec![1.0, 2.0, 4.0]).expect("three values");
+        let summary = Summary::of(over_seeds(&[1.0, 2.0, 4.0])).expect("three values");
         assert!((summary.mean - 7.0 / 3.0).abs() < 1e-12);
         // numpy.std([1, 2, 4], ddof=1)
         assert!((summary.sd.expect("of three") - 1.527_525_231_651_946_8).abs() < 1e-12);
-        assert_eq!(Summary::of(vec![3.0]).expect("one value").sd, None);
+        assert_eq!(Summary::of(over_seeds(&[3.0])).expect("one value").sd, None);
         assert_eq!(Summary::of(Vec::new()), None);
     }
 }

@@ -52,9 +52,6 @@ pub fn data(command: &DataCommand) -> u8 {
         Ok(()) => 0,
         Err(error) => {
             prompt::eprint(&format!("{error}\n"));
-            if let Some(help) = &error.help {
-                prompt::eprint(&format!("  {help}\n"));
-            }
             exit::FAILED
         }
     }
@@ -165,7 +162,10 @@ fn counts(census: &Census) -> String {
     }
     for (split, moments) in &census.moments {
         let each = moments.iter().map(|(mean, std)| format!("{mean:.4} ± {std:.4}"));
-        out.push_str(&format!("{split}: channel mean ± sd {}\n", each.collect::<Vec<_>>().join(", ")));
+        out.push_str(&format!(
+            "{split}: channel mean ± sd {}\n",
+            each.collect::<Vec<_>>().join(", ")
+        ));
     }
     out
 }
@@ -176,6 +176,7 @@ fn write_sheet(raw: &Raw, path: &std::path::Path) -> Result<(), DataError> {
     };
     let images = &raw.splits[0].1;
     let options = SheetOptions { columns: 16, scale: None };
-    let png = data::sheet(images, data::FINE, options).map_err(|error| refused(error.to_string()))?;
+    let png =
+        data::sheet(images, data::FINE, options).map_err(|error| refused(error.to_string()))?;
     store::write(path, &png).map_err(|error| refused(error.to_string()))
 }

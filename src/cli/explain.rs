@@ -16,7 +16,12 @@ pub fn explain(library: &Library, args: &ExplainArgs) -> u8 {
     let catalog = library.catalog();
     let Some(name) = &args.name else {
         for spec in catalog.all() {
-            prompt::print(&format!("{:<16} {:<20} {}\n", spec.kind.name(), spec.name, spec.summary()));
+            prompt::print(&format!(
+                "{:<16} {:<20} {}\n",
+                spec.kind.name(),
+                spec.name,
+                spec.summary()
+            ));
         }
         return 0;
     };
@@ -34,8 +39,12 @@ pub fn explain(library: &Library, args: &ExplainArgs) -> u8 {
     let names = catalog.all().iter().map(|spec| spec.name);
     let all = names.chain(ALL.iter().flat_map(|code| [code.number, code.name]));
     match closest(name, all) {
-        Some(near) => prompt::eprint(&format!("nothing is called `{name}`; did you mean `{near}`?\n")),
-        None => prompt::eprint(&format!("nothing is called `{name}`; `balance explain` lists all\n")),
+        Some(near) => {
+            prompt::eprint(&format!("nothing is called `{name}`; did you mean `{near}`?\n"))
+        }
+        None => {
+            prompt::eprint(&format!("nothing is called `{name}`; `balance explain` lists all\n"))
+        }
     }
     exit::USAGE
 }

@@ -3,9 +3,11 @@
 use super::workspace::{Workspace, store};
 use super::{Target, exit, prompt};
 use crate::library::Library;
-use crate::plan::Plan;
+use std::path::Path;
+
+use crate::plan::{Digest, Plan};
 use crate::report::{StageUse, summary};
-use crate::store::Store;
+use crate::store::{Store, result};
 
 /// Arguments of `plan`.
 #[derive(clap::Args)]
@@ -39,7 +41,8 @@ pub fn plan(library: &Library, args: &PlanArgs) -> u8 {
     let store = store(&args.target.places, &args.target.file);
     let mut has_work = false;
     for (at, plan) in workspace.plans.iter().enumerate() {
-        has_work |= (0..plan.evaluations.len()).any(|it| evaluation_use(&store, plan, it) != StageUse::Cached);
+        has_work |= (0..plan.evaluations.len())
+            .any(|it| evaluation_use(&store, plan, it) != StageUse::Cached);
         if args.json {
             prompt::print(&json(plan));
             continue;
@@ -71,17 +74,19 @@ fn json(plan: &Plan) -> String {
 }
 
 fn stage_use(store: &Store, plan: &Plan, at: usize) -> StageUse {
-    state_of(&store.stage(&plan.stages[at]))
+    let stage = &plan.stages[at];
+    state_of(&store.stage(stage), &stage.digest)
 }
 
 fn evaluation_use(store: &Store, plan: &Plan, at: usize) -> StageUse {
-    state_of(&store.evaluation(&plan.evaluations[at]))
+    let evaluation = &plan.evaluations[at];
+    state_of(&store.evaluation(evaluation), &evaluation.digest)
 }
 
-fn state_of(folder: &std::path::Path) -> StageUse {
-    match (folder.join("result.json").exists(), folder.exists()) {
-        (true, _) => StageUse::Cached,
-        (false, true) => StageUse::Begun,
-        (false, false) => StageUse::ToDo,
+fn state_of(folder: &Path, digest: &Digest) -> StageUse {
+    match (result::<serde_json::Value>(folder, digest), folder.exists()) {
+        (Ok(Some(_)), _) => StageUse::Cached,
+        (_, true) => StageUse::Begun,
+        (_, false) => StageUse::ToDo,
     }
 }

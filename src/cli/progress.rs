@@ -33,7 +33,7 @@ impl Progress {
     }
 
     fn begin(&self, what: String, length: u64, at: u64) {
-        let template = "{prefix} {bar:24} {percent:>3}% {msg} {eta}";
+        let template = "{prefix} {bar:20} {percent:>3}% {msg} {eta} left";
         let style = ProgressStyle::with_template(template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("━╸ ");
@@ -42,7 +42,7 @@ impl Progress {
         self.bar.set_length(length);
         self.bar.set_position(at);
         self.bar.reset_eta();
-        self.bar.set_prefix(what);
+        self.bar.set_prefix(shortened(what));
         self.bar.set_message("");
     }
 
@@ -51,6 +51,14 @@ impl Progress {
             true => self.bar.println(text),
             false => prompt::eprint(&format!("{text}\n")),
         }
+    }
+}
+
+/// So that the bar fits into 80 columns.
+fn shortened(what: String) -> String {
+    match what.char_indices().nth(31) {
+        Some(_) => what.chars().take(30).chain(['…']).collect(),
+        None => what,
     }
 }
 
@@ -69,21 +77,30 @@ impl Observer for Progress {
                 self.bar.set_message(format!("loss {loss:.4}"));
             }
             Event::StageEnds { stage, loss } => {
+                let (name, digest, seed) = (&stage.name, stage.digest.short(), stage.seed);
                 let steps = stage.steps;
                 self.line(&format!(
-                    "trained {} {} seed {}: {steps} steps, loss {loss:.4}",
-                    stage.name,
-                    stage.digest.short(),
-                    stage.seed
+                    "trained {name}-{digest} seed {seed}: {steps} steps, loss {loss:.4}"
                 ));
             }
             Event::EvaluationBegins { evaluation, number, of } => {
                 let what = format!("[{number}/{of}] {} seed {}", evaluation.name, evaluation.seed);
                 self.begin(what, PARTS, 0);
             }
-            Event::EvaluationShare(share) => self.bar.set_position((share * PARTS as f64) as u64),
+            Event::Embedded { done, of } => {
+                self.bar.set_message(format!("{}% embedded", 100 * done / of.max(1)));
+            }
+            Event::EvaluationShare(share) => {
+                self.bar.set_message("");
+                self.bar.set_position((share * PARTS as f64) as u64);
+            }
             Event::EvaluationEnds { .. } => self.bar.set_position(PARTS),
-            Event::Failed { what, message } => self.line(&format!("{what} failed: {message}")),
+            Event::Failed { name, seed, message, help } => {
+                self.line(&format!("{name} seed {seed} failed: {message}"));
+                if let Some(help) = help {
+                    self.line(&format!("  {help}"));
+                }
+            }
         }
     }
 }

@@ -39,11 +39,8 @@ fn terminal_width() -> usize {
 
 /// `2 errors, 1 warning`
 fn count(diagnostics: &[Diagnostic]) -> String {
-    let kinds = [
-        (Severity::Error, "error"),
-        (Severity::Warning, "warning"),
-        (Severity::Note, "note"),
-    ];
+    let kinds =
+        [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")];
     let counts = kinds.iter().filter_map(|(severity, word)| {
         let n = diagnostics.iter().filter(|it| it.code.severity == *severity).count();
         (n > 0).then(|| crate::plan::plural(n, word))

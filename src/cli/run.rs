@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use candle_core::Device;
 
@@ -11,9 +12,9 @@ use super::workspace::{Workspace, data_root, store};
 use super::{Target, exit, prompt};
 use crate::analysis::tabulate;
 use crate::library::Library;
-use crate::plan::Plan;
-use crate::report::{csv, markdown, terminal};
-use crate::run::{Outcome, Session, run as run_plan};
+use crate::plan::{Digest, Plan};
+use crate::report::{csv, markdown, tally, terminal};
+use crate::run::{Outcome, Session, Surroundings, run as run_plan};
 use crate::store::{self as files, Store};
 
 /// Arguments of `run`.
@@ -47,52 +48,79 @@ pub fn run(library: &Library, args: &RunArgs) -> u8 {
         }
     };
     let store = store(&args.target.places, &args.target.file);
+    if let Err(error) = std::fs::create_dir_all(store.root()) {
+        let root = store.root().display();
+        prompt::eprint(&format!("results cannot be kept in {root}: {error}\n"));
+        return exit::FAILED;
+    }
     let data = data_root(&args.target.places);
+    all(library, &workspace.plans, &args.target, (&store, &data), &stop)
+}
+
+/// Runs the plans one after the other; a failure in one does not keep the next from running.
+fn all(
+    library: &Library,
+    plans: &[Plan],
+    target: &Target,
+    (store, data_root): (&Store, &Path),
+    stop: &AtomicBool,
+) -> u8 {
+    let clock = clock();
+    let device = &Device::Cpu;
+    let around = Surroundings { library, store, data_root, device, stop, clock: &clock };
     let mut code = 0;
-    for plan in &workspace.plans {
-        let outcome = one(library, (&store, &data), &stop, plan);
+    for plan in plans {
+        let outcome = one(around, plan);
         if outcome.stopped {
             prompt::eprint("stopped; the same command goes on from here\n");
             return exit::INTERRUPTED;
         }
-        if outcome.has_failed() {
+        report(&store.report(&report_name(plan, target)), plan, &outcome);
+        if outcome.failures() > 0 {
             code = exit::FAILED;
         }
     }
     code
 }
 
-fn one(
-    library: &Library,
-    places: (&Store, &Path),
-    stop: &AtomicBool,
-    plan: &Plan,
-) -> Outcome {
+fn one(around: Surroundings, plan: &Plan) -> Outcome {
     let mut progress = Progress::new();
-    let outcome = {
-        let mut session = Session::new(library, places, &Device::Cpu, stop, &mut progress);
-        run_plan(&mut session, plan)
-    };
+    let outcome = run_plan(&mut Session::new(around, &mut progress), plan);
     progress.clear();
-    if !outcome.stopped {
-        report(places.0, plan, &outcome);
-    }
     outcome
 }
 
-/// Prints the table, and leaves it beside the results in three forms.
-fn report(store: &Store, plan: &Plan, outcome: &Outcome) {
+/// The design's name; with an address when the command line has changed the design, so that a smoke
+/// run does not take the place of the real one.
+fn report_name(plan: &Plan, target: &Target) -> String {
+    if target.set.is_empty() && target.limit.is_none() {
+        return plan.design.clone();
+    }
+    let digests = plan.evaluations.iter().map(|it| it.digest.text());
+    let digest = Digest::of(&digests.collect::<Vec<_>>().join(" "));
+    format!("{}-{}", plan.design, &digest.short()[..8])
+}
+
+/// Prints the table, and leaves it in `folder` in three forms.
+fn report(folder: &Path, plan: &Plan, outcome: &Outcome) {
     let table = tabulate(plan, outcome);
-    prompt::print(&format!("\n{}", terminal(&table)));
-    let folder = store.report(&plan.design);
+    prompt::print(&format!("\n{}{}", terminal(&table), tally(outcome)));
     let written = files::write_json(&folder.join("plan.json"), plan)
         .and_then(|()| files::write_json(&folder.join("table.json"), &table))
         .and_then(|()| files::write(&folder.join("table.md"), markdown(&table).as_bytes()))
         .and_then(|()| files::write(&folder.join("table.csv"), csv(&table).as_bytes()));
     match written {
-        Ok(()) => prompt::print(&format!("written to {}\n", shown(&folder))),
+        Ok(()) => prompt::print(&format!("written to {}\n", shown(folder))),
         Err(error) => prompt::eprint(&format!("the tables cannot be written: {error}\n")),
     }
+}
+
+/// Seconds since 1970 began, which never go back.
+#[allow(clippy::disallowed_methods, reason = "the clock enters the program here")]
+fn clock() -> impl Fn() -> f64 {
+    let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = Instant::now();
+    move || (begun + since.elapsed()).as_secs_f64()
 }
 
 /// A folder below the current one without the way to it.

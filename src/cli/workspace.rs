@@ -38,7 +38,7 @@ impl Workspace {
         if program.root().is_some() {
             let (designs, mut found) = resolve(&program, &library.catalog(), &options);
             diagnostics.append(&mut found);
-            let facts = facts(library, &data_root(&target.places));
+            let facts = facts(library, &target.places);
             let is_sound = !has_errors(&diagnostics);
             for design in &designs {
                 let (plan, mut found) = check(design, &facts, target.limit);
@@ -67,7 +67,9 @@ impl Workspace {
 /// `FILE:NAME` to the file and the name; a file whose own name has a colon wins.
 fn split_target(text: &str) -> (PathBuf, Option<String>) {
     match text.rsplit_once(':') {
-        Some((file, name)) if !Path::new(text).exists() && !name.is_empty() && !name.contains('/') => {
+        Some((file, name))
+            if !Path::new(text).exists() && !name.is_empty() && !name.contains('/') =>
+        {
             (file.into(), Some(name.to_owned()))
         }
         _ => (text.into(), None),
@@ -75,12 +77,20 @@ fn split_target(text: &str) -> (PathBuf, Option<String>) {
 }
 
 /// What is known of every dataset of the library, given the folder that holds all data.
-pub fn facts(library: &Library, root: &Path) -> Facts {
+fn facts(library: &Library, places: &Places) -> Facts {
     let mut facts = Facts::default();
     for entry in &library.datasets {
         let dataset: Box<dyn Dataset> =
             library::build(&library.datasets, &Bound::defaults(&entry.spec));
-        facts.datasets.insert(entry.spec.name.to_owned(), dataset.facts(root));
+        let mut known = dataset.facts(&data_root(places));
+        if let (Some(how), Some(folder)) = (&mut known.absent, &places.data) {
+            // The command that is advised has to bring the data to where they were looked for.
+            *how = match how.strip_suffix('`') {
+                Some(command) => format!("{command} --data {}`", folder.display()),
+                None => how.clone(),
+            };
+        }
+        facts.datasets.insert(entry.spec.name.to_owned(), known);
     }
     facts
 }
@@ -100,8 +110,7 @@ pub fn store(places: &Places, file: &str) -> Store {
 fn project(file: &Path) -> PathBuf {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let own = file.parent().unwrap_or(Path::new(".")).to_owned();
-    let is_project = |folder: &&Path| {
-        folder.join("balance.toml").exists() || folder.join(".git").exists()
-    };
+    let is_project =
+        |folder: &&Path| folder.join("balance.toml").exists() || folder.join(".git").exists();
     own.ancestors().find(is_project).map_or(own.clone(), Path::to_owned)
 }

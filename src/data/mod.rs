@@ -22,6 +22,8 @@ mod sheet;
 use std::env;
 use std::path::{Path, PathBuf};
 
+use crate::diag::closest;
+
 pub use census::{Census, ClassCounts, census};
 pub use description::{Archive, Coarse, Content, DataFile, Description, Layout, Source, WebFile};
 pub use error::{DataError, Fault};
@@ -171,10 +173,14 @@ fn coarse_of(description: &Description, fine: u32) -> u32 {
     u32::from(description.coarse.of[fine as usize])
 }
 
+/// The error for a name that no dataset has, with the nearest one.
 pub fn unknown(name: &str) -> DataError {
     let names: Vec<&str> = ALL.iter().map(|description| description.name).collect();
-    DataError::new(Fault::Unknown, format!("no dataset is called `{name}`"))
-        .with_help(format!("the datasets are {}", names.join(", ")))
+    let help = match closest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the datasets are {}", names.join(", ")),
+    };
+    DataError::new(Fault::Unknown, format!("no dataset is called `{name}`")).with_help(help)
 }
 
 fn advised(error: DataError, description: &Description) -> DataError {

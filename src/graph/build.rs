@@ -3,7 +3,6 @@
 use candle_core::{DType, Device, Result};
 
 use super::{Model, SingleTerm};
-use crate::catalog::Port;
 use crate::library::encoder::Encoder;
 use crate::library::loss::{Loss, Site, Term};
 use crate::library::{self, Library};
@@ -22,7 +21,6 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
         pairs: Vec::new(),
         singles: Vec::new(),
         classes: stage.data.classes.of_fine.clone(),
-        needs_clean: stage.terms.iter().any(|term| term.call.spec.needs.contains(&Port::Clean)),
         params,
     };
     for declared in &stage.terms {

@@ -5,9 +5,10 @@ mod build;
 
 pub use build::{build, stage_stream};
 
+use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor};
 
-use crate::kernel::{PairTerm, contrastive};
+use crate::kernel::{PairTerm, contrastive, gradients};
 use crate::library::encoder::Network;
 use crate::library::loss::{Activations, Single};
 use crate::nn::Mode;
@@ -22,7 +23,6 @@ pub struct Model {
     /// The training class of each fine class.
     classes: Vec<u32>,
     params: Params,
-    needs_clean: bool,
 }
 
 struct SingleTerm {
@@ -37,7 +37,7 @@ struct SingleTerm {
 pub struct Batch {
     /// `[views * items, height, width, channels]`
     pub images: Tensor,
-    /// Without random transforms, in the same rows; given when [`Model::needs_clean`].
+    /// Each item once without random transforms; given when [`Model::needs_clean`].
     pub clean: Option<Tensor>,
     /// The fine class of each item.
     pub fine: Vec<u32>,
@@ -60,7 +60,7 @@ impl Model {
 
     /// Whether some term compares with the images before augmentation.
     pub fn needs_clean(&self) -> bool {
-        self.needs_clean
+        self.singles.iter().any(|single| single.term.needs_clean())
     }
 
     /// The names of the terms, in the order [`Model::loss`] gives them.
@@ -101,6 +101,17 @@ impl Model {
         Ok(Loss { total: total.expect("the check made sure of a term"), terms })
     }
 
+    /// The loss of one batch, and the gradients of every variable.
+    pub fn gradients(&self, batch: Batch, mode: &Mode) -> Result<(Loss, GradStore)> {
+        let mut terms = Vec::new();
+        let (total, gradients) = gradients(|| {
+            let loss = self.loss(batch, mode)?;
+            terms = loss.terms;
+            Ok(loss.total)
+        })?;
+        Ok((Loss { total, terms }, gradients))
+    }
+
     /// The embeddings `[rows, dim]` of images, as evaluations see them.
     pub fn embed(&self, images: &Tensor) -> Result<Tensor> {
         Ok(self.encoder.forward(images, &Mode::Eval)?.detach())
@@ -133,9 +144,12 @@ pub fn scalar(value: &Tensor) -> Result<f64> {
 fn hits(logits: &Tensor, labels: &[u32]) -> Result<usize> {
     let rows = logits.to_dtype(candle_core::DType::F32)?.to_vec2::<f32>()?;
     let right = rows.iter().zip(labels).filter(|(row, label)| {
-        let best = row.iter().enumerate().fold(0, |best, (at, value)| {
-            if *value > row[best] { at } else { best }
-        });
+        let best = row.iter().enumerate().fold(
+            0,
+            |best, (at, value)| {
+                if *value > row[best] { at } else { best }
+            },
+        );
         best == **label as usize
     });
     Ok(right.count())

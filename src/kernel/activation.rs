@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::pieces::room;
 use super::real::{Real, with_real};
+use super::tape::apply1;
 use super::values::{Values, output, slice, tensor};
 use super::wide::wide;
 
@@ -17,7 +18,7 @@ const TASK: usize = 16 * 1024;
 /// # Errors
 /// When `x` is not of `f32` or `f64`.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Activation::Relu)
+    apply1(&x.contiguous()?, Activation::Relu)
 }
 
 /// `x Φ(x)` with the exact normal distribution function (Hendrycks and Gimpel 2016,
@@ -26,7 +27,7 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When `x` is not of `f32` or `f64`.
 pub fn gelu(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Activation::Gelu)
+    apply1(&x.contiguous()?, Activation::Gelu)
 }
 
 enum Activation {
@@ -47,40 +48,64 @@ fn density<T: Real>(x: T) -> T {
     T::of(scale) * (T::of(-0.5) * x * x).exp()
 }
 
-fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
-    let mut y = room(x.len());
-    y.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(y, x)| {
-        wide(|| y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*x)));
-    });
-    y
+/// Fills the output of a task from its input.
+type Map<T> = fn(&mut [T], &[T]);
+
+/// Fills the gradient of a task's input from the input and the gradient of the output.
+type Gradient<T> = fn(&mut [T], &[T], &[T]);
+
+wide! {
+    fn relu_each<T: Real>(y: &mut [T], x: &[T]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = x.larger(T::ZERO);
+        }
+    }
 }
 
-fn map_pairs<T: Real>(x: &[T], dy: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
-    let mut dx = room(x.len());
-    let tasks = x.par_chunks(TASK).zip(dy.par_chunks(TASK));
-    dx.par_chunks_mut(TASK).zip(tasks).for_each(|(dx, (x, dy))| {
-        wide(|| {
-            for (dx, (x, dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
-                *dx = f(*x, *dy);
-            }
-        });
-    });
-    dx
+wide! {
+    fn relu_gradient_each<T: Real>(dx: &mut [T], x: &[T], dy: &[T]) {
+        for (dx, (x, dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
+            *dx = if *x > T::ZERO { *dy } else { T::ZERO };
+        }
+    }
+}
+
+wide! {
+    fn gelu_each<T: Real>(y: &mut [T], x: &[T]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = *x * distribution(*x);
+        }
+    }
+}
+
+wide! {
+    fn gelu_gradient_each<T: Real>(dx: &mut [T], x: &[T], dy: &[T]) {
+        for (dx, (x, dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
+            *dx = *dy * (distribution(*x) + *x * density(*x));
+        }
+    }
 }
 
 impl Activation {
     fn forward<T: Real>(&self, x: &[T]) -> Vec<T> {
-        match self {
-            Self::Relu => map(x, |x| x.larger(T::ZERO)),
-            Self::Gelu => map(x, |x| x * distribution(x)),
-        }
+        let map: Map<T> = match self {
+            Self::Relu => relu_each,
+            Self::Gelu => gelu_each,
+        };
+        let mut y = room(x.len());
+        y.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(y, x)| map(y, x));
+        y
     }
 
     fn backward<T: Real>(&self, x: &[T], dy: &[T]) -> Vec<T> {
-        match self {
-            Self::Relu => map_pairs(x, dy, |x, dy| if x > T::ZERO { dy } else { T::ZERO }),
-            Self::Gelu => map_pairs(x, dy, |x, dy| dy * (distribution(x) + x * density(x))),
-        }
+        let gradient: Gradient<T> = match self {
+            Self::Relu => relu_gradient_each,
+            Self::Gelu => gelu_gradient_each,
+        };
+        let mut dx = room(x.len());
+        let tasks = x.par_chunks(TASK).zip(dy.par_chunks(TASK));
+        dx.par_chunks_mut(TASK).zip(tasks).for_each(|(dx, (x, dy))| gradient(dx, x, dy));
+        dx
     }
 }
 

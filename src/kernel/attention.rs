@@ -9,6 +9,7 @@ use super::lanes::{largest, sum_of, sum_pairs};
 use super::matrix::{Matrix, Product};
 use super::pieces::{room, scratch};
 use super::real::{Real, with_real};
+use super::tape::apply1;
 use super::values::{Values, output, slice, tensor};
 use super::wide::wide;
 
@@ -43,14 +44,15 @@ pub fn attention(qkv: &Tensor, attention: &Attention) -> Result<Tensor> {
         }
         Some(factors) => factors.to_dtype(qkv.dtype())?.contiguous()?.flatten_all().map(Some),
     };
-    qkv.contiguous()?.apply_op1(Attention {
+    let op = Attention {
         query_factors: fitted(&attention.query_factors, &[batch, tokens])?,
         probability_factors: fitted(
             &attention.probability_factors,
             &[batch, heads, tokens, tokens],
         )?,
         ..*attention
-    })
+    };
+    apply1(&qkv.contiguous()?, op)
 }
 
 /// The sizes of the problem and the constant factors.
@@ -99,21 +101,15 @@ impl<T: Real> Problem<'_, T> {
     fn apply_factors(&self, sample: usize, head: usize, to: &mut [T]) {
         let Some(factors) = self.probability_factors else { return };
         let start = (sample * self.heads + head) * to.len();
-        wide(|| {
-            for (to, factor) in to.iter_mut().zip(&factors[start..]) {
-                *to *= *factor;
-            }
-        });
+        multiply(to, &factors[start..]);
     }
 
     /// `softmax(Q Kᵀ · scale)` of one head [N,N].
     fn probabilities(&self, sample: usize, head: &Head<T>, to: &mut [T]) {
         Product::into(to, self.tokens).of(head.queries, head.keys.t());
-        wide(|| {
-            for (query, row) in to.chunks_exact_mut(self.tokens).enumerate() {
-                softmax(row, self.query_factor(sample, query));
-            }
-        });
+        for (query, row) in to.chunks_exact_mut(self.tokens).enumerate() {
+            softmax(row, self.query_factor(sample, query));
+        }
     }
 
     fn forward(&self, qkv: &[T]) -> Vec<T> {
@@ -183,29 +179,49 @@ impl<T: Real> Problem<'_, T> {
         slot(2, Matrix::new(other, tokens, tokens).t(), dy);
         Product::into(other, tokens).of(dy, head.values.t());
         self.apply_factors(sample, index, other);
-        wide(|| {
-            let rows = probabilities.chunks_exact(tokens).zip(other.chunks_exact_mut(tokens));
-            for (query, (probabilities, row)) in rows.enumerate() {
-                let (dot, factor) = (dots[query], self.query_factor(sample, query));
-                for (gradient, probability) in row.iter_mut().zip(probabilities) {
-                    *gradient = *probability * (*gradient - dot) * factor;
-                }
-            }
-        });
+        let rows = probabilities.chunks_exact(tokens).zip(other.chunks_exact_mut(tokens));
+        for (query, (probabilities, row)) in rows.enumerate() {
+            let factor = self.query_factor(sample, query);
+            logit_gradients(row, probabilities, dots[query], factor);
+        }
         let logits = Matrix::new(other, tokens, tokens);
         slot(0, logits, head.keys);
         slot(1, logits.t(), head.queries);
     }
 }
 
-/// Replaces a row of logits by the probabilities of `logits * factor`.
-#[inline(always)]
-fn softmax<T: Real>(row: &mut [T], factor: T) {
-    row.iter_mut().for_each(|x| *x *= factor);
-    let most = largest(row);
-    row.iter_mut().for_each(|x| *x = (*x - most).exp());
-    let inverse = T::ONE / sum_of(row, |x| x);
-    row.iter_mut().for_each(|x| *x *= inverse);
+wide! {
+    /// Replaces a row of logits by the probabilities of `logits * factor`.
+    fn softmax<T: Real>(row: &mut [T], factor: T) {
+        for x in &mut *row {
+            *x *= factor;
+        }
+        let most = largest(row);
+        for x in &mut *row {
+            *x = (*x - most).exp();
+        }
+        let inverse = T::ONE / sum_of(row, |x| x);
+        for x in row {
+            *x *= inverse;
+        }
+    }
+}
+
+wide! {
+    /// Turns the gradients of a row of probabilities into those of its logits.
+    fn logit_gradients<T: Real>(row: &mut [T], probabilities: &[T], dot: T, factor: T) {
+        for (gradient, probability) in row.iter_mut().zip(probabilities) {
+            *gradient = *probability * (*gradient - dot) * factor;
+        }
+    }
+}
+
+wide! {
+    fn multiply<T: Real>(to: &mut [T], factors: &[T]) {
+        for (to, factor) in to.iter_mut().zip(factors) {
+            *to *= *factor;
+        }
+    }
 }
 
 impl Attention {

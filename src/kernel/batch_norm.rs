@@ -8,6 +8,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tenso
 
 use super::channels::{Affine, Pass, moments};
 use super::real::{Real, with_real};
+use super::tape::{apply2, apply3};
 use super::values::{Values, output, slice, tensor};
 
 /// A batch normalisation.
@@ -76,11 +77,11 @@ fn apply<M: ChannelMap + Send + Sync + 'static>(
         bail!("expected scales and shifts of shape {expected:?}, found {found:?}");
     }
     let (x, scale_shift) = (x.contiguous()?, scale_shift.contiguous()?);
-    let Some(residual) = residual else { return x.apply_op2(&scale_shift, Mapped(map)) };
+    let Some(residual) = residual else { return apply2(&x, &scale_shift, Mapped(map)) };
     if residual.shape() != x.shape() {
         bail!("expected a residual of shape {:?}, found {:?}", x.dims(), residual.dims());
     }
-    x.apply_op3(&scale_shift, &residual.contiguous()?, Mapped(map))
+    apply3(&x, &scale_shift, &residual.contiguous()?, Mapped(map))
 }
 
 /// What a channel is normalised by.

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::lanes::{largest, sum_of};
 use super::pieces::room;
 use super::real::{Real, with_real};
+use super::tape::apply1;
 use super::values::{Values, output, slice, tensor};
 use super::wide::wide;
 
@@ -28,7 +29,7 @@ pub fn cross_entropy(logits: &Tensor, labels: &[u32], smoothing: f64) -> Result<
         bail!("a label of {label} is not one of {classes} classes");
     }
     let labels = labels.iter().map(|label| *label as usize).collect();
-    logits.contiguous()?.apply_op1(CrossEntropy { labels, smoothing })
+    apply1(&logits.contiguous()?, CrossEntropy { labels, smoothing })
 }
 
 struct CrossEntropy {
@@ -44,6 +45,7 @@ fn log_sum_exp<T: Real>(row: &[T]) -> f64 {
 }
 
 impl CrossEntropy {
+    #[inline(always)]
     fn value<T: Real>(&self, row: &[T], label: usize) -> f64 {
         let mean = sum_of(row, |x| x).to_f64() / row.len() as f64;
         let target = (1.0 - self.smoothing) * row[label].to_f64() + self.smoothing * mean;
@@ -51,6 +53,7 @@ impl CrossEntropy {
     }
 
     /// `(softmax(row) - t) * scale`.
+    #[inline(always)]
     fn gradient<T: Real>(&self, (row, label): (&[T], usize), scale: f64, to: &mut [T]) {
         let (most, factor) = (largest(row), T::of(scale));
         let inverse = T::ONE / sum_of(row, |x| (x - most).exp());
@@ -59,6 +62,28 @@ impl CrossEntropy {
             *to = ((*x - most).exp() * inverse - everywhere) * factor;
         }
         to[label] -= T::of((1.0 - self.smoothing) * scale);
+    }
+}
+
+/// Rows of scores and their labels.
+type Rows<'a, T> = (&'a [T], &'a [usize]);
+
+wide! {
+    fn sum_of_values<T: Real>(op: &CrossEntropy, logits: &[T], labels: &[usize]) -> f64 {
+        let classes = logits.len() / labels.len();
+        let rows = logits.chunks_exact(classes).zip(labels);
+        rows.fold(0.0, |sum, (row, label)| sum + op.value(row, *label))
+    }
+}
+
+wide! {
+    fn gradients<T: Real>(op: &CrossEntropy, rows: Rows<T>, scale: f64, to: &mut [T]) {
+        let (logits, labels) = rows;
+        let classes = logits.len() / labels.len();
+        let rows = logits.chunks_exact(classes).zip(labels);
+        for (to, (row, label)) in to.chunks_exact_mut(classes).zip(rows) {
+            op.gradient((row, *label), scale, to);
+        }
     }
 }
 
@@ -71,10 +96,9 @@ impl CustomOp1 for CrossEntropy {
         let (rows, classes) = layout.shape().dims2()?;
         with_real!(logits.dtype(), T => {
             let tasks = slice::<T>(logits, layout)?.par_chunks(ROWS * classes);
-            let values = tasks.zip(self.labels.par_chunks(ROWS)).map(|(logits, labels)| {
-                let rows = logits.chunks_exact(classes).zip(labels);
-                wide(|| rows.fold(0.0, |sum, (row, label)| sum + self.value(row, *label)))
-            });
+            let values = tasks
+                .zip(self.labels.par_chunks(ROWS))
+                .map(|(logits, labels)| sum_of_values(self, logits, labels));
             let values: Vec<f64> = values.collect();
             let mean = values.into_iter().fold(0.0, |sum, value| sum + value) / rows as f64;
             output(vec![T::of(mean)], ())
@@ -89,14 +113,7 @@ impl CustomOp1 for CrossEntropy {
             let mut gradient = room(values.len());
             let tasks = values.par_chunks(ROWS * classes).zip(self.labels.par_chunks(ROWS));
             gradient.par_chunks_mut(ROWS * classes).zip(tasks).for_each(
-                |(to, (values, labels))| {
-                    let rows = values.chunks_exact(classes).zip(labels);
-                    wide(|| {
-                        for (to, (row, label)) in to.chunks_exact_mut(classes).zip(rows) {
-                            self.gradient((row, *label), scale, to);
-                        }
-                    });
-                },
+                |(to, (values, labels))| gradients(self, (values, labels), scale, to),
             );
             tensor(gradient, logits.shape()).map(Some)
         })

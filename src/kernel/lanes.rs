@@ -112,5 +112,9 @@ pub(crate) fn largest<T: Real>(x: &[T]) -> T {
             most[i] = most[i].larger(chunk[i]);
         }
     }
-    most.into_iter().chain(rest.iter().copied()).fold(most[0], Real::larger)
+    let mut result = most[0];
+    for x in most.iter().chain(rest) {
+        result = result.larger(*x);
+    }
+    result
 }

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::lanes::{sum_of, sum_pairs, sum_triples};
 use super::pieces::{fold, ranges, room, split};
 use super::real::{Real, with_real};
+use super::tape::apply3;
 use super::values::{Values, output, slice, tensor};
 use super::wide::wide;
 
@@ -25,7 +26,8 @@ pub fn layer_norm(x: &Tensor, scale: &Tensor, shift: &Tensor, epsilon: f64) -> R
             bail!("expected a {name} of shape [{channels}], found {found:?}");
         }
     }
-    x.contiguous()?.apply_op3(&scale.contiguous()?, &shift.contiguous()?, LayerNorm { epsilon })
+    let op = LayerNorm { epsilon };
+    apply3(&x.contiguous()?, &scale.contiguous()?, &shift.contiguous()?, op)
 }
 
 struct LayerNorm {
@@ -46,16 +48,22 @@ fn forward<T: Real>(x: &[T], scale: &[T], shift: &[T], epsilon: T) -> Vec<T> {
     let mut y = room(x.len());
     let task = ROWS * channels;
     y.par_chunks_mut(task).zip(x.par_chunks(task)).for_each(|(y, x)| {
-        wide(|| {
-            for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-                let (mean, inverse) = statistics(x, epsilon);
-                for ((y, x), (scale, shift)) in y.iter_mut().zip(x).zip(scale.iter().zip(shift)) {
-                    *y = (*x - mean) * inverse * *scale + *shift;
-                }
-            }
-        });
+        normalize_rows(y, x, (scale, shift), epsilon);
     });
     y
+}
+
+wide! {
+    fn normalize_rows<T: Real>(y: &mut [T], x: &[T], parameters: (&[T], &[T]), epsilon: T) {
+        let (scale, shift) = parameters;
+        let channels = scale.len();
+        for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+            let (mean, inverse) = statistics(x, epsilon);
+            for ((y, x), (scale, shift)) in y.iter_mut().zip(x).zip(scale.iter().zip(shift)) {
+                *y = (*x - mean) * inverse * *scale + *shift;
+            }
+        }
+    }
 }
 
 /// The gradient of the input, and those of scale and shift one after the other.
@@ -66,20 +74,29 @@ fn backward<T: Real>(x: &[T], scale: &[T], dy: &[T], epsilon: T) -> (Vec<T>, Vec
     let outputs = split(&mut dx, tasks.iter().map(|task| task.len()));
     let parts = tasks.par_iter().zip(outputs).map(|(task, dx)| {
         let mut sums = vec![T::ZERO; 2 * channels];
-        let rows =
-            x[task.clone()].chunks_exact(channels).zip(dy[task.clone()].chunks_exact(channels));
-        wide(|| {
-            for (dx, (x, dy)) in dx.chunks_exact_mut(channels).zip(rows) {
-                let (mean, inverse) = statistics(x, epsilon);
-                normalized(x, mean, inverse, dx);
-                add_parameter_gradients(&mut sums, dx, dy);
-                row_gradient(dx, scale, dy, inverse);
-            }
-        });
+        row_gradients(dx, (&x[task.clone()], &dy[task.clone()]), (scale, epsilon), &mut sums);
         sums
     });
     let sums = fold(parts.collect(), 2 * channels);
     (dx, sums)
+}
+
+/// Data and the gradient of what became of it.
+type Rows<'a, T> = (&'a [T], &'a [T]);
+
+wide! {
+    fn row_gradients<T: Real>(dx: &mut [T], rows: Rows<T>, settings: (&[T], T), sums: &mut [T]) {
+        let (x, dy) = rows;
+        let (scale, epsilon) = settings;
+        let channels = scale.len();
+        let rows = x.chunks_exact(channels).zip(dy.chunks_exact(channels));
+        for (dx, (x, dy)) in dx.chunks_exact_mut(channels).zip(rows) {
+            let (mean, inverse) = statistics(x, epsilon);
+            normalized(x, mean, inverse, dx);
+            add_parameter_gradients(sums, dx, dy);
+            row_gradient(dx, scale, dy, inverse);
+        }
+    }
 }
 
 #[inline(always)]

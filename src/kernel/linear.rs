@@ -8,6 +8,7 @@ use super::channels::{Pass, column_sums};
 use super::matrix::{Matrix, Product};
 use super::pieces::{fold, room, shares};
 use super::real::{Real, with_real};
+use super::tape::{apply2, apply3};
 use super::values::{Values, output, slice, tensor};
 use super::wide::wide;
 
@@ -24,11 +25,11 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, relu: bool) ->
         bail!("expected {inputs} features, found {found}");
     }
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
-    let Some(bias) = bias else { return x.apply_op2(&weight, Linear { relu }) };
+    let Some(bias) = bias else { return apply2(&x, &weight, Linear { relu }) };
     if bias.dims() != [outputs] {
         bail!("expected a bias of shape [{outputs}], found {:?}", bias.dims());
     }
-    x.apply_op3(&weight, &bias.contiguous()?, Linear { relu })
+    apply3(&x, &weight, &bias.contiguous()?, Linear { relu })
 }
 
 struct Linear {
@@ -55,10 +56,18 @@ fn forward<T: Real>(x: &[T], weight: Matrix<T>, bias: Option<&[T]>, relu: bool) 
             }
         }
         if relu {
-            wide(|| y.iter_mut().for_each(|y| *y = y.larger(T::ZERO)));
+            rectify(y);
         }
     });
     y
+}
+
+wide! {
+    fn rectify<T: Real>(y: &mut [T]) {
+        for y in y {
+            *y = y.larger(T::ZERO);
+        }
+    }
 }
 
 fn input_gradient<T: Real>(dy: &[T], weight: Matrix<T>) -> Vec<T> {

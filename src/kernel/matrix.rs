@@ -30,15 +30,15 @@ impl<'a, T: Real> Matrix<'a, T> {
 
     /// Some of the rows.
     pub(crate) fn rows(self, rows: Range<usize>) -> Self {
-        self.from(rows.start * self.stride.0, (rows.len(), self.size.1))
+        self.part(rows.start * self.stride.0, (rows.len(), self.size.1))
     }
 
     /// Some of the columns.
     pub(crate) fn columns(self, columns: Range<usize>) -> Self {
-        self.from(columns.start * self.stride.1, (self.size.0, columns.len()))
+        self.part(columns.start * self.stride.1, (self.size.0, columns.len()))
     }
 
-    fn from(self, start: usize, size: (usize, usize)) -> Self {
+    fn part(self, start: usize, size: (usize, usize)) -> Self {
         Self { data: &self.data[start..], size, stride: self.stride }
     }
 

@@ -4,8 +4,13 @@
 //! Work is cut into pieces whose borders depend on shapes alone, and partial sums are added in the
 //! order of the pieces; so the number of threads decides only who computes what.
 
+// Inner loops index several slices in step.
+#![allow(clippy::needless_range_loop)]
+
 mod activation;
 mod attention;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod batch_norm;
 mod channels;
 mod contrastive;
@@ -19,6 +24,7 @@ mod pieces;
 mod pixels;
 pub(crate) mod real;
 mod scaled;
+mod tape;
 mod values;
 mod wide;
 
@@ -32,3 +38,4 @@ pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use pixels::{global_average_pool, upsample_nearest};
 pub use scaled::scaled;
+pub use tape::{gradients, without_gradients};

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use super::real::Real;
+use super::wide::wide;
 
 /// The ranges of at most `size` that make up `0..total`.
 pub(crate) fn ranges(total: usize, size: usize) -> Vec<Range<usize>> {
@@ -27,11 +28,15 @@ pub(crate) fn fold<T: Real>(parts: Vec<Vec<T>>, len: usize) -> Vec<T> {
 
 /// `sum += part`, element by element.
 pub(crate) fn add<T: Real>(sum: &mut [T], part: &[T]) {
-    super::wide::wide(|| {
+    add_each(sum, part);
+}
+
+wide! {
+    fn add_each<T: Real>(sum: &mut [T], part: &[T]) {
         for (sum, part) in sum.iter_mut().zip(part) {
             *sum += *part;
         }
-    });
+    }
 }
 
 /// Room for `len` elements that the caller writes before it reads them.

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::pieces::room;
 use super::real::{Real, with_real};
+use super::tape::apply1;
 use super::values::{Values, output, slice, tensor};
 use super::wide::wide;
 
@@ -19,7 +20,7 @@ pub fn upsample_nearest(x: &Tensor, height: usize, width: usize) -> Result<Tenso
     if [height, width, from_height, from_width].contains(&0) {
         bail!("cannot resize {from_height}×{from_width} pixels to {height}×{width}");
     }
-    x.contiguous()?.apply_op1(Nearest { height, width })
+    apply1(&x.contiguous()?, Nearest { height, width })
 }
 
 /// The mean over the pixels of each image: [N,C] of `x` [N,H,W,C].
@@ -31,7 +32,7 @@ pub fn global_average_pool(x: &Tensor) -> Result<Tensor> {
     if height * width == 0 {
         bail!("cannot average over {height}×{width} pixels");
     }
-    x.contiguous()?.apply_op1(Average)
+    apply1(&x.contiguous()?, Average)
 }
 
 struct Nearest {
@@ -99,6 +100,17 @@ fn add<T: Real>(to: &mut [T], from: &[T]) {
     }
 }
 
+wide! {
+    fn average<T: Real>(y: &mut [T], x: &[T], scale: T) {
+        for x in x.chunks_exact(y.len()) {
+            add(y, x);
+        }
+        for y in y {
+            *y *= scale;
+        }
+    }
+}
+
 struct Average;
 
 impl CustomOp1 for Average {
@@ -113,10 +125,7 @@ impl CustomOp1 for Average {
             let (x, scale) = (slice::<T>(x, layout)?, T::of(1.0 / pixels as f64));
             let mut y = vec![T::ZERO; batch * channels];
             y.par_chunks_mut(channels).zip(x.par_chunks(pixels * channels)).for_each(|(y, x)| {
-                wide(|| {
-                    x.chunks_exact(channels).for_each(|x| add(y, x));
-                    y.iter_mut().for_each(|y| *y *= scale);
-                });
+                average(y, x, scale);
             });
             output(y, (batch, channels))
         })

@@ -9,6 +9,10 @@ pub(crate) trait Real: WithDType + Neg<Output = Self> + Sum<Self> + Default {
     const ZERO: Self;
     const ONE: Self;
 
+    /// Numbers side by side in registers.
+    #[cfg(target_arch = "x86_64")]
+    type Vector: super::avx512::Vector<Self>;
+
     /// The element type rounded from `value`.
     fn of(value: f64) -> Self {
         Self::from_f64(value)
@@ -30,6 +34,7 @@ pub(crate) trait Real: WithDType + Neg<Output = Self> + Sum<Self> + Default {
     fn abs(self) -> Self;
 
     /// The greater of the two; this one if `other` is not a number.
+    #[inline(always)]
     fn larger(self, other: Self) -> Self {
         if other > self { other } else { self }
     }
@@ -56,6 +61,9 @@ pub(crate) use with_real;
 impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+
+    #[cfg(target_arch = "x86_64")]
+    type Vector = std::arch::x86_64::__m512;
 
     /// Cephes' `expf`: range reduction by ln 2 in two parts, then a polynomial of degree 5.
     #[inline(always)]
@@ -94,13 +102,13 @@ impl Real for f32 {
                 -2.101_024e-6,
                 -5.692_506_4e-5,
                 -7.349_906_3e-4,
-                -2.954_600_1e-3,
-                -1.609_602_9e-2,
+                -2.954_599_8e-3,
+                -1.609_603_3e-2,
             ],
         );
         let denominator = polynomial(
             x * x,
-            [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827_4e-3, -7.373_329_3e-3, -1.426_470_9e-2],
+            [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827e-3, -7.373_329_3e-3, -1.426_473_9e-2],
         );
         x * numerator / denominator
     }
@@ -125,6 +133,9 @@ fn polynomial<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
 impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+
+    #[cfg(target_arch = "x86_64")]
+    type Vector = [std::arch::x86_64::__m512d; 2];
 
     #[inline(always)]
     fn exp(self) -> Self {

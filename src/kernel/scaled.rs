@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::pieces::room;
 use super::real::{Real, with_real};
+use super::tape::apply1;
 use super::values::{Values, output, slice, tensor};
 use super::wide::wide;
 
@@ -22,7 +23,7 @@ pub fn scaled(x: &Tensor, factors: &Tensor) -> Result<Tensor> {
         bail!("factors of shape {:?} do not fit {:?}", factors.dims(), x.dims());
     }
     let factors = factors.to_dtype(x.dtype())?.contiguous()?.detach();
-    x.contiguous()?.apply_op1(Scaled { factors })
+    apply1(&x.contiguous()?, Scaled { factors })
 }
 
 struct Scaled {
@@ -37,22 +38,23 @@ impl Scaled {
         let mut y = room(x.len());
         let tasks = x.par_chunks(runs * run.max(1)).zip(factors.par_chunks(runs));
         y.par_chunks_mut(runs * run.max(1)).zip(tasks).for_each(|(y, (x, factors))| {
-            wide(|| scale(y, x, factors, run));
+            scale(y, x, factors, run);
         });
         Ok(y)
     }
 }
 
-#[inline(always)]
-fn scale<T: Real>(y: &mut [T], x: &[T], factors: &[T], run: usize) {
-    if run == 1 {
-        for (y, (x, factor)) in y.iter_mut().zip(x.iter().zip(factors)) {
-            *y = *x * *factor;
+wide! {
+    fn scale<T: Real>(y: &mut [T], x: &[T], factors: &[T], run: usize) {
+        if run == 1 {
+            for (y, (x, factor)) in y.iter_mut().zip(x.iter().zip(factors)) {
+                *y = *x * *factor;
+            }
+            return;
         }
-        return;
-    }
-    for ((y, x), factor) in y.chunks_exact_mut(run).zip(x.chunks_exact(run)).zip(factors) {
-        y.iter_mut().zip(x).for_each(|(y, x)| *y = *x * *factor);
+        for ((y, x), factor) in y.chunks_exact_mut(run).zip(x.chunks_exact(run)).zip(factors) {
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = *x * *factor);
+        }
     }
 }
 

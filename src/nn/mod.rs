@@ -8,6 +8,7 @@ mod linear;
 mod mode;
 mod norm;
 
+pub use crate::kernel::{gradients, without_gradients};
 pub use conv::Conv2d;
 pub use dropout::{DropPath, Dropout, keep_factors};
 pub use linear::Linear;

@@ -2,6 +2,8 @@
 
 mod plan;
 mod table;
+mod tally;
 
 pub use plan::{StageUse, summary};
 pub use table::{csv, markdown, terminal};
+pub use tally::tally;

@@ -1,37 +1,47 @@
 //! A table of results for the terminal, as Markdown, and as CSV.
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, Table as Grid};
+use comfy_table::{CellAlignment, LineStyle, Table as Grid, TableStyle};
 
-use crate::analysis::{Column, Summary, Table};
+use crate::analysis::{Column, SeedValue, Summary, Table};
+
+/// Lines above, below and under the header; none between rows.
+const LINES: TableStyle = {
+    let line = LineStyle::none().fill('─').junction('─');
+    TableStyle::new().top_border(line).header_separator(line).bottom_border(line)
+};
 
 /// The table as the terminal shows it, with a line on what the numbers are.
 pub fn terminal(table: &Table) -> String {
     let mut grid = Grid::new();
-    grid.load_style(UTF8_HORIZONTAL_ONLY);
-    grid.set_header(header(table));
+    grid.load_style(LINES);
+    let labels = axes(table);
+    let count = labels.len();
+    let measures = table.columns.iter().map(|it| format!("{}\n{}", it.evaluation, unit(it)));
+    grid.set_header(labels.into_iter().chain(measures));
     for cells in rows(table) {
         grid.add_row(cells);
     }
-    let labels = label_count(table);
-    for at in labels..labels + table.columns.len() {
+    for at in count..count + table.columns.len() {
         if let Some(column) = grid.column_mut(at) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    format!("{}\n{grid}\n{}\n", table.title, legend(table))
+    format!("{}\n{}\n{}\n", table.title, grid.trim_fmt(), legend(table))
 }
 
 /// The table as Markdown.
 pub fn markdown(table: &Table) -> String {
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    let header = header(table);
-    let labels = label_count(table);
-    let rule: Vec<String> =
-        (0..header.len()).map(|at| if at < labels { "---" } else { "---:" }.to_owned()).collect();
-    let mut out = line(&header) + &line(&rule);
+    let line = |cells: Vec<String>| {
+        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let labels = axes(table);
+    let rule = labels.iter().map(|_| "---").chain(table.columns.iter().map(|_| "---:"));
+    let rule = rule.map(str::to_owned).collect();
+    let measures = table.columns.iter().map(|it| format!("{} {}", it.evaluation, unit(it)));
+    let mut out = line(labels.into_iter().chain(measures).collect()) + &line(rule);
     for cells in rows(table) {
-        out.push_str(&line(&cells));
+        out.push_str(&line(cells));
     }
     out + &format!("\n{}\n", legend(table))
 }
@@ -39,16 +49,13 @@ pub fn markdown(table: &Table) -> String {
 /// Every single value as CSV: one line a cell, measure and seed.
 pub fn csv(table: &Table) -> String {
     let mut out = table.axes.iter().map(|axis| quoted(axis) + ",").collect::<String>();
-    out.push_str("measure,split,run,value\n");
+    out.push_str("measure,split,seed,value\n");
     for row in &table.rows {
+        let labels: String = row.labels.iter().map(|label| quoted(label) + ",").collect();
         for (column, summary) in table.columns.iter().zip(&row.summaries) {
-            for (at, value) in summary.iter().flat_map(|summary| summary.values.iter().enumerate()) {
-                let labels: String = row.labels.iter().map(|label| quoted(label) + ",").collect();
-                out.push_str(&format!(
-                    "{labels}{},{},{at},{value}\n",
-                    quoted(&column.name()),
-                    column.split
-                ));
+            let measure = quoted(&column.name());
+            for SeedValue { seed, value } in summary.iter().flat_map(|summary| &summary.values) {
+                out.push_str(&format!("{labels}{measure},{},{seed},{value}\n", column.split));
             }
         }
     }
@@ -56,26 +63,21 @@ pub fn csv(table: &Table) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    match text.contains([',', '"', '\n']) {
+    match text.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),
     }
 }
 
-fn label_count(table: &Table) -> usize {
-    table.axes.len().max(1)
-}
-
-fn header(table: &Table) -> Vec<String> {
-    let labels = match table.axes.is_empty() {
+fn axes(table: &Table) -> Vec<String> {
+    match table.axes.is_empty() {
         true => vec!["experiment".to_owned()],
         false => table.axes.clone(),
-    };
-    labels.into_iter().chain(table.columns.iter().map(heading)).collect()
+    }
 }
 
-fn heading(column: &Column) -> String {
-    if column.is_share() { format!("{} %", column.name()) } else { column.name() }
+fn unit(column: &Column) -> String {
+    if column.is_share() { format!("{} %", column.metric) } else { column.metric.clone() }
 }
 
 fn rows(table: &Table) -> impl Iterator<Item = Vec<String>> + '_ {
@@ -84,27 +86,32 @@ fn rows(table: &Table) -> impl Iterator<Item = Vec<String>> + '_ {
             true => vec![table.title.clone()],
             false => row.labels.clone(),
         };
-        let cells = table.columns.iter().zip(&row.summaries).map(|(column, it)| cell(column, it));
+        let measures = table.columns.iter().zip(&row.summaries);
+        let cells = measures.map(|(column, it)| cell(column, it.as_ref(), table.seeds.len()));
         labels.into_iter().chain(cells).collect()
     })
 }
 
-/// `77.1 ± 0.4` for shares, `0.385 ± 0.012` for other numbers.
-fn cell(column: &Column, summary: &Option<Summary>) -> String {
+/// `77.1 ± 0.4` for shares, `0.385 ± 0.012` for other numbers; with `(2 of 3)` where seeds failed.
+fn cell(column: &Column, summary: Option<&Summary>, seeds: usize) -> String {
     let Some(summary) = summary else { return "failed".to_owned() };
     let number = |value: f64| match column.is_share() {
         true => format!("{:.1}", value * 100.0),
         false => format!("{value:.3}"),
     };
-    match summary.sd {
-        Some(sd) => format!("{} ± {}", number(summary.mean), number(sd)),
-        None => number(summary.mean),
+    let mut text = number(summary.mean);
+    if let Some(sd) = summary.sd {
+        text += &format!(" ± {}", number(sd));
     }
+    if summary.values.len() < seeds {
+        text += &format!(" ({} of {seeds})", summary.values.len());
+    }
+    text
 }
 
 fn legend(table: &Table) -> String {
-    match table.seeds {
-        1 => "on the test split, one seed".to_owned(),
-        seeds => format!("mean ± sd over {seeds} seeds, on the test split"),
+    match table.seeds.as_slice() {
+        [seed] => format!("on the test split, seed {seed}"),
+        seeds => format!("mean ± sd over {} seeds, on the test split", seeds.len()),
     }
 }

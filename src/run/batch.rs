@@ -26,20 +26,27 @@ const PIECE: usize = 8;
 impl Transforms {
     /// The transforms of `stage`; `clean` asks for the images without random ones as well.
     pub fn new(stage: &Stage, library: &Library, clean: bool) -> Self {
-        let steps = stage.augment.iter().map(|named| {
-            (named.name.clone(), library::build(&library.augments, &named.call))
-        });
+        let steps = stage
+            .augment
+            .iter()
+            .map(|named| (named.name.clone(), library::build(&library.augments, &named.call)));
         let stream = stage_stream(stage).named("augment");
         Self { steps: steps.collect(), views: stage.views, stream, clean }
     }
 
     /// The batch of `items` (indices into the pool) in `epoch`.
-    pub fn batch(&self, pool: &Pool, items: &[u32], epoch: usize, device: &Device) -> Result<Batch> {
+    pub fn batch(
+        &self,
+        pool: &Pool,
+        items: &[u32],
+        epoch: usize,
+        device: &Device,
+    ) -> Result<Batch> {
         let images = self.render(pool, items, self.views, device, |item, view| {
             Some(self.stream.at(epoch as u64).at(u64::from(item)).at(view as u64))
         })?;
         let clean = match self.clean {
-            true => Some(self.render(pool, items, self.views, device, |_, _| None)?),
+            true => Some(self.untouched(pool, items, device)?),
             false => None,
         };
         let fine = items.iter().map(|item| pool.fine[*item as usize]).collect();

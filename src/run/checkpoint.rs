@@ -1,21 +1,21 @@
 //! The state of a training on disk: one file that is there whole or not at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
 
+use candle_core::safetensors::load_buffer;
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use super::event::RunError;
+use super::event::{RunError, first_line};
+use crate::plan::Digest;
 use crate::store;
 
 /// The file of tensors in a stage's folder.
 pub const FILE: &str = "checkpoint.safetensors";
-/// The same progress for people, beside it.
-const READABLE: &str = "checkpoint.json";
 /// The key of the progress in the file's own metadata.
 const KEY: &str = "balance";
 
@@ -25,6 +25,10 @@ pub type State = BTreeMap<String, Tensor>;
 /// How far a training is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
+    /// The digest of the stage.
+    pub stage: String,
+    /// SHA-256 of the data's content.
+    pub content: String,
     /// Steps done.
     pub step: usize,
     /// Sums of each term, then of the total, over the steps of the current epoch, times items.
@@ -43,6 +47,7 @@ pub struct Progress {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     pub epoch: usize,
+    /// On the validation split.
     pub accuracy: f64,
 }
 
@@ -61,9 +66,7 @@ impl Checkpoint {
     pub fn save(&self, folder: &Path) -> Result<(), RunError> {
         let path = folder.join(FILE);
         let bytes = self.bytes()?;
-        store::write(&path, &bytes).map_err(|error| RunError::io(&path, &error))?;
-        let readable = folder.join(READABLE);
-        store::write_json(&readable, &self.progress).map_err(|error| RunError::io(&readable, &error))
+        store::write(&path, &bytes).map_err(|error| RunError::io(&path, &error))
     }
 
     fn bytes(&self) -> Result<Vec<u8>, RunError> {
@@ -71,9 +74,10 @@ impl Checkpoint {
         for (prefix, state) in self.parts() {
             tensors.extend(state.iter().map(|(name, tensor)| (format!("{prefix}/{name}"), tensor)));
         }
-        let json = serde_json::to_string(&self.progress).map_err(|error| damaged(&error.to_string()))?;
-        let metadata = HashMap::from([(KEY.to_owned(), json)]);
-        safetensors::serialize(tensors, Some(metadata)).map_err(|error| damaged(&error.to_string()))
+        let json =
+            serde_json::to_string(&self.progress).map_err(|error| damaged(&error.to_string()))?;
+        let metadata = Some([(KEY.to_owned(), json)].into());
+        safetensors::serialize(tensors, metadata).map_err(|error| damaged(&error.to_string()))
     }
 
     fn parts(&self) -> [(&'static str, &State); 3] {
@@ -81,30 +85,47 @@ impl Checkpoint {
     }
 
     /// The checkpoint in `folder`; none when there is none.
-    pub fn load(folder: &Path, device: &Device) -> Result<Option<Self>, RunError> {
+    ///
+    /// # Errors
+    /// When the file is not whole, or not the checkpoint of the stage with `digest`.
+    pub fn load(folder: &Path, digest: &Digest, device: &Device) -> Result<Option<Self>, RunError> {
         let path = folder.join(FILE);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(RunError::io(&path, &error)),
         };
-        let spoilt = |why: String| {
-            RunError::failed(
-                format!("{} cannot be read: {why}", path.display()),
-                "remove this folder to train the stage again",
-            )
-        };
-        let (_, header) =
-            SafeTensors::read_metadata(&bytes).map_err(|error| spoilt(error.to_string()))?;
+        let checkpoint = Self::parse(&bytes, device).map_err(|why| spoilt(folder, &why))?;
+        let found = &checkpoint.progress.stage;
+        match found == digest.text() {
+            true => Ok(Some(checkpoint)),
+            false => Err(spoilt(folder, &format!("it is of another training, {found}"))),
+        }
+    }
+
+    /// Refuses to go on with other data than the training began with.
+    ///
+    /// # Errors
+    /// When `content` is not the digest of the data that made this checkpoint.
+    pub fn expect_content(&self, folder: &Path, content: &str) -> Result<(), RunError> {
+        let known = &self.progress.content;
+        match known == content {
+            true => Ok(()),
+            false => Err(spoilt(folder, &format!("its data were {known}, and are now {content}"))),
+        }
+    }
+
+    fn parse(bytes: &[u8], device: &Device) -> Result<Self, String> {
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
         let json = header.metadata().as_ref().and_then(|it| it.get(KEY));
-        let json = json.ok_or_else(|| spoilt("it is not one of balance's".to_owned()))?;
-        let progress = serde_json::from_str(json).map_err(|error| spoilt(error.to_string()))?;
+        let json = json.ok_or("it is not one of balance's")?;
+        let progress = serde_json::from_str(json).map_err(|error| error.to_string())?;
         let mut checkpoint = Self { progress, ..Self::default() };
-        let tensors = candle_core::safetensors::load_buffer(&bytes, device)?;
+        let tensors = load_buffer(bytes, device).map_err(|error| first_line(&error))?;
         for (name, tensor) in BTreeMap::from_iter(tensors) {
             checkpoint.place(&name, tensor);
         }
-        Ok(Some(checkpoint))
+        Ok(checkpoint)
     }
 
     fn place(&mut self, name: &str, tensor: Tensor) {
@@ -116,6 +137,14 @@ impl Checkpoint {
         };
         state.insert(name.to_owned(), tensor);
     }
+}
+
+/// A checkpoint in `folder` that cannot be gone on from.
+pub fn spoilt(folder: &Path, why: &str) -> RunError {
+    RunError::failed(
+        format!("{} cannot be used: {why}", folder.join(FILE).display()),
+        "remove this folder to train the stage again",
+    )
 }
 
 fn damaged(why: &str) -> RunError {

@@ -1,24 +1,22 @@
-//! The evaluations of a trial: frozen models to features, features to scores.
+//! The evaluations of a trial: frozen encoders to features, features to scores.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::batch::Transforms;
-use super::checkpoint::Checkpoint;
 use super::event::{Event, RunError};
-use super::pool::Pool;
+use super::frozen::Frozen;
 use super::session::Session;
-use super::train::{EVAL_BATCH, RESULT};
-use crate::graph::{Model, build};
-use crate::library::eval::{EvalError, Evaluation as Component, FeatureSource, Features, Site, Split};
-use crate::library::{self};
+use crate::library;
+use crate::library::eval::{
+    EvalError, Evaluation as Component, FeatureSource, Features, Score, Site, Split,
+};
 use crate::plan::{Evaluation, Plan, Stage};
 use crate::seed::Stream;
-use crate::store;
+use crate::store::{self, RESULT};
 
 /// The scores of one evaluation, as they are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +24,8 @@ pub struct Evaluated {
     pub digest: String,
     pub evaluation: String,
     pub seed: u64,
+    /// The trainings it reads: each one's folder in the store.
+    pub on: Vec<String>,
     pub scores: Vec<Scored>,
 }
 
@@ -37,62 +37,90 @@ pub struct Scored {
     pub value: f64,
 }
 
-/// Evaluates, unless it is done already; the stages it reads are trained.
-pub fn evaluate(
+/// Evaluates, unless it is done already; the stages it reads are trained. Says whether it was done.
+pub(super) fn evaluate(
     session: &mut Session,
     plan: &Plan,
-    at: (usize, usize),
-    evaluation: &Evaluation,
-) -> Result<Evaluated, RunError> {
-    let folder = session.store.evaluation(evaluation);
-    let path = folder.join(RESULT);
-    let known = store::read_json(&path).map_err(|error| RunError::io(&path, &error))?;
-    if let Some(known) = known {
-        return Ok(known);
+    at: usize,
+) -> Result<(Evaluated, bool), RunError> {
+    let evaluation = &plan.evaluations[at];
+    let folder = session.around.store.evaluation(evaluation);
+    let known = || store::result(&folder, &evaluation.digest).map_err(RunError::stale);
+    if let Some(known) = known()? {
+        return Ok((known, true));
     }
-    let _held = store::hold(&folder).map_err(|error| RunError::hold(&folder, &error))?;
-    session.observer.observe(Event::EvaluationBegins { evaluation, number: at.0, of: at.1 });
+    let held = store::hold(&folder).map_err(|error| RunError::hold(&folder, &error))?;
+    // Another process may have finished it just before the folder was held.
+    if let Some(known) = known()? {
+        held.complete();
+        return Ok((known, true));
+    }
+    let of = plan.evaluations.len();
+    session.tell(Event::EvaluationBegins { evaluation, number: at + 1, of });
+    let declared = folder.join("plan.json");
+    store::write_json(&declared, evaluation).map_err(|error| RunError::io(&declared, &error))?;
     let stages: Vec<&Stage> = evaluation.on.iter().map(|at| &plan.stages[*at]).collect();
     let scores = measure(session, &stages, evaluation)?;
-    session.observer.observe(Event::EvaluationEnds { evaluation, scores: &scores });
-    let evaluated = Evaluated {
+    let evaluated = kept(evaluation, &stages, &scores)?;
+    let path = folder.join(RESULT);
+    store::write_json(&path, &evaluated).map_err(|error| RunError::io(&path, &error))?;
+    held.complete();
+    session.tell(Event::EvaluationEnds { evaluation, scores: &scores });
+    Ok((evaluated, false))
+}
+
+fn kept(
+    evaluation: &Evaluation,
+    stages: &[&Stage],
+    scores: &[Score],
+) -> Result<Evaluated, RunError> {
+    if let Some(bad) = scores.iter().find(|score| !score.value.is_finite()) {
+        let (split, Score { metric, value, .. }) = (bad.split.name(), bad);
+        let message = format!("{split}.{metric} of `{}` is {value}", evaluation.name);
+        return Err(RunError::Failed { message, help: None });
+    }
+    let scored = |score: &Score| Scored {
+        split: score.split.name().to_owned(),
+        metric: score.metric.to_owned(),
+        value: score.value,
+    };
+    Ok(Evaluated {
         digest: evaluation.digest.text().to_owned(),
         evaluation: evaluation.name.clone(),
         seed: evaluation.seed,
-        scores: scores
-            .iter()
-            .map(|score| Scored {
-                split: score.split.name().to_owned(),
-                metric: score.metric.to_owned(),
-                value: score.value,
-            })
-            .collect(),
-    };
-    let declared = folder.join("plan.json");
-    store::write_json(&declared, evaluation).map_err(|error| RunError::io(&declared, &error))?;
-    store::write_json(&path, &evaluated).map_err(|error| RunError::io(&path, &error))?;
-    Ok(evaluated)
+        on: stages.iter().map(|stage| store::folder(&stage.name, &stage.digest)).collect(),
+        scores: scores.iter().map(scored).collect(),
+    })
 }
 
 fn measure(
     session: &mut Session,
     stages: &[&Stage],
     evaluation: &Evaluation,
-) -> Result<Vec<library::eval::Score>, RunError> {
+) -> Result<Vec<Score>, RunError> {
+    let around = session.around;
     let component: Box<dyn Component> =
-        library::build(&session.library.evaluations, &evaluation.call);
-    let mut source = Frozen::load(session, stages, evaluation)?;
-    let stop = session.stop;
-    let observer = &mut session.observer;
+        library::build(&around.library.evaluations, &evaluation.call);
+    let parts: Vec<Rc<Frozen>> =
+        stages.iter().map(|stage| session.frozen(stage)).collect::<Result<_, _>>()?;
+    let session = RefCell::new(session);
+    let classes = evaluation.classes.as_ref().unwrap_or(&stages[0].data.classes);
+    let mut source = Joined {
+        session: &session,
+        parts,
+        classes: &classes.of_fine,
+        count: classes.names.len(),
+        augment: stream(evaluation).named("augment"),
+    };
     let mut progress = |share| {
-        observer.observe(Event::EvaluationShare(share));
-        match stop.load(Ordering::Relaxed) {
+        session.borrow_mut().tell(Event::EvaluationShare(share));
+        match around.is_stopped() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
     };
     let stream = stream(evaluation);
-    let mut site = Site { library: session.library, stream, progress: &mut progress };
+    let mut site = Site { library: around.library, stream, progress: &mut progress };
     Ok(component.evaluate(&mut source, &mut site)?)
 }
 
@@ -101,83 +129,48 @@ fn stream(evaluation: &Evaluation) -> Stream {
     Stream::new(evaluation.seed).named("eval").named(&evaluation.name)
 }
 
-/// The joined embeddings of trained stages.
-struct Frozen<'a> {
-    parts: Vec<(Model, Transforms)>,
-    pool: Rc<Pool>,
-    device: &'a candle_core::Device,
+/// The embeddings of several encoders, side by side.
+struct Joined<'a, 'b, 'c> {
+    session: &'a RefCell<&'b mut Session<'c>>,
+    parts: Vec<Rc<Frozen>>,
     /// The class of each fine class, by the labels the evaluation reads.
-    classes: Vec<u32>,
+    classes: &'a [u32],
     count: usize,
     augment: Stream,
 }
 
-impl<'a> Frozen<'a> {
-    fn load(
-        session: &mut Session<'a>,
-        stages: &[&Stage],
-        evaluation: &Evaluation,
-    ) -> Result<Self, RunError> {
-        let pool = session.pool(&stages[0].data)?;
-        let mut parts = Vec::new();
-        for stage in stages {
-            let model = build(stage, session.library, DType::F32, session.device)?;
-            let folder = session.store.stage(stage);
-            let checkpoint = Checkpoint::load(&folder, session.device)?.ok_or_else(|| {
-                RunError::failed(
-                    format!("{} has no checkpoint", folder.display()),
-                    "remove this folder to train the stage again",
-                )
-            })?;
-            model.params().restore(&checkpoint.model)?;
-            parts.push((model, Transforms::new(stage, session.library, false)));
-        }
-        let classes = evaluation.classes.as_ref().unwrap_or(&stages[0].data.classes);
-        Ok(Self {
-            parts,
-            pool,
-            device: session.device,
-            classes: classes.of_fine.clone(),
-            count: classes.names.len(),
-            augment: stream(evaluation).named("augment"),
-        })
-    }
-
-    /// The embeddings of `items`, each model's images made by `render`.
-    fn embed(
+impl Joined<'_, '_, '_> {
+    /// The embeddings of a split, each part's by `embed`, which is told to whom to report.
+    fn join(
         &self,
-        items: &[u32],
-        render: impl Fn(&Transforms, &[u32]) -> candle_core::Result<Tensor>,
+        split: Split,
+        embed: impl Fn(&Frozen, &mut super::frozen::Tell) -> Result<Tensor, EvalError>,
     ) -> Result<Features, EvalError> {
-        let mut columns = Vec::new();
-        for (model, transforms) in &self.parts {
-            let mut rows = Vec::new();
-            for chunk in items.chunks(EVAL_BATCH) {
-                rows.push(model.embed(&render(transforms, chunk)?)?);
-            }
-            columns.push(match rows.is_empty() {
-                true => Tensor::zeros((0, 1), DType::F32, self.device)?,
-                false => Tensor::cat(&rows, 0)?,
-            });
-        }
-        let embedding = Tensor::cat(&columns, 1)?.to_device(&candle_core::Device::Cpu)?;
-        let class = |item: &u32| self.classes[self.pool.fine[*item as usize] as usize];
-        Ok(Features { embedding, labels: items.iter().map(class).collect() })
+        let pool = &self.parts[0].pool;
+        let items = pool.indices(split);
+        let (mut done, of) = (0, items.len() * self.parts.len());
+        let mut tell = |images| {
+            done += images;
+            let mut session = self.session.borrow_mut();
+            session.tell(Event::Embedded { done, of });
+            if session.around.is_stopped() { Err(EvalError::Stopped) } else { Ok(()) }
+        };
+        let columns: Vec<Tensor> =
+            self.parts.iter().map(|part| embed(part, &mut tell)).collect::<Result<_, _>>()?;
+        let class = |item: &u32| self.classes[pool.fine[*item as usize] as usize];
+        let labels = items.iter().map(class).collect();
+        Ok(Features { embedding: Tensor::cat(&columns, 1)?, labels })
     }
 }
 
-impl FeatureSource for Frozen<'_> {
+impl FeatureSource for Joined<'_, '_, '_> {
     fn features(&mut self, split: Split) -> Result<Features, EvalError> {
-        let items = self.pool.indices(split).to_vec();
-        self.embed(&items, |transforms, items| transforms.untouched(&self.pool, items, self.device))
+        self.join(split, |part, tell| part.features(split, tell))
     }
 
     fn augmented(&mut self, epoch: usize) -> Result<Features, EvalError> {
-        let items = self.pool.indices(Split::Train).to_vec();
         let stream = self.augment.at(epoch as u64);
-        self.embed(&items, |transforms, items| {
-            transforms.augmented(&self.pool, items, &stream, self.device)
-        })
+        self.join(Split::Train, |part, tell| part.augmented(&stream, tell))
     }
 
     fn classes(&self) -> usize {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::data::DataError;
 use crate::library::eval::{EvalError, Score};
 use crate::plan::{Evaluation, Stage};
 use crate::store::HoldError;
@@ -10,18 +11,46 @@ use crate::store::HoldError;
 #[derive(Debug, Clone)]
 pub enum Event<'a> {
     /// Training number `number` of `of` begins, at `step` when it goes on from a checkpoint.
-    StageBegins { stage: &'a Stage, number: usize, of: usize, step: usize },
+    StageBegins {
+        stage: &'a Stage,
+        number: usize,
+        of: usize,
+        step: usize,
+    },
     /// A step is done; the loss is its weighted sum.
-    Step { step: usize, loss: f64 },
+    Step {
+        step: usize,
+        loss: f64,
+    },
     /// A training ends, with the mean loss of its last epoch.
-    StageEnds { stage: &'a Stage, loss: f64 },
+    StageEnds {
+        stage: &'a Stage,
+        loss: f64,
+    },
     /// Evaluation number `number` of `of` begins.
-    EvaluationBegins { evaluation: &'a Evaluation, number: usize, of: usize },
+    EvaluationBegins {
+        evaluation: &'a Evaluation,
+        number: usize,
+        of: usize,
+    },
+    /// The evaluation needs the embeddings of `of` images, and has those of `done`.
+    Embedded {
+        done: usize,
+        of: usize,
+    },
     /// A share of an evaluation is done.
     EvaluationShare(f64),
-    EvaluationEnds { evaluation: &'a Evaluation, scores: &'a [Score] },
-    /// A trial cannot be finished; the others go on.
-    Failed { what: &'a str, message: &'a str },
+    EvaluationEnds {
+        evaluation: &'a Evaluation,
+        scores: &'a [Score],
+    },
+    /// A training or an evaluation has no result; what does not read it goes on.
+    Failed {
+        name: &'a str,
+        seed: u64,
+        message: &'a str,
+        help: Option<&'a str>,
+    },
 }
 
 /// Who shows what happens.
@@ -58,6 +87,11 @@ impl RunError {
         Self::Failed { message, help: None }
     }
 
+    /// A result that is there and cannot be used.
+    pub fn stale(why: String) -> Self {
+        Self::failed(why, "remove its folder to compute it again")
+    }
+
     /// A folder that cannot be held.
     pub fn hold(path: &Path, error: &HoldError) -> Self {
         match error {
@@ -72,10 +106,18 @@ impl RunError {
 
 impl From<candle_core::Error> for RunError {
     fn from(error: candle_core::Error) -> Self {
-        // candle appends a backtrace when the environment asks for one; a user needs the cause.
-        let message = error.to_string();
-        let first = message.lines().next().unwrap_or_default().to_owned();
-        Self::Failed { message: first, help: None }
+        Self::Failed { message: first_line(&error), help: None }
+    }
+}
+
+/// What candle says, without the backtrace it appends when the environment asks for one.
+pub(super) fn first_line(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+impl From<DataError> for RunError {
+    fn from(error: DataError) -> Self {
+        Self::Failed { message: error.message, help: error.help }
     }
 }
 

@@ -44,7 +44,8 @@ impl Pool {
             fine.extend_from_slice(images.fine());
             published.push((*split, start..fine.len() as u32));
         }
-        let range = |wanted| published.iter().find(|(split, _)| *split == wanted).map(|(_, it)| it.clone());
+        let range =
+            |wanted| published.iter().find(|(split, _)| *split == wanted).map(|(_, it)| it.clone());
         let all = range(Published::Pool).or(range(Published::Train)).unwrap_or(0..0);
         let cut = if division.test_is_cut { division.test } else { 0 };
         let sizes = [cut, division.val, division.train];
@@ -88,8 +89,11 @@ fn divide<const N: usize>(
     let stream = Stream::new(seed).named("split");
     let mut left: Vec<Vec<u32>> = (0..classes)
         .map(|class| {
-            let members: Vec<u32> =
-                all.iter().copied().filter(|index| fine[*index as usize] as usize == class).collect();
+            let members: Vec<u32> = all
+                .iter()
+                .copied()
+                .filter(|index| fine[*index as usize] as usize == class)
+                .collect();
             let order = stream.at(class as u64).permutation(members.len());
             order.into_iter().map(|at| members[at as usize]).collect()
         })
@@ -114,7 +118,9 @@ fn quotas(left: &[Vec<u32>], size: usize) -> Vec<usize> {
     }
     let mut quotas: Vec<usize> = left.iter().map(|members| members.len() * size / total).collect();
     let mut by_remainder: Vec<usize> = (0..left.len()).collect();
-    by_remainder.sort_by_key(|class| std::cmp::Reverse((left[*class].len() * size % total, usize::MAX - class)));
+    by_remainder.sort_by_key(|class| {
+        std::cmp::Reverse((left[*class].len() * size % total, usize::MAX - class))
+    });
     let missing = size - quotas.iter().sum::<usize>();
     for class in by_remainder.into_iter().take(missing) {
         quotas[class] += 1;
@@ -138,8 +144,11 @@ fn stats(pixels: &[u8], shape: ImageShape, indices: &[u32]) -> ChannelStats {
     for count in &counts {
         let n = count.iter().sum::<u64>().max(1) as f64;
         let moment = |power: i32| {
-            let sum: f64 =
-                count.iter().enumerate().map(|(at, n)| *n as f64 * (at as f64 / 255.0).powi(power)).sum();
+            let sum: f64 = count
+                .iter()
+                .enumerate()
+                .map(|(at, n)| *n as f64 * (at as f64 / 255.0).powi(power))
+                .sum();
             sum / n
         };
         let average = moment(1);

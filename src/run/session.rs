@@ -2,18 +2,20 @@
 
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Device;
 
-use super::event::{Observer, RunError};
+use super::event::{Event, Observer, RunError};
+use super::frozen::Frozen;
 use super::pool::Pool;
 use crate::library::Library;
-use crate::plan::Data;
+use crate::plan::{Data, Stage};
 use crate::store::Store;
 
-/// What every training and evaluation of one invocation shares.
-pub struct Session<'a> {
+/// What a run finds around it.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
     pub library: &'a Library,
     pub store: &'a Store,
     /// The folder all datasets are in.
@@ -21,34 +23,63 @@ pub struct Session<'a> {
     pub device: &'a Device,
     /// Set when the user asks to stop.
     pub stop: &'a AtomicBool,
-    pub observer: &'a mut dyn Observer,
+    /// Seconds since the beginning of 1970, UTC. Decides when to save, never what.
+    pub clock: &'a dyn Fn() -> f64,
+}
+
+impl Surroundings<'_> {
+    /// Whether the user has asked to stop.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// What every training and evaluation of one invocation shares.
+pub struct Session<'a> {
+    pub around: Surroundings<'a>,
+    observer: &'a mut dyn Observer,
     /// The datasets read so far, with how they were divided.
     pools: Vec<(String, Rc<Pool>)>,
+    /// The trained encoders at hand.
+    frozen: Vec<(String, Rc<Frozen>)>,
 }
 
 impl<'a> Session<'a> {
-    /// A session that has read no data yet.
-    pub fn new(
-        library: &'a Library,
-        (store, data_root): (&'a Store, &'a Path),
-        device: &'a Device,
-        stop: &'a AtomicBool,
-        observer: &'a mut dyn Observer,
-    ) -> Self {
-        Self { library, store, data_root, device, stop, observer, pools: Vec::new() }
+    /// A session that has read nothing yet.
+    pub fn new(around: Surroundings<'a>, observer: &'a mut dyn Observer) -> Self {
+        Self { around, observer, pools: Vec::new(), frozen: Vec::new() }
+    }
+
+    /// Tells of `event`.
+    pub fn tell(&mut self, event: Event) {
+        self.observer.observe(event);
     }
 
     /// The images of `data`, read and verified once.
-    pub fn pool(&mut self, data: &Data) -> Result<Rc<Pool>, RunError> {
+    pub(super) fn pool(&mut self, data: &Data) -> Result<Rc<Pool>, RunError> {
         let key = format!("{} {:?}", data.call.spec.name, data.division);
         if let Some((_, pool)) = self.pools.iter().find(|(known, _)| *known == key) {
             return Ok(pool.clone());
         }
-        let pool = Pool::load(data, self.library, self.data_root).map_err(|error| {
-            RunError::Failed { message: error.to_string(), help: error.help.clone() }
-        })?;
-        let pool = Rc::new(pool);
+        let pool = Rc::new(Pool::load(data, self.around.library, self.around.data_root)?);
         self.pools.push((key, pool.clone()));
         Ok(pool)
+    }
+
+    /// The trained encoder of `stage`, read once.
+    pub(super) fn frozen(&mut self, stage: &Stage) -> Result<Rc<Frozen>, RunError> {
+        let digest = stage.digest.text();
+        if let Some((_, frozen)) = self.frozen.iter().find(|(known, _)| known == digest) {
+            return Ok(frozen.clone());
+        }
+        let pool = self.pool(&stage.data)?;
+        let frozen = Rc::new(Frozen::load(&self.around, stage, pool)?);
+        self.frozen.push((digest.to_owned(), frozen.clone()));
+        Ok(frozen)
+    }
+
+    /// Lets go of all trained encoders but those of `stages`: their embeddings take memory.
+    pub(super) fn keep_frozen(&mut self, stages: &[&Stage]) {
+        self.frozen.retain(|(digest, _)| stages.iter().any(|it| it.digest.text() == digest));
     }
 }

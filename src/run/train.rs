@@ -1,179 +1,175 @@
 //! One training, from its first step or from its checkpoint to its kept state.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use candle_core::DType;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use candle_core::backprop::GradStore;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use super::ahead::{Batches, Maker};
 use super::batch::{Order, Transforms};
-use super::checkpoint::{Best, Checkpoint, Progress};
-use super::event::{Event, RunError};
+use super::checkpoint::{self, Best, Checkpoint, Progress, State, spoilt};
+use super::event::{Event, RunError, first_line};
+use super::log::{Epoch, Log};
+use super::machine::Machine;
 use super::pool::Pool;
 use super::session::Session;
 use crate::graph::{Batch, Loss, Model, build, scalar, stage_stream};
+use crate::library;
 use crate::library::eval::Split;
 use crate::library::optimizer::{Optimizer, Stepper};
 use crate::library::schedule::{Horizon, Schedule};
-use crate::library::{self};
 use crate::nn::Mode;
 use crate::plan::Stage;
-use crate::store;
+use crate::store::{self, RESULT};
 
-/// Batches made ahead of the step that is computed.
-const AHEAD: usize = 2;
-/// Checkpoints in a whole training, besides those of interruptions.
-const CHECKPOINTS: usize = 20;
 /// Images per forward pass where nothing is learned.
 pub(super) const EVAL_BATCH: usize = 256;
+/// Seconds from one checkpoint to the next, at least.
+const REST: f64 = 0.25;
+/// And at least so many times as long as the last checkpoint took.
+const SHARE: f64 = 50.0;
 
 /// What a finished training leaves beside its state.
-#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trained {
     pub digest: String,
     pub stage: String,
     pub seed: u64,
+    pub data: TrainedOn,
     pub steps: usize,
+    /// Trained scalars.
     pub parameters: usize,
-    /// Means over the last epoch: the weighted sum, and each term before its weight.
-    pub loss: f64,
-    pub terms: Map<String, Value>,
+    /// The last line of the log.
+    pub last_epoch: Epoch,
     /// When the best state was kept: its epoch and accuracy on the validation split.
     pub best: Option<Best>,
-    /// SHA-256 of the data's content, as read.
-    pub content: String,
 }
 
-/// The file that says a training is over.
-pub const RESULT: &str = "result.json";
+/// The data of a training, as read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainedOn {
+    pub dataset: String,
+    /// SHA-256 of the content.
+    pub sha256: String,
+    /// Images of each split.
+    pub train: usize,
+    pub val: usize,
+    pub test: usize,
+}
 
-/// Trains `stage`, unless it is done already.
-pub fn train(session: &mut Session, at: (usize, usize), stage: &Stage) -> Result<(), RunError> {
-    let folder = session.store.stage(stage);
-    if folder.join(RESULT).exists() {
-        return Ok(());
+/// Trains stage number `at` of `of`, unless it is done already. Says whether it was done.
+pub(super) fn train(
+    session: &mut Session,
+    (at, of): (usize, usize),
+    stage: &Stage,
+) -> Result<bool, RunError> {
+    let folder = session.around.store.stage(stage);
+    let known = || store::result::<Value>(&folder, &stage.digest).map_err(RunError::stale);
+    if known()?.is_some() {
+        return Ok(true);
     }
     let held = store::hold(&folder).map_err(|error| RunError::hold(&folder, &error))?;
+    // Another process may have finished it just before the folder was held.
+    if known()?.is_some() {
+        held.complete();
+        return Ok(true);
+    }
     let plan = folder.join("plan.json");
     store::write_json(&plan, stage).map_err(|error| RunError::io(&plan, &error))?;
     let pool = session.pool(&stage.data)?;
-    let mut training = Training::begin(session, stage, &held.path)?;
+    let mut training = Training::begin(session, stage, &pool)?;
     let step = training.progress.step;
-    session.observer.observe(Event::StageBegins { stage, number: at.0, of: at.1, step });
+    session.tell(Event::StageBegins { stage, number: at + 1, of, step });
     training.run(session, &pool)?;
-    training.finish(&pool)?;
-    session.observer.observe(Event::StageEnds { stage, loss: training.last.loss });
-    Ok(())
+    let loss = training.finish(session, &pool)?;
+    held.complete();
+    session.tell(Event::StageEnds { stage, loss });
+    Ok(false)
 }
 
 struct Training<'a> {
     stage: &'a Stage,
     folder: PathBuf,
     model: Model,
-    transforms: Transforms,
+    transforms: Arc<Transforms>,
     stepper: Box<dyn Stepper>,
     rate: f64,
     schedule: Box<dyn Schedule>,
     progress: Progress,
-    best: super::checkpoint::State,
-    last: Epoch,
-    content: String,
-}
-
-/// The means of a finished epoch.
-#[derive(Debug, Clone, Default)]
-struct Epoch {
-    loss: f64,
-    terms: Map<String, Value>,
+    best: State,
+    log: Log,
+    machine: Machine,
+    /// When to save next.
+    due: f64,
 }
 
 impl<'a> Training<'a> {
-    fn begin(session: &Session, stage: &'a Stage, folder: &Path) -> Result<Self, RunError> {
-        let model = build(stage, session.library, DType::F32, session.device)?;
+    fn begin(session: &Session, stage: &'a Stage, pool: &Pool) -> Result<Self, RunError> {
+        let around = &session.around;
+        let folder = around.store.stage(stage);
+        let model = build(stage, around.library, DType::F32, around.device)?;
         let optimizer: Box<dyn Optimizer> =
-            library::build(&session.library.optimizers, &stage.optimizer);
-        let transforms = Transforms::new(stage, session.library, model.needs_clean());
-        let mut training = Self {
-            stepper: optimizer.start(model.params().vars())?,
-            rate: optimizer.learning_rate(),
-            schedule: library::build(&session.library.schedules, &stage.schedule),
-            stage,
-            folder: folder.to_owned(),
-            model,
-            transforms,
-            progress: Progress::default(),
-            best: Default::default(),
-            last: Epoch::default(),
-            content: stage.data.content.clone(),
-        };
-        if let Some(checkpoint) = Checkpoint::load(folder, session.device)? {
-            training.model.params().restore(&checkpoint.model)?;
-            training.stepper.restore(&checkpoint.optimizer)?;
-            training.best = checkpoint.best;
-            training.progress = checkpoint.progress;
+            library::build(&around.library.optimizers, &stage.optimizer);
+        let mut stepper = optimizer.start(model.params().vars())?;
+        let (digest, content) = (stage.digest.text().to_owned(), pool.content.clone());
+        let mut progress = Progress { stage: digest, content, ..Progress::default() };
+        let mut best = State::default();
+        if let Some(found) = Checkpoint::load(&folder, &stage.digest, around.device)? {
+            found.expect_content(&folder, &pool.content)?;
+            let restored = restore(&found, &model, &mut *stepper);
+            restored.map_err(|error| spoilt(&folder, &first_line(&error)))?;
+            (progress, best) = (found.progress, found.best);
         }
-        training.truncate_metrics()?;
-        Ok(training)
-    }
-
-    fn metrics(&self) -> PathBuf {
-        self.folder.join("metrics.jsonl")
-    }
-
-    /// Forgets what was logged after the checkpoint: those steps are done again.
-    fn truncate_metrics(&self) -> Result<(), RunError> {
-        let path = self.metrics();
-        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        open.and_then(|file| file.set_len(self.progress.metrics_bytes))
-            .map_err(|error| RunError::io(&path, &error))
-    }
-
-    /// The steps that are left; batches are made on a thread of their own, ahead of their step.
-    fn run(&mut self, session: &mut Session, pool: &Pool) -> Result<(), RunError> {
-        let (first, last) = (self.progress.step, self.stage.steps);
-        let mut order = Order::new(self.stage, pool.indices(Split::Train));
-        let transforms = Transforms::new(self.stage, session.library, self.model.needs_clean());
-        let device = session.device.clone();
-        std::thread::scope(|scope| {
-            let (sender, batches) = sync_channel(AHEAD);
-            scope.spawn(move || {
-                for step in first..last {
-                    let (epoch, items) = order.step(step);
-                    let batch = transforms.batch(pool, &items, epoch, &device);
-                    // The receiver is gone when training has stopped.
-                    if sender.send(batch).is_err() {
-                        return;
-                    }
-                }
-            });
-            self.steps(session, pool, batches)
+        Ok(Self {
+            transforms: Arc::new(Transforms::new(stage, around.library, model.needs_clean())),
+            rate: optimizer.learning_rate(),
+            schedule: library::build(&around.library.schedules, &stage.schedule),
+            log: Log::open(&folder, progress.metrics_bytes)?,
+            machine: Machine::begin(around, &folder, progress.step),
+            due: (around.clock)() + REST,
+            stage,
+            folder,
+            model,
+            stepper,
+            progress,
+            best,
         })
+    }
+
+    /// The steps that are left.
+    fn run(&mut self, session: &mut Session, pool: &Pool) -> Result<(), RunError> {
+        let steps = self.progress.step..self.stage.steps;
+        let transforms = self.transforms.clone();
+        let order = Order::new(self.stage, pool.indices(Split::Train));
+        let device = session.around.device;
+        let maker = Maker { order, transforms: &transforms, pool, device };
+        maker.during(steps, |batches| self.steps(session, pool, batches))
     }
 
     fn steps(
         &mut self,
         session: &mut Session,
         pool: &Pool,
-        batches: Receiver<candle_core::Result<Batch>>,
+        batches: Batches,
     ) -> Result<(), RunError> {
-        let every = self.stage.steps.div_ceil(CHECKPOINTS).max(1);
         for batch in batches {
             let loss = self.step(batch?)?;
-            session.observer.observe(Event::Step { step: self.progress.step, loss });
-            if self.progress.step.is_multiple_of(self.stage.steps_per_epoch)
-                || self.progress.step == self.stage.steps
-            {
+            let step = self.progress.step;
+            session.tell(Event::Step { step, loss });
+            if step.is_multiple_of(self.stage.steps_per_epoch) || step == self.stage.steps {
                 self.end_epoch(pool, session)?;
             }
-            let stopped = session.stop.load(Ordering::Relaxed);
-            if stopped || self.progress.step.is_multiple_of(every) {
-                self.save()?;
+            if step == self.stage.steps {
+                break;
             }
-            if stopped && self.progress.step < self.stage.steps {
+            let stopped = session.around.is_stopped();
+            if stopped || (session.around.clock)() >= self.due {
+                self.save(session)?;
+            }
+            if stopped {
                 return Err(RunError::Stopped);
             }
         }
@@ -184,10 +180,9 @@ impl<'a> Training<'a> {
         let step = self.progress.step;
         let items = batch.fine.len();
         let stream = stage_stream(self.stage).named("dropout").at(step as u64);
-        let loss = self.model.loss(batch, &Mode::Train(stream))?;
+        let (loss, grads) = self.model.gradients(batch, &Mode::Train(stream))?;
         let total = scalar(&loss.total)?;
         self.refuse_nonfinite(&loss, total)?;
-        let grads = loss.total.backward()?;
         if step == 0 {
             self.check_gradients(&grads)?;
         }
@@ -214,7 +209,7 @@ impl<'a> Training<'a> {
     }
 
     /// A layer without a backward pass would leave what is behind it untrained, silently.
-    fn check_gradients(&self, grads: &candle_core::backprop::GradStore) -> Result<(), RunError> {
+    fn check_gradients(&self, grads: &GradStore) -> Result<(), RunError> {
         let missing = self.model.params().without_gradient(grads);
         if missing.is_empty() {
             return Ok(());
@@ -226,52 +221,47 @@ impl<'a> Training<'a> {
     }
 
     fn refuse_nonfinite(&self, loss: &Loss, total: f64) -> Result<(), RunError> {
-        if total.is_finite() {
+        let bad = loss.terms.iter().find(|(_, value)| !value.is_finite());
+        if bad.is_none() && total.is_finite() {
             return Ok(());
         }
-        let bad = loss.terms.iter().find(|(_, value)| !value.is_finite());
-        let name = bad.map_or("the sum of the terms".to_owned(), |(name, _)| format!("term `{name}`"));
-        let value = bad.map_or(total, |(_, value)| *value);
-        let step = self.progress.step;
-        let (epoch, at) = (step / self.stage.steps_per_epoch, step % self.stage.steps_per_epoch);
-        Err(RunError::failed(
-            format!(
-                "the loss is {value} in stage `{}` (seed {}): {name}, step {}, batch {} of epoch {}",
-                self.stage.name,
-                self.stage.seed,
-                step + 1,
-                at + 1,
-                epoch + 1
-            ),
-            format!(
-                "a smaller learning rate or a larger temperature may help; the last checkpoint stays in {}",
-                self.folder.display()
-            ),
-        ))
+        let what = bad.map_or_else(
+            || format!("the sum of the terms is {total}"),
+            |(name, value)| format!("the term `{name}` is {value}"),
+        );
+        let (step, per_epoch) = (self.progress.step, self.stage.steps_per_epoch);
+        let (batch, epoch) = (step % per_epoch + 1, step / per_epoch + 1);
+        Err(self.diverged(format!("{what} in step {}, batch {batch} of epoch {epoch}", step + 1)))
+    }
+
+    fn diverged(&self, what: String) -> RunError {
+        let mut help = "a smaller learning rate or a larger temperature may help".to_owned();
+        if self.folder.join(checkpoint::FILE).exists() {
+            help += &format!("; the last sound state stays in {}", self.folder.display());
+        }
+        RunError::failed(what, help)
     }
 
     fn end_epoch(&mut self, pool: &Pool, session: &Session) -> Result<(), RunError> {
+        let step = self.progress.step;
         let items = self.progress.items.max(1) as f64;
         let mut means: Vec<f64> = self.progress.sums.iter().map(|sum| sum / items).collect();
         let loss = means.pop().unwrap_or_default();
         let names = self.model.term_names();
-        let terms: Map<String, Value> =
-            names.into_iter().zip(means).map(|(name, mean)| (name, mean.into())).collect();
-        let epoch = self.progress.step.div_ceil(self.stage.steps_per_epoch);
-        let step = self.progress.step;
-        let factor = self.schedule.factor(step - 1, &self.horizon());
-        let mut line = json!({ "epoch": epoch, "step": step, "learning_rate": self.rate * factor,
-            "loss": loss, "terms": terms });
         let accuracies = self.validate(pool, session)?;
-        for (name, accuracy) in &accuracies {
-            line[format!("val.{name}.accuracy")] = (*accuracy).into();
-        }
-        self.append(&line)?;
-        self.keep_if_best(epoch, &accuracies)?;
+        let epoch = step.div_ceil(self.stage.steps_per_epoch);
+        self.log.append(&Epoch {
+            epoch,
+            step,
+            learning_rate: self.rate * self.schedule.factor(step - 1, &self.horizon()),
+            loss,
+            terms: names.into_iter().zip(means.into_iter().map(Value::from)).collect(),
+            val: named(&accuracies),
+        })?;
+        self.progress.metrics_bytes = self.log.bytes();
         self.progress.sums.clear();
         self.progress.items = 0;
-        self.last = Epoch { loss, terms };
-        Ok(())
+        self.keep_if_best(epoch, &accuracies)
     }
 
     /// The accuracy of each classifier on the validation split.
@@ -279,9 +269,10 @@ impl<'a> Training<'a> {
         let val = pool.indices(Split::Val);
         let mut right: Vec<(String, usize)> = Vec::new();
         for items in val.chunks(EVAL_BATCH) {
-            let images = self.transforms.untouched(pool, items, session.device)?;
+            let images = self.transforms.untouched(pool, items, session.around.device)?;
             let fine: Vec<u32> = items.iter().map(|item| pool.fine[*item as usize]).collect();
-            for (at, (name, hits)) in self.model.count_right(&images, &fine)?.into_iter().enumerate() {
+            let found = self.model.count_right(&images, &fine)?;
+            for (at, (name, hits)) in found.into_iter().enumerate() {
                 match right.get_mut(at) {
                     Some((_, sum)) => *sum += hits,
                     None => right.push((name, hits)),
@@ -291,71 +282,96 @@ impl<'a> Training<'a> {
         Ok(right.into_iter().map(|(name, hits)| (name, hits as f64 / val.len() as f64)).collect())
     }
 
-    fn keep_if_best(&mut self, epoch: usize, accuracies: &[(String, f64)]) -> Result<(), RunError> {
+    /// Of equally good states the first is kept.
+    fn keep_if_best(&mut self, epoch: usize, found: &[(String, f64)]) -> Result<(), RunError> {
         let Some(term) = &self.stage.keep_best else { return Ok(()) };
-        let found = accuracies.iter().find(|(name, _)| name == term);
+        let found = found.iter().find(|(name, _)| name == term);
         let Some(accuracy) = found.map(|(_, accuracy)| *accuracy) else { return Ok(()) };
         if self.progress.best.as_ref().is_none_or(|best| accuracy > best.accuracy) {
+            self.best = self.state()?;
             self.progress.best = Some(Best { epoch, accuracy });
-            self.best = self.model.params().state()?;
         }
         Ok(())
     }
 
-    fn append(&mut self, line: &Value) -> Result<(), RunError> {
-        let path = self.metrics();
-        let text = format!("{line}\n");
-        let open = OpenOptions::new().append(true).open(&path);
-        open.and_then(|mut file| file.write_all(text.as_bytes()))
-            .map_err(|error| RunError::io(&path, &error))?;
-        self.progress.metrics_bytes += text.len() as u64;
-        Ok(())
+    /// A copy of the model, which must be one that can be gone on from.
+    #[allow(clippy::eq_op, reason = "a difference to itself shows what is not finite")]
+    fn state(&self) -> Result<State, RunError> {
+        let state = self.model.params().state()?;
+        for (name, tensor) in &state {
+            // What is not finite differs from itself by something else than zero.
+            if scalar(&(tensor - tensor)?.sum_all()?)? != 0.0 {
+                let step = self.progress.step;
+                return Err(self.diverged(format!("`{name}` is not finite after step {step}")));
+            }
+        }
+        Ok(state)
     }
 
-    fn save(&self) -> Result<(), RunError> {
+    fn save(&mut self, session: &Session) -> Result<(), RunError> {
+        let begun = (session.around.clock)();
         let checkpoint = Checkpoint {
             progress: self.progress.clone(),
-            model: self.model.params().state()?,
+            model: self.state()?,
             optimizer: self.stepper.state()?,
             best: self.best.clone(),
         };
-        checkpoint.save(&self.folder)
+        self.log.sync()?;
+        checkpoint.save(&self.folder)?;
+        let now = (session.around.clock)();
+        self.due = now + REST.max(SHARE * (now - begun));
+        self.machine.note(self.progress.step, now)
     }
 
-    /// Leaves the kept state alone in the checkpoint, and says that the training is over.
-    fn finish(&mut self, pool: &Pool) -> Result<(), RunError> {
-        if self.last.terms.is_empty() {
-            self.last = self.last_logged();
-        }
-        let model = match self.best.is_empty() {
-            true => self.model.params().state()?,
-            false => self.best.clone(),
-        };
+    /// Leaves the kept state alone in the checkpoint, and says that the training is over. Gives the
+    /// loss of the last epoch.
+    fn finish(&mut self, session: &Session, pool: &Pool) -> Result<f64, RunError> {
+        let last = self.state()?;
+        let model = if self.best.is_empty() { last } else { self.best.clone() };
         let progress = Progress { finished: true, ..self.progress.clone() };
+        self.log.sync()?;
         Checkpoint { progress, model, ..Checkpoint::default() }.save(&self.folder)?;
-        let trained = Trained {
+        self.machine.note(self.progress.step, (session.around.clock)())?;
+        let trained = self.trained(pool)?;
+        let path = self.folder.join(RESULT);
+        store::write_json(&path, &trained).map_err(|error| RunError::io(&path, &error))?;
+        Ok(trained.last_epoch.loss)
+    }
+
+    fn trained(&self, pool: &Pool) -> Result<Trained, RunError> {
+        let images = |split| pool.indices(split).len();
+        Ok(Trained {
             digest: self.stage.digest.text().to_owned(),
             stage: self.stage.name.clone(),
             seed: self.stage.seed,
+            data: TrainedOn {
+                dataset: self.stage.data.call.spec.name.to_owned(),
+                sha256: pool.content.clone(),
+                train: images(Split::Train),
+                val: images(Split::Val),
+                test: images(Split::Test),
+            },
             steps: self.stage.steps,
             parameters: self.model.params().count(),
-            loss: self.last.loss,
-            terms: self.last.terms.clone(),
+            last_epoch: self.log.last()?,
             best: self.progress.best.clone(),
-            content: pool.content.clone(),
-        };
-        let path = self.folder.join(RESULT);
-        store::write_json(&path, &trained).map_err(|error| RunError::io(&path, &error))
+        })
     }
+}
 
-    /// The last epoch in the log, for a training that was stopped after its last step.
-    fn last_logged(&self) -> Epoch {
-        let text = fs::read_to_string(self.metrics()).unwrap_or_default();
-        let line: Option<Value> = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
-        let line = line.unwrap_or_default();
-        Epoch {
-            loss: line["loss"].as_f64().unwrap_or_default(),
-            terms: line["terms"].as_object().cloned().unwrap_or_default(),
-        }
-    }
+/// Goes back to where `found` is; a finished training has no optimizer any more.
+fn restore(
+    found: &Checkpoint,
+    model: &Model,
+    stepper: &mut dyn Stepper,
+) -> candle_core::Result<()> {
+    model.params().restore(&found.model)?;
+    if found.progress.finished { Ok(()) } else { stepper.restore(&found.optimizer) }
+}
+
+/// `val.TERM.accuracy` of each term.
+fn named(accuracies: &[(String, f64)]) -> Map<String, Value> {
+    let line =
+        |(term, accuracy): &(String, f64)| (format!("val.{term}.accuracy"), (*accuracy).into());
+    accuracies.iter().map(line).collect()
 }

@@ -16,6 +16,13 @@ pub struct Store {
     root: PathBuf,
 }
 
+/// The file that says that a training or an evaluation is over, and what came of it.
+pub const RESULT: &str = "result.json";
+/// The file a process locks while it works in a folder.
+const LOCK: &str = "lock";
+/// How the names of files begin that are not whole yet.
+const PARTIAL: &str = ".partial-";
+
 /// A folder held by this process alone until it is dropped.
 #[derive(Debug)]
 pub struct Held {
@@ -58,29 +65,80 @@ impl Store {
     }
 }
 
-fn folder(name: &str, digest: &Digest) -> String {
+/// The name of the folder of what is called `name` and addressed by `digest`.
+pub fn folder(name: &str, digest: &Digest) -> String {
     format!("{name}-{}", digest.short())
 }
 
-/// Makes `path` and holds it, so that two processes never write one result.
-pub fn hold(path: &Path) -> Result<Held, HoldError> {
-    fs::create_dir_all(path).map_err(HoldError::Io)?;
-    let lock = File::create(path.join("lock")).map_err(HoldError::Io)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(Held { path: path.to_owned(), _lock: lock }),
-        Err(fs::TryLockError::WouldBlock) => Err(HoldError::Busy),
-        Err(fs::TryLockError::Error(error)) => Err(HoldError::Io(error)),
+impl Held {
+    /// Gives the folder up with its result in it. Only then may the lock's file go: whoever has
+    /// opened it meanwhile finds the result.
+    pub fn complete(self) {
+        let _ = fs::remove_file(self.path.join(LOCK));
     }
 }
 
-/// Writes a file so that it is there whole or not at all.
+/// Makes `path` and holds it, so that two processes never write one result.
+///
+/// # Errors
+/// When another process holds it, or the folder cannot be written to.
+pub fn hold(path: &Path) -> Result<Held, HoldError> {
+    fs::create_dir_all(path).map_err(HoldError::Io)?;
+    let lock = File::create(path.join(LOCK)).map_err(HoldError::Io)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(fs::TryLockError::WouldBlock) => return Err(HoldError::Busy),
+        Err(fs::TryLockError::Error(error)) => return Err(HoldError::Io(error)),
+    }
+    sweep(path).map_err(HoldError::Io)?;
+    Ok(Held { path: path.to_owned(), _lock: lock })
+}
+
+/// Removes what a killed process left half written.
+fn sweep(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file so that it is there whole or not at all, even after a power failure.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
     fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = partial(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
+    sync_folder(folder)
+}
+
+fn partial(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PARTIAL);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As any other file: readable by whom the user's mask allows.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+/// A new name is on the disk only when its folder is.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -91,13 +149,23 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
     write(path, text.as_bytes())
 }
 
-/// The value in a JSON file; none when there is no such file.
-pub fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
-    match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            io::Error::other(format!("{} is damaged: {error}", path.display()))
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+/// The result in `folder`; none when there is none yet.
+///
+/// # Errors
+/// When it cannot be read, or is the result of something else than `digest` addresses.
+pub fn result<T: DeserializeOwned>(folder: &Path, digest: &Digest) -> Result<Option<T>, String> {
+    let path = folder.join(RESULT);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("{}: {error}", path.display())),
+    };
+    let damaged = |error: serde_json::Error| format!("{} is damaged: {error}", path.display());
+    let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
+    let found = value["digest"].as_str().unwrap_or("none");
+    if found != digest.text() {
+        let (path, expected) = (path.display(), digest.text());
+        return Err(format!("{path} is another's: expected digest {expected}, found {found}"));
     }
+    serde_json::from_value(value).map(Some).map_err(damaged)
 }

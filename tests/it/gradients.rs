@@ -27,11 +27,26 @@ fn conv2d_with_one_pixel() {
 }
 
 #[test]
+fn conv2d_of_few_channels() {
+    let conv = Conv2d { stride: 1, padding: 1 };
+    check_conv([2, 5, 14, 1], [3, 3, 1, 16], conv);
+    check_conv([1, 4, 17, 3], [3, 3, 3, 16], conv);
+    check_conv([1, 3, 14, 16], [3, 3, 16, 32], conv);
+    check_conv([2, 4, 9, 32], [3, 3, 32, 32], conv);
+    check_conv([1, 5, 16, 20], [5, 3, 20, 16], Conv2d { stride: 1, padding: 2 });
+    check_conv([2, 6, 28, 16], [3, 3, 16, 16], Conv2d { stride: 2, padding: 1 });
+    check_conv([1, 7, 19, 32], [3, 3, 32, 64], Conv2d { stride: 2, padding: 1 });
+    check_conv([2, 5, 14, 32], [1, 1, 32, 32], Conv2d { stride: 2, padding: 0 });
+    check_conv([1, 4, 16, 16], [1, 1, 16, 16], Conv2d { stride: 1, padding: 0 });
+    check_conv([1, 9, 27, 32], [2, 2, 32, 32], Conv2d { stride: 3, padding: 0 });
+}
+
+#[test]
 fn conv2d_with_winograd() {
     let conv = Conv2d { stride: 1, padding: 1 };
-    check_conv([2, 4, 6, 16], [3, 3, 16, 16], conv);
-    check_conv([1, 7, 5, 16], [3, 3, 16, 32], conv);
-    check_conv([3, 5, 9, 32], [3, 3, 32, 16], conv);
+    check_conv([2, 4, 6, 48], [3, 3, 48, 64], conv);
+    check_conv([1, 7, 5, 64], [3, 3, 64, 48], conv);
+    check_conv([3, 5, 9, 48], [3, 3, 48, 48], conv);
 }
 
 #[test]

@@ -5,11 +5,13 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 
 use crate::numeric::{difference, normal, values, weighted};
 
+type Operation = dyn Fn(&[Tensor]) -> Result<Tensor> + Send + Sync;
+
 /// An operation at a size where work is divided, with its inputs.
 struct Case {
     name: &'static str,
     inputs: Vec<Tensor>,
-    operation: Box<dyn Fn(&[Tensor]) -> Result<Tensor> + Send + Sync>,
+    operation: Box<Operation>,
 }
 
 fn case(
@@ -40,7 +42,9 @@ fn cases() -> Vec<Case> {
         case("conv stride 2", &[&[9, 24, 24, 16], &[3, 3, 16, 32]], conv(2, 1)),
         case("conv 1x1 stride 2", &[&[9, 24, 24, 16], &[1, 1, 16, 32]], conv(2, 0)),
         case("conv 1x1", &[&[4, 19, 20, 16], &[1, 1, 16, 32]], conv(1, 0)),
-        case("conv winograd", &[&[9, 15, 17, 16], &[3, 3, 16, 32]], conv(1, 1)),
+        case("conv few", &[&[19, 15, 17, 16], &[3, 3, 16, 32]], conv(1, 1)),
+        case("conv few stride 2", &[&[19, 14, 28, 16], &[3, 3, 16, 32]], conv(2, 1)),
+        case("conv winograd", &[&[9, 15, 17, 48], &[3, 3, 48, 64]], conv(1, 1)),
         case("conv winograd wide", &[&[3, 8, 8, 144], &[3, 3, 144, 128]], conv(1, 1)),
         case("conv one channel", &[&[9, 28, 28, 1], &[3, 3, 1, 16]], conv(1, 1)),
         case("batch norm", &[&[9, 20, 21, 16], &[2, 16], &[9, 20, 21, 16]], move |t| {
@@ -147,7 +151,10 @@ fn convolution_is_what_the_textbook_says() {
         ([1, 7, 6, 2], [3, 5, 2, 3], 2, 2),
         ([1, 5, 5, 2], [1, 1, 2, 3], 1, 0),
         ([1, 5, 5, 2], [1, 1, 2, 3], 2, 0),
-        ([1, 5, 7, 16], [3, 3, 16, 16], 1, 1),
+        ([1, 5, 7, 48], [3, 3, 48, 48], 1, 1),
+        ([1, 3, 8, 16], [3, 3, 16, 32], 1, 1),
+        ([1, 3, 14, 1], [3, 3, 1, 16], 1, 1),
+        ([1, 3, 16, 16], [3, 3, 16, 32], 2, 1),
     ] {
         let (x, weight) = (normal("x", &x), normal("weight", &weight));
         let expected = naive_conv(&x, &weight, stride, padding);

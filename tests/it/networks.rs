@@ -36,13 +36,15 @@ fn tiny(spec: &'static Spec) -> Bound {
     params.fold(Bound::defaults(spec), |bound, (name, value)| bound.with(name, value))
 }
 
+type Make = dyn Fn(&Scope) -> Result<Box<dyn Network>> + Sync;
+
 /// A network to be made for images of one shape, with the shapes of its rows.
 struct Case {
     name: String,
     image: ImageShape,
     input: Vec<usize>,
     output: Vec<usize>,
-    make: Box<dyn Fn(&Scope) -> Result<Box<dyn Network>> + Sync>,
+    make: Box<Make>,
 }
 
 fn encoder_case(entry: &'static Entry<dyn Encoder>, bound: &Bound, image: ImageShape) -> Case {

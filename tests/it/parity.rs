@@ -1,6 +1,6 @@
 //! The same numbers as PyTorch, from the fixtures of `tests/parity`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use balance::catalog::{Bound, Duration, ImageShape, Kind, Value};
 use balance::library::decoder::DECODERS;
@@ -16,7 +16,7 @@ use candle_core::{DType, Device, Tensor, Var};
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parity/fixtures");
 
 /// The tensors of a fixture, in f64.
-fn fixture(name: &str) -> HashMap<String, Tensor> {
+fn fixture(name: &str) -> BTreeMap<String, Tensor> {
     let path = format!("{FIXTURES}/{name}.safetensors");
     let tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
     let widen = |(name, tensor): (String, Tensor)| (name, tensor.to_dtype(DType::F64).unwrap());
@@ -161,7 +161,7 @@ fn in_our_layout(tensor: &Tensor, name: &str, dims: &[usize]) -> Tensor {
 /// A network with PyTorch's weights beside what PyTorch computes with them.
 struct Twin {
     case: &'static str,
-    expected: HashMap<String, Tensor>,
+    expected: BTreeMap<String, Tensor>,
     params: Params,
     network: Box<dyn Network>,
     dtype: DType,

@@ -11,6 +11,7 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, bail};
 
 use super::real::with_real;
+use super::tape::apply1;
 use super::values::{output, slice, tensor};
 use sets::Classes;
 
@@ -97,7 +98,7 @@ pub fn contrastive(
     let result = Arc::new(OnceLock::new());
     let (terms, track) = (terms.to_vec(), z.track_op());
     let op = Contrastive { terms, classes, track, result: result.clone() };
-    let total = z.contiguous()?.apply_op1(op)?;
+    let total = apply1(&z.contiguous()?, op)?;
     let result: &Outcome = result.get().expect("the operation has run");
     Ok((total, result.values.clone()))
 }

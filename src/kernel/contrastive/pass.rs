@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::PairTerm;
 use super::sets::Classes;
+use super::term::add_term;
 use crate::kernel::lanes::{sum_of, sum_pairs};
 use crate::kernel::matrix::{Matrix, Product};
 use crate::kernel::pieces::{add, fold, ranges, room, scratch, shares};
@@ -73,7 +74,7 @@ impl<T: Real> Norms<T> {
     fn of(z: &[T], rows: usize, normalize: bool) -> Self {
         let width = z.len() / rows;
         let inverse = |row: &[T]| {
-            let norm = wide(|| sum_of(row, |x| x * x)).sqrt();
+            let norm = squares(row).sqrt();
             if norm.to_f64() > SMALLEST_NORM { T::ONE / norm } else { T::ZERO }
         };
         Self { inverse: normalize.then(|| z.chunks_exact(width).map(inverse).collect()), width }
@@ -91,14 +92,24 @@ impl<T: Real> Norms<T> {
         let Some(inverse) = &self.inverse else { return gradient };
         let rows = gradient.chunks_exact_mut(self.width).zip(z.chunks_exact(self.width));
         for ((gradient, z), inverse) in rows.zip(inverse) {
-            wide(|| {
-                let dot = sum_pairs(gradient, z, |g, z| g * z) * *inverse * *inverse;
-                for (gradient, z) in gradient.iter_mut().zip(z) {
-                    *gradient = (*gradient - dot * *z) * *inverse;
-                }
-            });
+            project(gradient, z, *inverse);
         }
         gradient
+    }
+}
+
+wide! {
+    fn squares<T: Real>(row: &[T]) -> T {
+        sum_of(row, |x| x * x)
+    }
+}
+
+wide! {
+    fn project<T: Real>(gradient: &mut [T], z: &[T], inverse: T) {
+        let dot = sum_pairs(gradient, z, |g, z| g * z) * inverse * inverse;
+        for (gradient, z) in gradient.iter_mut().zip(z) {
+            *gradient = (*gradient - dot * *z) * inverse;
+        }
     }
 }
 
@@ -199,7 +210,7 @@ impl<'a> Pass<'a> {
                 for contrast in contrasts {
                     let gradient = track.then_some(&mut *gradient);
                     let weight = term.weight * share;
-                    *value += share * wide(|| term.add(dots, contrast, weight, gradient));
+                    *value += share * add_term(term, dots, contrast, weight, gradient);
                 }
             }
         }

@@ -65,7 +65,7 @@ impl Classes {
             positives: views().flat_map(|view| without(view.class, row)).collect(),
             negatives: views().flat_map(|view| view.negatives).collect(),
             all: without(0..self.rows(), row).collect(),
-            twins: views().map(|view| view.twin).filter(|twin| *twin != row).collect(),
+            twins: views().flat_map(|view| without(view.twin, row)).collect(),
         }
     }
 
@@ -74,10 +74,11 @@ impl Classes {
         let (view, position) = (row / self.items(), row % self.items());
         let contrast = |other: usize| {
             let view = self.view(other, position);
+            let all = other * self.items()..(other + 1) * self.items();
             Contrast {
                 positives: vec![view.class],
                 negatives: view.negatives.to_vec(),
-                all: vec![other * self.items()..(other + 1) * self.items()],
+                all: vec![all],
                 twins: vec![view.twin],
             }
         };
@@ -89,7 +90,7 @@ impl Classes {
         let class = &self.classes[position];
         let class = start + class.start..start + class.end;
         let negatives = [start..class.start, class.end..end];
-        View { class, negatives, twin: start + position }
+        View { class, negatives, twin: start + position..start + position + 1 }
     }
 }
 
@@ -97,7 +98,7 @@ impl Classes {
 struct View {
     class: Range<usize>,
     negatives: [Range<usize>; 2],
-    twin: usize,
+    twin: Range<usize>,
 }
 
 /// The columns an anchor is compared with.
@@ -109,7 +110,7 @@ pub(super) struct Contrast {
     /// Both.
     pub(super) all: Vec<Range<usize>>,
     /// The same item in other views.
-    pub(super) twins: Vec<usize>,
+    pub(super) twins: Vec<Range<usize>>,
 }
 
 /// A range without one of its elements, if it has it.

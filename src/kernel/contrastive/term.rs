@@ -6,6 +6,7 @@ use super::sets::{Classes, Contrast};
 use super::{Denominator, NoPositive, PairKind, PairTerm};
 use crate::kernel::lanes::{largest, sum_of};
 use crate::kernel::real::Real;
+use crate::kernel::wide::wide;
 
 impl PairTerm {
     /// Whether an anchor whose class has `size` items is compared with anything.
@@ -31,28 +32,28 @@ impl PairTerm {
         let times = if self.cross { views * (views - 1) / 2 } else { views };
         if items == 0 { 0.0 } else { 1.0 / (items * times) as f64 }
     }
+}
 
+wide! {
     /// Adds the gradient of the anchor's part, times `weight`, to `gradient`, if there is one, and
     /// returns the part. `dots` are the anchor's dot products, not yet over the temperature.
-    #[inline(always)]
-    pub(super) fn add<T: Real>(
-        &self,
+    pub(super) fn add_term<T: Real>(
+        term: &PairTerm,
         dots: &[T],
         contrast: &Contrast,
         weight: f64,
         gradient: Option<&mut [T]>,
     ) -> f64 {
-        let anchor = Anchor { dots, inverse: T::of(1.0 / self.temperature) };
+        let anchor = Anchor { dots, inverse: T::of(1.0 / term.temperature) };
         let Contrast { positives, negatives, all, twins } = contrast;
-        let twins: Vec<Range<usize>> = twins.iter().map(|twin| *twin..twin + 1).collect();
-        let (numerators, denominators) = match self.kind {
+        let (numerators, denominators) = match term.kind {
             PairKind::SupCon { denominator: Denominator::Own } => {
                 return anchor.each_against(positives, negatives, T::of(weight), gradient);
             }
             PairKind::SupCon { denominator: Denominator::All } => (positives, all),
             PairKind::SupCon { denominator: Denominator::Negatives } => (positives, negatives),
-            PairKind::ClassInfoNce => (&twins, positives),
-            PairKind::InfoNce => (&twins, all),
+            PairKind::ClassInfoNce => (twins, positives),
+            PairKind::InfoNce => (twins, all),
         };
         anchor.mean_against(numerators, denominators, T::of(weight), gradient)
     }
@@ -84,8 +85,11 @@ fn count(ranges: &[Range<usize>]) -> usize {
 impl<T: Real> Anchor<'_, T> {
     #[inline(always)]
     fn log_sum_exp(&self, ranges: &[Range<usize>]) -> LogSumExp<T> {
-        let most = ranges.iter().map(|range| largest(&self.dots[range.clone()]));
-        let most = most.fold(T::of(f64::NEG_INFINITY), Real::larger) * self.inverse;
+        let mut most = T::of(f64::NEG_INFINITY);
+        for range in ranges {
+            most = most.larger(largest(&self.dots[range.clone()]));
+        }
+        let most = most * self.inverse;
         let sum = self.sum(ranges, |similarity| (similarity - most).exp());
         LogSumExp { most, sum }
     }
@@ -93,9 +97,11 @@ impl<T: Real> Anchor<'_, T> {
     /// `Σ f(S)` over ranges.
     #[inline(always)]
     fn sum(&self, ranges: &[Range<usize>], f: impl Fn(T) -> T) -> T {
-        let sum =
-            |range: &Range<usize>| sum_of(&self.dots[range.clone()], |dot| f(dot * self.inverse));
-        ranges.iter().map(sum).fold(T::ZERO, |sum, part| sum + part)
+        let mut sum = T::ZERO;
+        for range in ranges {
+            sum += sum_of(&self.dots[range.clone()], |dot| f(dot * self.inverse));
+        }
+        sum
     }
 
     /// Adds `f(S)`, the derivative by S, to the gradient by the dot product.

@@ -71,11 +71,7 @@ fn with_windows<T: Real, R>(
 ) -> R {
     let len = geometry.window_len();
     scratch(windows.len() * len, |rows| {
-        wide(|| {
-            for (row, window) in rows.chunks_exact_mut(len).zip(windows.clone()) {
-                gather(x, &Window::new(geometry, window), row);
-            }
-        });
+        gather_windows(x, geometry, windows.clone(), &mut *rows);
         work(Matrix::new(rows, windows.len(), len))
     })
 }
@@ -83,11 +79,28 @@ fn with_windows<T: Real, R>(
 /// Adds the windows of whole images to the pixels they came from.
 fn fold_windows<T: Real>(windows: &[T], geometry: &Geometry, images: &mut [T]) {
     images.fill(T::ZERO);
-    wide(|| {
+    scatter_windows(windows, geometry, images);
+}
+
+wide! {
+    fn gather_windows<T: Real>(
+        x: &[T],
+        geometry: &Geometry,
+        windows: Range<usize>,
+        rows: &mut [T],
+    ) {
+        for (row, window) in rows.chunks_exact_mut(geometry.window_len()).zip(windows) {
+            gather(x, &Window::new(geometry, window), row);
+        }
+    }
+}
+
+wide! {
+    fn scatter_windows<T: Real>(windows: &[T], geometry: &Geometry, images: &mut [T]) {
         for (index, window) in windows.chunks_exact(geometry.window_len()).enumerate() {
             scatter_add(window, &Window::new(geometry, index), images);
         }
-    });
+    }
 }
 
 /// One window: where its first element lies, possibly outside the image.

@@ -1,6 +1,8 @@
 //! Two-dimensional convolution (cross-correlation, as everywhere in deep learning).
 
 mod columns;
+#[cfg_attr(not(target_arch = "x86_64"), path = "direct_elsewhere.rs")]
+mod direct;
 mod geometry;
 mod pointwise;
 mod winograd;
@@ -9,6 +11,7 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::real::{Real, with_real};
+use super::tape::apply2;
 use super::values::{Values, output, slice, tensor};
 use geometry::Geometry;
 
@@ -26,50 +29,47 @@ pub struct Conv2d {
 /// # Errors
 /// When the shapes do not fit or the kernel is larger than the padded image.
 pub fn conv2d(x: &Tensor, weight: &Tensor, conv: Conv2d) -> Result<Tensor> {
-    x.contiguous()?.apply_op2(&weight.contiguous()?, conv)
+    apply2(&x.contiguous()?, &weight.contiguous()?, conv)
 }
 
-/// How a convolution of some geometry is computed.
-enum Method {
-    /// One matrix product: the kernel is a single pixel.
-    Pointwise,
-    /// Winograd's minimal filtering.
-    Winograd,
-    /// Windows laid out as rows of a matrix.
-    Columns,
-}
-
-fn method(geometry: &Geometry) -> Method {
-    if geometry.is_pointwise() {
-        Method::Pointwise
-    } else if winograd::fits(geometry) {
-        Method::Winograd
-    } else {
-        Method::Columns
-    }
+/// Whether summing windows of so many channels in registers is the fastest, as measured.
+fn are_few(channels: usize, geometry: &Geometry) -> bool {
+    channels <= if winograd::fits(geometry) { 32 } else { 64 }
 }
 
 fn forward<T: Real>(x: &[T], weight: &[T], geometry: &Geometry) -> Vec<T> {
-    match method(geometry) {
-        Method::Pointwise => pointwise::forward(x, weight, geometry),
-        Method::Winograd => winograd::forward(x, weight, geometry),
-        Method::Columns => columns::forward(x, weight, geometry),
+    if direct::fits_forward(geometry) && are_few(geometry.channels, geometry) {
+        direct::forward(x, weight, geometry)
+    } else if geometry.is_pointwise() {
+        pointwise::forward(x, weight, geometry)
+    } else if winograd::fits(geometry) {
+        winograd::forward(x, weight, geometry)
+    } else {
+        columns::forward(x, weight, geometry)
     }
 }
 
 fn weight_gradient<T: Real>(x: &[T], dy: &[T], geometry: &Geometry) -> Vec<T> {
-    match method(geometry) {
-        Method::Pointwise => pointwise::weight_gradient(x, dy, geometry),
-        Method::Winograd => winograd::weight_gradient(x, dy, geometry),
-        Method::Columns => columns::weight_gradient(x, dy, geometry),
+    if direct::fits_weight_gradient(geometry) && are_few(geometry.channels, geometry) {
+        direct::weight_gradient(x, dy, geometry)
+    } else if geometry.is_pointwise() {
+        pointwise::weight_gradient(x, dy, geometry)
+    } else if winograd::fits(geometry) {
+        winograd::weight_gradient(x, dy, geometry)
+    } else {
+        columns::weight_gradient(x, dy, geometry)
     }
 }
 
 fn input_gradient<T: Real>(weight: &[T], dy: &[T], geometry: &Geometry) -> Vec<T> {
-    match method(geometry) {
-        Method::Pointwise => pointwise::input_gradient(weight, dy, geometry),
-        Method::Winograd => winograd::input_gradient(weight, dy, geometry),
-        Method::Columns => columns::input_gradient(weight, dy, geometry),
+    if direct::fits_input_gradient(geometry) && are_few(geometry.filters, geometry) {
+        direct::input_gradient(weight, dy, geometry)
+    } else if geometry.is_pointwise() {
+        pointwise::input_gradient(weight, dy, geometry)
+    } else if winograd::fits(geometry) {
+        winograd::input_gradient(weight, dy, geometry)
+    } else {
+        columns::input_gradient(weight, dy, geometry)
     }
 }
 

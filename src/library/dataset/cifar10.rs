@@ -1,3 +1,5 @@
+//! CIFAR-10.
+
 use std::path::Path;
 
 use super::{Dataset, facts_of};

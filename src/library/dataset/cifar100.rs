@@ -1,3 +1,5 @@
+//! CIFAR-100.
+
 use std::path::Path;
 
 use super::{Dataset, facts_of};

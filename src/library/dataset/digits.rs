@@ -1,3 +1,5 @@
+//! Small digits, part of the program.
+
 use std::path::Path;
 
 use super::{Dataset, facts_of};

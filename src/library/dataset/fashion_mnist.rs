@@ -1,3 +1,5 @@
+//! Fashion-MNIST.
+
 use std::path::Path;
 
 use super::{Dataset, facts_of};

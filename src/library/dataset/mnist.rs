@@ -1,3 +1,5 @@
+//! MNIST.
+
 use std::path::Path;
 
 use super::{Dataset, facts_of};

@@ -38,7 +38,10 @@ fn facts_of(name: &str, root: &Path) -> DatasetFacts {
         ),
         train: count(Split::Pool).or(count(Split::Train)).unwrap_or_default(),
         test: count(Split::Test),
-        digest: known.contents.first().map_or(String::new(), |content| content.sha256.unwrap_or(name).to_owned()),
+        digest: known
+            .contents
+            .first()
+            .map_or(String::new(), |content| content.sha256.unwrap_or(name).to_owned()),
         absent: (data::presence(known, root) == Presence::Absent)
             .then(|| format!("fetch it with `balance data fetch {name}`")),
     }

@@ -11,8 +11,9 @@ use crate::nn::Mode;
 use crate::tensor::Scope;
 
 component! {
-    /// A multilayer perceptron: linear layers with rectifiers between them, the last as wide as an
-    /// image has numbers.
+    /// A multilayer perceptron from an embedding to the pixels of an image.
+    ///
+    /// Linear layers with rectifiers between them, the last as wide as an image has numbers.
     ///
     /// Nothing follows the last layer, since images are normalised and have no bounds.
     ///

@@ -11,9 +11,10 @@ use crate::nn::{BatchNorm, Conv2d, Linear, Mode};
 use crate::tensor::Scope;
 
 component! {
-    /// The decoder of the released Thanos code, after PyTorch Lightning Bolts' ResNet-18
-    /// autoencoder: a linear layer to 4 × 4 pixels, four stages of two residual blocks that enlarge
-    /// the image by its nearest pixels, and a last convolution.
+    /// The decoder of the released Thanos code: a ResNet-18 backwards.
+    ///
+    /// After PyTorch Lightning Bolts' autoencoder: a linear layer to 4 × 4 pixels, four stages of two
+    /// residual blocks that enlarge the image by its nearest pixels, and a last convolution.
     ///
     /// An image of side `H` grows from `⌈H/8⌉` over `⌈H/4⌉` and `⌈H/2⌉` to `H`, and so for its
     /// width. Where 8 divides `H` this is the released decoder; elsewhere that one makes a smaller

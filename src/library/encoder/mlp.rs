@@ -9,11 +9,11 @@ use crate::component;
 use crate::tensor::Scope;
 
 component! {
-    /// A multilayer perceptron: the pixels of an image as one vector, through linear layers with
-    /// rectifiers between them.
+    /// A multilayer perceptron on the pixels of an image.
     ///
-    /// It does not know which pixels are neighbours. Weights begin as PyTorch's do, uniform within
-    /// one over the root of a layer's inputs.
+    /// The image as one vector, through linear layers with rectifiers between them. It does not
+    /// know which pixels are neighbours. Weights begin as PyTorch's do, uniform within one over the
+    /// root of a layer's inputs.
     ///
     /// ```exp
     /// edition 1

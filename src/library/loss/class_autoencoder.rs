@@ -66,6 +66,10 @@ struct Autoencoder {
 }
 
 impl Single for Autoencoder {
+    fn needs_clean(&self) -> bool {
+        self.target == Target::Clean
+    }
+
     fn value(&self, batch: &Activations, mode: &Mode) -> Result<Tensor> {
         let restored = self.decoder.forward(&batch.embedding, mode)?;
         let error = match (self.target, &batch.clean) {

@@ -9,8 +9,7 @@ use crate::kernel::PairKind;
 use crate::tensor::Scope;
 
 component! {
-    /// Class-conditional InfoNCE: draws the views of an item together and away from the rest of
-    /// its class.
+    /// Class-conditional InfoNCE: draws an item's views together, away from the rest of its class.
     ///
     /// For an anchor `i` with the twins `q`, the other views of the same item, and the positives
     /// `P` of its class it is the mean over `q` of `-log(exp(S_iq) / sum_P exp(S_ip))` (Chen et al.,

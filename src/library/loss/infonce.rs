@@ -9,12 +9,11 @@ use crate::kernel::PairKind;
 use crate::tensor::Scope;
 
 component! {
-    /// InfoNCE: draws the views of an item together and away from everything else; labels play no
-    /// part.
+    /// InfoNCE: draws the views of an item together, and away from everything else.
     ///
-    /// For an anchor `i` with the twins `q`, the other views of the same item, it is the mean over
-    /// `q` of `-log(exp(S_iq) / sum_a exp(S_ia))` with `a` over all but `i`. With two pooled views
-    /// this is the NT-Xent loss of SimCLR (Chen et al., 2020, eq. 1).
+    /// Labels play no part. For an anchor `i` with the twins `q`, the other views of the same item,
+    /// it is the mean over `q` of `-log(exp(S_iq) / sum_a exp(S_ia))` with `a` over all but `i`.
+    /// With two pooled views this is the NT-Xent loss of SimCLR (Chen et al., 2020, eq. 1).
     ///
     /// ```exp
     /// edition 1

@@ -63,6 +63,11 @@ pub trait Single: Send + Sync {
     /// When the batch does not have what the term declares to need.
     fn value(&self, batch: &Activations, mode: &Mode) -> Result<Tensor>;
 
+    /// Whether it compares with the images before augmentation.
+    fn needs_clean(&self) -> bool {
+        false
+    }
+
     /// Class scores `[rows, classes]` of embeddings `[rows, dim]`, when the term has a classifier.
     fn logits(&self, _embedding: &Tensor) -> Result<Option<Tensor>> {
         Ok(None)
@@ -76,7 +81,8 @@ pub struct Activations {
     pub embedding: Tensor,
     /// What the encoder saw, `[views * items, height, width, channels]`.
     pub input: Tensor,
-    /// The same images without augmentation, normalised; absent when no term asks for it.
+    /// Each item once without random transforms, `[items, height, width, channels]`; absent when no
+    /// term asks for it.
     pub clean: Option<Tensor>,
     /// The class of each item, by the labels this term reads.
     pub labels: Vec<u32>,

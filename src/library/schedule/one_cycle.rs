@@ -7,11 +7,11 @@ use crate::catalog::{Fraction, NonNegative};
 use crate::component;
 
 component! {
-    /// Raises the learning rate along half a cosine, then lowers it along another, far below where
-    /// it began (Smith & Topin, 2019).
+    /// Raises the learning rate along half a cosine, then lowers it far below where it began.
     ///
-    /// The optimizer's rate is the highest one. It moves with every step, and both ends are reached
-    /// exactly; with its defaults it is PyTorch's `OneCycleLR`, apart from the momentum, which stays.
+    /// Smith & Topin, 2019, with both halves cosines. The optimizer's rate is the highest one. It
+    /// moves with every step, and both ends are reached exactly; with its defaults it is PyTorch's
+    /// `OneCycleLR`, apart from the momentum, which stays.
     ///
     /// ```exp
     /// edition 1

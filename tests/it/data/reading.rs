@@ -121,7 +121,7 @@ fn missing_files_are_answered_with_the_command() {
 fn unknown_names_are_answered_with_the_known() {
     expect![[r#"
         no dataset is called `minst`
-          help: the datasets are digits, mnist, fashion_mnist, cifar10, cifar100"#]]
+          help: did you mean `mnist`?"#]]
     .assert_eq(&load("minst", Path::new("/")).unwrap_err().to_string());
 }
 

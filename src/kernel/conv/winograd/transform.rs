@@ -14,9 +14,14 @@ const RUN: usize = 4096;
 
 /// `Bᵀ x B` of each tile's 4×4 inputs: [16, tiles, channels].
 pub(super) fn input<T: Real>(x: &[T], channels: usize, piece: &Piece, to: &mut [T]) {
-    let zeros = vec![T::ZERO; channels];
-    let mut planes = planes::<T, POINTS>(to, piece.tiles() * channels);
-    wide(|| {
+    let planes = planes::<T, POINTS>(to, piece.tiles() * channels);
+    input_tiles(x, channels, piece, planes);
+}
+
+wide! {
+    fn input_tiles<T: Real>(x: &[T], channels: usize, piece: &Piece, planes: [&mut [T]; POINTS]) {
+        let mut planes = planes;
+        let zeros = vec![T::ZERO; channels];
         for (index, tile) in piece.each().enumerate() {
             let mut patch = [&[][..]; POINTS];
             for (point, vectors) in patch.iter_mut().enumerate() {
@@ -29,7 +34,7 @@ pub(super) fn input<T: Real>(x: &[T], channels: usize, piece: &Piece, to: &mut [
                 store(&mut planes, at, &on_both_sides(&values, differences));
             }
         }
-    });
+    }
 }
 
 /// `Bᵀ d` for one column.
@@ -41,10 +46,18 @@ fn differences<T: Real>([a, b, c, d]: [Lanes<T>; 4]) -> [Lanes<T>; 4] {
 /// `Aᵀ m A` of each tile's products, written to the piece's pixels [pixels, filters].
 pub(super) fn output<T: Real>(products: &[T], filters: usize, piece: &Piece, y: &mut [T]) {
     let plane = piece.tiles() * filters;
-    let planes: [&[[T; LANES]]; POINTS] =
-        std::array::from_fn(|point| products[point * plane..][..plane].as_chunks().0);
-    let first = piece.pixels().start;
-    wide(|| {
+    let planes = std::array::from_fn(|point| products[point * plane..][..plane].as_chunks().0);
+    output_tiles(planes, filters, piece, y);
+}
+
+wide! {
+    fn output_tiles<T: Real>(
+        planes: [&[[T; LANES]]; POINTS],
+        filters: usize,
+        piece: &Piece,
+        y: &mut [T],
+    ) {
+        let first = piece.pixels().start;
         for (index, tile) in piece.each().enumerate() {
             for block in 0..filters / LANES {
                 let values = square::<T, 4, POINTS>(&planes, index * (filters / LANES) + block);
@@ -56,7 +69,7 @@ pub(super) fn output<T: Real>(products: &[T], filters: usize, piece: &Piece, y: 
                 }
             }
         }
-    });
+    }
 }
 
 /// `Aᵀ m` for one column.
@@ -67,9 +80,19 @@ fn gathered<T: Real>([a, b, c, d]: [Lanes<T>; 4]) -> [Lanes<T>; 2] {
 
 /// `A dy Aᵀ` of each tile's 2×2 gradients: [16, tiles, filters].
 pub(super) fn output_gradient<T: Real>(dy: &[T], filters: usize, piece: &Piece, to: &mut [T]) {
-    let zeros = vec![T::ZERO; filters];
-    let mut planes = planes::<T, POINTS>(to, piece.tiles() * filters);
-    wide(|| {
+    let planes = planes::<T, POINTS>(to, piece.tiles() * filters);
+    output_gradient_tiles(dy, filters, piece, planes);
+}
+
+wide! {
+    fn output_gradient_tiles<T: Real>(
+        dy: &[T],
+        filters: usize,
+        piece: &Piece,
+        planes: [&mut [T]; POINTS],
+    ) {
+        let mut planes = planes;
+        let zeros = vec![T::ZERO; filters];
         for (index, tile) in piece.each().enumerate() {
             let mut patch = [&[][..]; 4];
             for (vectors, pixel) in patch.iter_mut().zip(corners(&tile)) {
@@ -81,7 +104,7 @@ pub(super) fn output_gradient<T: Real>(dy: &[T], filters: usize, piece: &Piece, 
                 store(&mut planes, at, &on_both_sides(&values, spread));
             }
         }
-    });
+    }
 }
 
 /// `A d` for one column.
@@ -119,20 +142,28 @@ fn coarsened<T: Real>([a, b, c, d]: [Lanes<T>; 4]) -> [Lanes<T>; 3] {
 fn transformed_planes<T: Real, const N: usize, const M: usize, const NN: usize, const MM: usize>(
     from: &[T],
     plane: usize,
-    transform: impl Fn([Lanes<T>; N]) -> [Lanes<T>; M] + Sync,
+    transform: impl Fn([Lanes<T>; N]) -> [Lanes<T>; M] + Copy + Sync,
 ) -> Vec<T> {
     let mut to = room(MM * plane);
     let from: [&[T]; NN] = std::array::from_fn(|index| &from[index * plane..][..plane]);
     runs::<T, MM>(&mut to, plane).into_par_iter().enumerate().for_each(|(run, mut planes)| {
         let vectors = from.map(|plane| plane[run * RUN..].as_chunks().0);
-        wide(|| {
-            for block in 0..planes[0].len() / LANES {
-                let values = square::<T, N, NN>(&vectors, block);
-                store(&mut planes, block * LANES, &on_both_sides(&values, &transform));
-            }
-        });
+        transform_run(vectors, &mut planes, transform);
     });
     to
+}
+
+wide! {
+    fn transform_run<T: Real, const N: usize, const M: usize, const NN: usize, const MM: usize>(
+        from: [&[[T; LANES]]; NN],
+        to: &mut [&mut [T]; MM],
+        transform: impl Fn([Lanes<T>; N]) -> [Lanes<T>; M] + Copy,
+    ) {
+        for block in 0..from[0].len().min(to[0].len() / LANES) {
+            let values = square::<T, N, NN>(&from, block);
+            store(to, block * LANES, &on_both_sides(&values, transform));
+        }
+    }
 }
 
 /// Applies a transform to all columns of a square and then to all rows.

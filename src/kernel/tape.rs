@@ -1,0 +1,292 @@
+//! A record of the kernels that ran, and the way back along it.
+//!
+//! candle's own backward pass fills a tensor with zeros and adds to it for the first gradient of
+//! every node. While [`gradients`] records, the outputs of kernels are leaves of candle's graph,
+//! and the gradients between them are handed over as they are; candle's pass serves what was
+//! computed with its operations in between.
+
+#![allow(clippy::disallowed_types, reason = "candle's identities have no order; one set is asked")]
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use candle_core::backprop::GradStore;
+use candle_core::op::BackpropOp;
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, TensorId,
+    bail,
+};
+use rayon::prelude::*;
+
+use super::pieces::room;
+use super::real::{Real, with_real};
+use super::values::{Values, tensor};
+use super::wide::wide;
+
+thread_local! {
+    static MODE: RefCell<Mode> = const { RefCell::new(Mode::Graph) };
+}
+
+/// What happens to the kernels of this thread.
+enum Mode {
+    /// They become nodes of candle's graph.
+    Graph,
+    /// They are recorded.
+    Tape(Tape),
+    /// They are forgotten.
+    Forget,
+}
+
+/// Runs `work`, which computes a scalar, and gives the scalar with the gradients of the variables
+/// it depends on.
+///
+/// Does what `work()?.backward()` does, faster; within `work` the outputs of kernels are variables
+/// of candle's graph.
+///
+/// # Errors
+/// Those of `work` and of the kernels' backward passes.
+pub fn gradients(work: impl FnOnce() -> Result<Tensor>) -> Result<(Tensor, GradStore)> {
+    let interruption = Interruption::by(Mode::Tape(Tape::default()));
+    let scalar = work()?;
+    let Mode::Tape(tape) = interruption.end() else { unreachable!("interruptions nest") };
+    Ok((scalar.detach(), tape.reverse(&scalar)?))
+}
+
+/// Runs `work` without keeping anything for gradients, which the outputs of its kernels do not
+/// have.
+pub fn without_gradients<R>(work: impl FnOnce() -> R) -> R {
+    let _interruption = Interruption::by(Mode::Forget);
+    work()
+}
+
+/// Another mode for a while; the interrupted one goes on when this is dropped.
+struct Interruption {
+    interrupted: Mode,
+}
+
+impl Interruption {
+    fn by(mode: Mode) -> Self {
+        Self { interrupted: MODE.replace(mode) }
+    }
+
+    fn end(self) -> Mode {
+        MODE.replace(Mode::Graph)
+    }
+}
+
+impl Drop for Interruption {
+    fn drop(&mut self) {
+        MODE.set(std::mem::replace(&mut self.interrupted, Mode::Graph));
+    }
+}
+
+#[derive(Default)]
+struct Tape {
+    entries: Vec<Entry>,
+    /// The results of candle's operations that are on the tape.
+    seen: HashSet<TensorId>,
+}
+
+enum Entry {
+    /// The result of candle's operations, before the first kernel that uses it.
+    Graph(Tensor),
+    One(Box<dyn CustomOp1>, [Tensor; 1], Tensor),
+    Two(Box<dyn CustomOp2>, [Tensor; 2], Tensor),
+    Three(Box<dyn CustomOp3>, [Tensor; 3], Tensor),
+}
+
+/// Applies an operation, recording it where that is wanted.
+pub(crate) fn apply1<C>(x: &Tensor, op: C) -> Result<Tensor>
+where
+    C: CustomOp1 + Send + Sync + 'static,
+{
+    match fate(&[x]) {
+        Fate::Node => return x.apply_op1(op),
+        Fate::Forgotten => return x.apply_op1_no_bwd(&op),
+        Fate::Recorded => {}
+    }
+    let output = run([x], |[x]| match x {
+        (Storage::Cpu(x), layout) => cpu(op.cpu_fwd(x, layout)),
+        (Storage::Cuda(x), layout) => {
+            op.cuda_fwd(x, layout).map(|(storage, shape)| (Storage::Cuda(storage), shape))
+        }
+        _ => bail!("`{}` does not run on this device", op.name()),
+    })?;
+    record(&[x], Entry::One(Box::new(op), [x.clone()], output.clone()));
+    Ok(output)
+}
+
+/// Applies an operation on two tensors, recording it where that is wanted.
+pub(crate) fn apply2<C>(x: &Tensor, y: &Tensor, op: C) -> Result<Tensor>
+where
+    C: CustomOp2 + Send + Sync + 'static,
+{
+    match fate(&[x, y]) {
+        Fate::Node => return x.apply_op2(y, op),
+        Fate::Forgotten => return x.apply_op2_no_bwd(y, &op),
+        Fate::Recorded => {}
+    }
+    let output = run([x, y], |[x, y]| match (x.0, y.0) {
+        (Storage::Cpu(a), Storage::Cpu(b)) => cpu(op.cpu_fwd(a, x.1, b, y.1)),
+        (Storage::Cuda(a), Storage::Cuda(b)) => {
+            op.cuda_fwd(a, x.1, b, y.1).map(|(storage, shape)| (Storage::Cuda(storage), shape))
+        }
+        _ => bail!("`{}` does not run on these devices", op.name()),
+    })?;
+    record(&[x, y], Entry::Two(Box::new(op), [x.clone(), y.clone()], output.clone()));
+    Ok(output)
+}
+
+/// Applies an operation on three tensors, recording it where that is wanted.
+pub(crate) fn apply3<C>(x: &Tensor, y: &Tensor, z: &Tensor, op: C) -> Result<Tensor>
+where
+    C: CustomOp3 + Send + Sync + 'static,
+{
+    match fate(&[x, y, z]) {
+        Fate::Node => return x.apply_op3(y, z, op),
+        Fate::Forgotten => return x.apply_op3_no_bwd(y, z, &op),
+        Fate::Recorded => {}
+    }
+    let output = run([x, y, z], |[x, y, z]| match (x.0, y.0, z.0) {
+        (Storage::Cpu(a), Storage::Cpu(b), Storage::Cpu(c)) => {
+            cpu(op.cpu_fwd(a, x.1, b, y.1, c, z.1))
+        }
+        (Storage::Cuda(a), Storage::Cuda(b), Storage::Cuda(c)) => op
+            .cuda_fwd(a, x.1, b, y.1, c, z.1)
+            .map(|(storage, shape)| (Storage::Cuda(storage), shape)),
+        _ => bail!("`{}` does not run on these devices", op.name()),
+    })?;
+    let inputs = [x.clone(), y.clone(), z.clone()];
+    record(&[x, y, z], Entry::Three(Box::new(op), inputs, output.clone()));
+    Ok(output)
+}
+
+/// What becomes of an operation.
+enum Fate {
+    Node,
+    Recorded,
+    Forgotten,
+}
+
+fn fate(inputs: &[&Tensor]) -> Fate {
+    if !inputs.iter().any(|input| input.track_op()) {
+        return Fate::Forgotten;
+    }
+    MODE.with_borrow(|mode| match mode {
+        Mode::Graph => Fate::Node,
+        Mode::Tape(_) => Fate::Recorded,
+        Mode::Forget => Fate::Forgotten,
+    })
+}
+
+fn cpu(result: Result<(CpuStorage, Shape)>) -> Result<(Storage, Shape)> {
+    result.map(|(storage, shape)| (Storage::Cpu(storage), shape))
+}
+
+/// The output of `forward` as a leaf of candle's graph.
+fn run<const N: usize>(
+    inputs: [&Tensor; N],
+    forward: impl FnOnce([(&Storage, &Layout); N]) -> Result<(Storage, Shape)>,
+) -> Result<Tensor> {
+    let guards = inputs.map(|input| input.storage_and_layout());
+    let arguments = guards.each_ref().map(|(storage, layout)| (&**storage, *layout));
+    let (storage, shape) = forward(arguments)?;
+    Ok(Tensor::from_storage(storage, shape, BackpropOp::none(), true))
+}
+
+fn record(inputs: &[&Tensor], entry: Entry) {
+    MODE.with_borrow_mut(|mode| {
+        let Mode::Tape(tape) = mode else { unreachable!("only recordings come here") };
+        for input in inputs.iter().filter(|input| input.track_op() && !input.is_variable()) {
+            if tape.seen.insert(input.id()) {
+                tape.entries.push(Entry::Graph((*input).clone()));
+            }
+        }
+        tape.entries.push(entry);
+    });
+}
+
+impl Tape {
+    /// The gradients of `scalar`; what is on the tape is dropped as soon as it is passed.
+    fn reverse(mut self, scalar: &Tensor) -> Result<GradStore> {
+        let mut gradients = scalar.backward()?;
+        while let Some(entry) = self.entries.pop() {
+            entry.reverse(&mut gradients)?;
+        }
+        Ok(gradients)
+    }
+}
+
+impl Entry {
+    fn reverse(self, gradients: &mut GradStore) -> Result<()> {
+        match self {
+            Self::Graph(result) => match gradients.remove(&result) {
+                None => Ok(()),
+                Some(gradient) => reverse_graph(&result, &gradient, gradients),
+            },
+            Self::One(op, [x], output) => {
+                let Some(dy) = gradients.remove(&output) else { return Ok(()) };
+                collect(gradients, [(x.clone(), op.bwd(&x, &output, &dy)?)])
+            }
+            Self::Two(op, [x, y], output) => {
+                let Some(dy) = gradients.remove(&output) else { return Ok(()) };
+                let (dx, dy) = op.bwd(&x, &y, &output, &dy)?;
+                collect(gradients, [(x, dx), (y, dy)])
+            }
+            Self::Three(op, [x, y, z], output) => {
+                let Some(dy) = gradients.remove(&output) else { return Ok(()) };
+                let (dx, dy, dz) = op.bwd(&x, &y, &z, &output, &dy)?;
+                collect(gradients, [(x, dx), (y, dy), (z, dz)])
+            }
+        }
+    }
+}
+
+/// Follows candle's graph back from `result` to its leaves.
+fn reverse_graph(result: &Tensor, gradient: &Tensor, gradients: &mut GradStore) -> Result<()> {
+    // The derivative of this product's sum by `result` is `gradient`.
+    let mut found = (result * gradient)?.sum_all()?.backward()?;
+    let leaves = result.sorted_nodes().into_iter().filter(|node| node.is_variable());
+    collect(gradients, leaves.map(|leaf| (leaf.clone(), found.remove(leaf))))
+}
+
+/// Adds gradients to those that are there.
+fn collect(
+    gradients: &mut GradStore,
+    found: impl IntoIterator<Item = (Tensor, Option<Tensor>)>,
+) -> Result<()> {
+    for (input, gradient) in found {
+        let Some(gradient) = gradient.filter(|_| input.track_op()) else { continue };
+        let sum = match gradients.remove(&input) {
+            None => gradient,
+            Some(other) => add(&other, &gradient)?,
+        };
+        gradients.insert(&input, sum);
+    }
+    Ok(())
+}
+
+/// Elements of a task.
+const TASK: usize = 16 * 1024;
+
+fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if a.elem_count() < TASK || !a.device().is_cpu() {
+        return a + b;
+    }
+    let (a, b) = (a.contiguous()?, b.contiguous()?);
+    with_real!(a.dtype(), T => {
+        let (left, right) = (Values::<T>::of(&a)?, Values::<T>::of(&b)?);
+        let mut sum = room(left.len());
+        let tasks = left.par_chunks(TASK).zip(right.par_chunks(TASK));
+        sum.par_chunks_mut(TASK).zip(tasks).for_each(|(sum, (a, b))| add_pairs(sum, a, b));
+        tensor(sum, a.shape())
+    })
+}
+
+wide! {
+    fn add_pairs<T: Real>(sum: &mut [T], a: &[T], b: &[T]) {
+        for (sum, (a, b)) in sum.iter_mut().zip(a.iter().zip(b)) {
+            *sum = *a + *b;
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Batches made on a thread of their own, ahead of the step that is computed.
+
+use std::any::Any;
+use std::ops::Range;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use candle_core::{Device, Result as TensorResult};
+
+use super::batch::{Order, Transforms};
+use super::event::RunError;
+use super::pool::Pool;
+use crate::graph::Batch;
+
+/// Batches made before they are asked for.
+const AHEAD: usize = 2;
+
+/// The batches of a training, in order.
+pub type Batches = Receiver<TensorResult<Batch>>;
+
+/// What batches are made of.
+pub struct Maker<'a> {
+    pub order: Order,
+    pub transforms: &'a Transforms,
+    pub pool: &'a Pool,
+    pub device: &'a Device,
+}
+
+impl Maker<'_> {
+    /// Makes the batches of `steps` for as long as `consume` takes them.
+    ///
+    /// # Errors
+    /// Those of `consume`; or when making a batch panics, which ends the batches early.
+    pub fn during(
+        self,
+        steps: Range<usize>,
+        consume: impl FnOnce(Batches) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        let (sender, batches) = sync_channel(AHEAD);
+        thread::scope(|scope| {
+            let maker = thread::Builder::new()
+                .name("batches".to_owned())
+                .spawn_scoped(scope, || self.make(steps, sender))
+                .map_err(|error| RunError::Failed {
+                    message: format!("no thread for making batches: {error}"),
+                    help: None,
+                })?;
+            let consumed = consume(batches);
+            match maker.join() {
+                Ok(()) => consumed,
+                Err(panic) => Err(RunError::failed(
+                    format!("making a batch failed: {}", words(&*panic)),
+                    "this is a fault of balance or of a component: please report it",
+                )),
+            }
+        })
+    }
+
+    fn make(mut self, steps: Range<usize>, sender: SyncSender<TensorResult<Batch>>) {
+        for step in steps {
+            let (epoch, items) = self.order.step(step);
+            let batch = self.transforms.batch(self.pool, &items, epoch, self.device);
+            // The receiver is gone when training has stopped.
+            if sender.send(batch).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked")
+}

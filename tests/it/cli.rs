@@ -1,0 +1,185 @@
+//! The program as its user meets it: arguments, exit codes, what is printed where.
+
+use std::fs;
+use std::io::Read;
+use std::process::Stdio;
+
+use crate::lab::{Lab, folders};
+
+const TEXT: &str = r#"
+edition 1
+param k: int = 5
+experiment near {
+  data = digits(labels=coarse, val=10%, test=25%, train=128 samples)
+  augment { norm = normalize() }
+  train { optimizer = adamw(lr=1e-3); batch = 64; for = 3 epochs }
+  stage contrast {
+    encoder = mlp(widths=[16], out=8)
+    loss { class = 1.0 * cross_entropy() }
+  }
+  eval { near = knn(on=contrast.encoder, labels=fine, k=k); geo = geometry(on=contrast.encoder) }
+}
+experiment far extends near { train.batch = 32 }
+sweep some of near { grid { k = [1, 3] }; seeds = 0..3 }
+"#;
+
+#[test]
+fn a_run_prints_a_table_and_leaves_it_in_three_forms() {
+    let lab = Lab::new();
+    let file = lab.file("a.exp", TEXT);
+    let said = lab.say(&["run", &format!("{file}:some")]).ended(0);
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert_eq!(lines[1], "some");
+    assert!(lines[3].split_whitespace().eq(["k", "near", "geo"]), "{said:?}");
+    assert!(lines[4].split_whitespace().eq(["accuracy", "%", "within_variance"]), "{said:?}");
+    assert!(lines[6].starts_with(" 1 ") && lines[6].matches('±').count() == 2, "{said:?}");
+    assert_eq!(lines[9], "mean ± sd over 3 seeds, on the test split");
+    assert_eq!(lines[10], "3 trainings, 9 evaluations");
+    assert_eq!(lines[11], "written to store/reports/some");
+    // One line for each training, and no bar where there is no terminal.
+    assert_eq!(said.err.lines().count(), 3, "{said:?}");
+    assert!(said.err.lines().all(|line| line.starts_with("trained contrast-")), "{said:?}");
+
+    let report = |name| fs::read_to_string(lab.store().join("reports/some").join(name)).unwrap();
+    assert_eq!(report("table.csv").lines().count(), 1 + 2 * 2 * 3);
+    assert!(
+        report("table.csv").starts_with("k,measure,split,seed,value\n1,near.accuracy,test,0,0.")
+    );
+    assert!(
+        report("table.md").starts_with("| k | near accuracy % | geo within_variance |\n| --- |")
+    );
+    let table: serde_json::Value = serde_json::from_str(&report("table.json")).unwrap();
+    assert_eq!(table["rows"][1]["summaries"][0]["values"][2]["seed"], 2);
+    let plan: serde_json::Value = serde_json::from_str(&report("plan.json")).unwrap();
+    assert_eq!(plan["trials"].as_array().unwrap().len(), 6);
+
+    let again = lab.say(&["run", &format!("{file}:some")]).ended(0);
+    assert!(again.err.is_empty(), "{again:?}");
+    let tally = "3 trainings (3 from the store), 9 evaluations (9 from the store)";
+    assert!(again.out.contains(tally), "{again:?}");
+    assert_eq!(
+        said.out.lines().take(9).collect::<Vec<_>>(),
+        again.out.lines().take(9).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn part_of_a_file_is_run_by_name() {
+    let lab = Lab::new();
+    let file = lab.file("a.exp", TEXT);
+    let said = lab.say(&["run", &format!("{file}:far"), "--dry-run"]).ended(0);
+    assert!(said.out.starts_with("far  1 run = 1 seed\n"), "{said:?}");
+    assert!(said.out.contains("batch 32"), "{said:?}");
+    assert!(!lab.store().exists());
+    let said = lab.say(&["run", &format!("{file}:fat")]).ended(1);
+    assert!(said.err.contains("fat") && said.err.contains("`far`"), "{said:?}");
+    let said = lab.say(&["run", "absent.exp"]).ended(1);
+    assert!(said.err.contains("absent.exp"), "{said:?}");
+    // A file whose own name has a colon.
+    let file = lab.file("b:c.exp", TEXT);
+    lab.say(&["check", &file]).ended(0);
+}
+
+#[test]
+fn a_limited_run_is_kept_apart() {
+    let lab = Lab::new();
+    let file = lab.file("a.exp", TEXT);
+    let far = format!("{file}:far");
+    lab.say(&["run", &far]).ended(0);
+    for limit in ["5steps", "5 steps", "5"] {
+        let said = lab.say(&["run", &far, "--limit", limit]).ended(0);
+        assert!(limit != "5steps" || said.err.contains(": 5 steps, loss "), "{said:?}");
+    }
+    assert_eq!(folders(&lab.store().join("stages")).len(), 2);
+    assert_eq!(folders(&lab.store().join("reports")).len(), 2);
+    for wrong in ["0", "five", "-1", "5epochs"] {
+        let said = lab.say(&["run", &far, &format!("--limit={wrong}")]).ended(2);
+        assert!(said.err.contains("expected a number of steps, such as 5 or 5steps"), "{said:?}");
+    }
+}
+
+#[test]
+fn values_are_set_on_the_command_line() {
+    let lab = Lab::new();
+    let file = lab.file("a.exp", TEXT);
+    let far = format!("{file}:far");
+    let show = |set: &[&str]| {
+        let mut arguments = vec!["show", &far];
+        set.iter().for_each(|it| arguments.extend(["--set", it]));
+        lab.say(&arguments)
+    };
+    assert!(show(&[]).ended(0).out.contains("batch 32"));
+    let said = show(&["train.batch=16", "k=9"]).ended(0);
+    assert!(said.out.contains("batch 16") && said.out.contains("k=9"), "{said:?}");
+    let said = show(&["train.bach=16"]).ended(1);
+    assert!(said.err.contains("--set") && said.err.contains("`batch`"), "{said:?}");
+    assert!(show(&["train.batch"]).ended(1).err.contains("--set"));
+}
+
+#[test]
+fn a_plan_says_what_is_left_to_do() {
+    let lab = Lab::new();
+    let file = lab.file("a.exp", TEXT);
+    let some = format!("{file}:some");
+    let said = lab.say(&["plan", &some, "--detailed-exitcode"]).ended(10);
+    assert!(said.out.contains("3 trainings instead of 6, 3 to do"), "{said:?}");
+    assert!(!lab.store().exists());
+    lab.say(&["run", &some]).ended(0);
+    let said = lab.say(&["plan", &some, "--detailed-exitcode"]).ended(0);
+    assert!(said.out.contains("3 trainings instead of 6, 0 to do"), "{said:?}");
+}
+
+#[test]
+fn results_are_in_the_project() {
+    let lab = Lab::new();
+    let file = lab.file("project/deep/a.exp", TEXT);
+    lab.file("project/balance.toml", "");
+    let mut command = lab.balance(&["run", &format!("{file}:far")]);
+    let output = command.env_remove("BALANCE_STORE").output().unwrap();
+    assert!(output.status.success());
+    assert!(lab.path("project/.balance/stages").is_dir());
+    assert!(!lab.path("project/deep/.balance").exists());
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let lab = Lab::new();
+    let file = lab.file("a.exp", TEXT);
+    for arguments in
+        [vec!["explain"], vec!["run", &file], vec!["show", &file], vec!["data", "list"]]
+    {
+        let mut command = lab.balance(&arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{arguments:?} {said}");
+        assert!(!said.contains("panicked"), "{said}");
+    }
+}
+
+#[test]
+fn no_output_is_coloured_without_a_terminal() {
+    let lab = Lab::new();
+    let sound = lab.file("a.exp", TEXT);
+    let unsound = lab.file("b.exp", &TEXT.replace("knn(", "kmn("));
+    for (arguments, code) in
+        [(vec!["run", &sound], 0), (vec!["run", &unsound], 1), (vec!["--help"], 0)]
+    {
+        for (variable, value) in [("NO_COLOR", "1"), ("TERM", "xterm-256color")] {
+            let output = lab.balance(&arguments).env(variable, value).output().unwrap();
+            assert_eq!(output.status.code(), Some(code));
+            assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b));
+        }
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_code_2() {
+    let lab = Lab::new();
+    lab.say(&["rum"]).ended(2);
+    lab.say(&["run"]).ended(2);
+    assert!(lab.say(&["--help"]).ended(0).out.contains("Usage: balance"));
+    let said = lab.say(&["explain", "supcom"]).ended(2);
+    assert!(said.err.contains("did you mean `supcon`?"), "{said:?}");
+}
