@@ -2,9 +2,9 @@
 
 use super::workspace::Workspace;
 use super::{Places, Target, exit, prompt};
-use crate::diag::{Source, Sources};
+use crate::diag::{Source, Sources, Span, codes};
 use crate::library::Library;
-use crate::plan::plural;
+use crate::plan::{Plan, plural};
 use crate::syntax;
 
 /// Arguments of `check`.
@@ -34,20 +34,35 @@ pub fn check(library: &Library, args: &CheckArgs) -> u8 {
             limit: None,
             places: args.places.clone(),
         };
-        let workspace = Workspace::open(library, &target);
+        let mut workspace = Workspace::open(library, &target);
+        let is_library = forgive_library(&mut workspace);
         match workspace.report() {
             Some(failed) => code = failed,
-            None => {
-                let designs: Vec<String> = workspace
-                    .plans
-                    .iter()
-                    .map(|plan| format!("{} ({})", plan.design, plural(plan.trials.len(), "run")))
-                    .collect();
-                prompt::print(&format!("{file}: sound: {}\n", designs.join(", ")));
-            }
+            None if is_library => prompt::print(&format!("{file}: sound: nothing to run\n")),
+            None => prompt::print(&format!("{file}: sound: {}\n", designs(&workspace))),
         }
     }
     code
+}
+
+/// A file that only declares what others import is sound, though there is nothing to run in it;
+/// whether this is one.
+fn forgive_library(workspace: &mut Workspace) -> bool {
+    let Workspace { sources, diagnostics, .. } = workspace;
+    let before = diagnostics.len();
+    diagnostics.retain(|diagnostic| {
+        let start = diagnostic.labels.first().map(|(span, _)| *span);
+        let whole = start.filter(|span| span.range() == (0..0));
+        let is_empty = |span: Span| sources.get(span.file).text.trim().is_empty();
+        diagnostic.code != &codes::EMPTY || whole.is_none_or(is_empty)
+    });
+    diagnostics.len() < before
+}
+
+/// `first (3 runs), second (1 run)`
+fn designs(workspace: &Workspace) -> String {
+    let design = |plan: &Plan| format!("{} ({})", plan.design, plural(plan.trials.len(), "run"));
+    workspace.plans.iter().map(design).collect::<Vec<_>>().join(", ")
 }
 
 /// Prints the tree of a file.

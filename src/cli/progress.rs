@@ -27,11 +27,6 @@ impl Progress {
         Self { bar: ProgressBar::with_draw_target(Some(0), target), is_terminal }
     }
 
-    /// Takes the bar away.
-    pub fn clear(&self) {
-        self.bar.finish_and_clear();
-    }
-
     fn begin(&self, what: String, length: u64, at: u64) {
         let template = "{prefix} {bar:20} {percent:>3}% {msg} {eta} left";
         let style = ProgressStyle::with_template(template)
@@ -101,6 +96,7 @@ impl Observer for Progress {
                     self.line(&format!("  {help}"));
                 }
             }
+            Event::PlanEnds => self.bar.finish_and_clear(),
         }
     }
 }

@@ -68,26 +68,21 @@ fn all(
     let clock = clock();
     let device = &Device::Cpu;
     let around = Surroundings { library, store, data_root, device, stop, clock: &clock };
+    let mut progress = Progress::new();
+    let mut session = Session::new(around, &mut progress);
     let mut code = 0;
     for plan in plans {
-        let outcome = one(around, plan);
+        let outcome = run_plan(&mut session, plan);
         if outcome.stopped {
             prompt::eprint("stopped; the same command goes on from here\n");
             return exit::INTERRUPTED;
         }
-        report(&store.report(&report_name(plan, target)), plan, &outcome);
-        if outcome.failures() > 0 {
+        let is_written = report(&store.report(&report_name(plan, target)), plan, &outcome);
+        if outcome.failures() > 0 || !is_written {
             code = exit::FAILED;
         }
     }
     code
-}
-
-fn one(around: Surroundings, plan: &Plan) -> Outcome {
-    let mut progress = Progress::new();
-    let outcome = run_plan(&mut Session::new(around, &mut progress), plan);
-    progress.clear();
-    outcome
 }
 
 /// The design's name; with an address when the command line has changed the design, so that a smoke
@@ -101,18 +96,19 @@ fn report_name(plan: &Plan, target: &Target) -> String {
     format!("{}-{}", plan.design, &digest.short()[..8])
 }
 
-/// Prints the table, and leaves it in `folder` in three forms.
-fn report(folder: &Path, plan: &Plan, outcome: &Outcome) {
+/// Prints the table, and leaves it in `folder` in three forms; says whether it could.
+fn report(folder: &Path, plan: &Plan, outcome: &Outcome) -> bool {
     let table = tabulate(plan, outcome);
     prompt::print(&format!("\n{}{}", terminal(&table), tally(outcome)));
     let written = files::write_json(&folder.join("plan.json"), plan)
         .and_then(|()| files::write_json(&folder.join("table.json"), &table))
         .and_then(|()| files::write(&folder.join("table.md"), markdown(&table).as_bytes()))
         .and_then(|()| files::write(&folder.join("table.csv"), csv(&table).as_bytes()));
-    match written {
+    match &written {
         Ok(()) => prompt::print(&format!("written to {}\n", shown(folder))),
         Err(error) => prompt::eprint(&format!("the tables cannot be written: {error}\n")),
     }
+    written.is_ok()
 }
 
 /// Seconds since 1970 began, which never go back.

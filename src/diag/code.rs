@@ -50,7 +50,7 @@ codes! {
     PLUS_KEY = "B0011" "no-plus-key" Error "fields are set without `+`";
     COLON = "B0012" "no-colon" Error "a field is set with `=`, not `:`";
     JUXTAPOSED = "B0013" "missing-star" Error "a weight needs `*` before its term";
-    EDITION = "B0020" "edition" Error "the edition line is missing, doubled or unknown";
+    EDITION = "B0020" "edition" Error "the edition is unknown, or not where it belongs";
     IMPORT = "B0021" "import" Error "an imported file is missing, unreadable or imports its importer";
     DUPLICATE = "B0022" "declared-twice" Error "one name is declared twice";
     CYCLE = "B0023" "cyclic-definition" Error "a name is defined by itself";
@@ -61,6 +61,7 @@ codes! {
     OUT_OF_RANGE = "B0105" "out-of-range" Error "a value lies outside what is allowed";
     BAD_PATH = "B0106" "unknown-path" Error "an override names something the experiment does not have";
     OVERRIDE_LOST = "B0108" "override-lost" Note "an override of an argument is dropped with its call";
+    LINK_CUT = "B0110" "link-cut" Note "an override replaces a weight that followed a parameter";
     SHAPE = "B0201" "shape-mismatch" Error "two shapes do not fit";
     VIEWS = "B0203" "too-few-views" Error "a term compares views, but there is only one";
     ETF = "B0210" "simplex-does-not-fit" Note "the embedding has too few dimensions for the class simplex";

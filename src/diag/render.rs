@@ -125,7 +125,8 @@ impl<'a> Shown<'a> {
 fn named(sources: &Sources, file: u16) -> miette::NamedSource<String> {
     let source = sources.get(file);
     // Without a last newline a label at the end of the file would not be drawn.
-    miette::NamedSource::new(&source.name, format!("{}\n", source.text))
+    let end = if source.text.ends_with('\n') { "" } else { "\n" };
+    miette::NamedSource::new(&source.name, format!("{}{end}", source.text))
 }
 
 /// The length of the longest of the line of `span` and its neighbours, in bytes.

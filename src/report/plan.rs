@@ -55,7 +55,7 @@ pub fn summary(
         }
     }
     let wanted: usize = plan.trials.iter().map(|trial| trial.stages.len()).sum();
-    let mut out = format!("{}  {}\n{grid}\n", plan.design, plan.size());
+    let mut out = format!("{}  {}\n{}\n", plan.design, plan.size(), grid.trim_fmt());
     out.push_str(&match wanted == total {
         true => format!("{}, {left} to do\n", plural(total, "training")),
         false => format!("{} instead of {wanted}, {left} to do\n", plural(total, "training")),
@@ -68,6 +68,8 @@ struct Counts {
     shared: usize,
     cached: usize,
     to_do: usize,
+    /// Of those to do.
+    begun: usize,
 }
 
 impl Counts {
@@ -78,7 +80,10 @@ impl Counts {
             number(self.wanted),
             number(self.shared),
             number(self.cached),
-            number(self.to_do),
+            match self.begun {
+                0 => number(self.to_do),
+                begun => format!("{} ({begun} begun)", self.to_do),
+            },
             steps.to_owned(),
             on.to_owned(),
         ]
@@ -86,8 +91,9 @@ impl Counts {
 }
 
 fn count(all: &[usize], wanted: usize, state: impl Fn(usize) -> StageUse) -> Counts {
-    let cached = all.iter().filter(|at| state(**at) == StageUse::Cached).count();
-    Counts { wanted, shared: wanted - all.len(), cached, to_do: all.len() - cached }
+    let are = |wanted| all.iter().filter(|at| state(**at) == wanted).count();
+    let (cached, begun) = (are(StageUse::Cached), are(StageUse::Begun));
+    Counts { wanted, shared: wanted - all.len(), cached, to_do: all.len() - cached, begun }
 }
 
 /// Each name once, in order of appearance.

@@ -1,6 +1,6 @@
 //! A table of results for the terminal, as Markdown, and as CSV.
 
-use comfy_table::{CellAlignment, LineStyle, Table as Grid, TableStyle};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table as Grid, TableStyle};
 
 use crate::analysis::{Column, SeedValue, Summary, Table};
 
@@ -13,7 +13,8 @@ const LINES: TableStyle = {
 /// The table as the terminal shows it, with a line on what the numbers are.
 pub fn terminal(table: &Table) -> String {
     let mut grid = Grid::new();
-    grid.load_style(LINES);
+    // On a terminal that is too narrow, cells break into lines.
+    grid.load_style(LINES).set_content_arrangement(ContentArrangement::Dynamic);
     let labels = axes(table);
     let count = labels.len();
     let measures = table.columns.iter().map(|it| format!("{}\n{}", it.evaluation, unit(it)));

@@ -3,7 +3,7 @@
 use super::draft::EXPERIMENT_BLOCKS;
 use super::import::{Module, Program};
 use super::scope;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Type};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::syntax::{Block, Name, Statement};
 
@@ -76,20 +76,34 @@ fn twice(name: &Name, first: Span) -> Diagnostic {
         .at(first, "first here")
 }
 
-/// A value under a component's name could not be told from it.
+/// A value under the name of a component, or of a word that an argument takes, could not be told
+/// from it.
 fn check_shadows(module: &Module, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
-    for (name, meaning) in scope::names(module) {
-        let named = catalog.named(&name.node);
-        if let (true, Some(spec)) = (meaning.is_value(), named.first()) {
-            let message = format!("`{}` is the name of a component", name.node);
-            let label = format!("a component of kind {} is called so", spec.kind.name());
-            out.push(
-                Diagnostic::new(&codes::DUPLICATE, message)
-                    .at(name.span, label)
-                    .help(format!("choose another name, for example `my_{}`", name.node)),
-            );
+    for (name, _) in scope::names(module).filter(|(_, meaning)| meaning.is_value()) {
+        let component = catalog.named(&name.node).first().map(|spec| {
+            let label = format!("the {} is called so", spec.kind.name());
+            ("the name of a component", label)
+        });
+        let word = || word_of(catalog, &name.node);
+        let Some((what, label)) = component.or_else(word) else { continue };
+        out.push(
+            Diagnostic::new(&codes::DUPLICATE, format!("`{}` is {what}", name.node))
+                .at(name.span, label)
+                .help(format!("choose another name, for example `my_{}`", name.node)),
+        );
+    }
+}
+
+/// The argument that takes `name` as one of its words.
+fn word_of(catalog: &Catalog, name: &str) -> Option<(&'static str, String)> {
+    for spec in catalog.all() {
+        let takes = |ty: &Type| matches!(ty, Type::Choice(words) if words.contains(&name));
+        if let Some(param) = spec.params.iter().find(|param| takes(&param.ty)) {
+            let label = format!("`{}` of `{}` can be `{name}`", param.name, spec.name);
+            return Some(("a word that an argument takes", label));
         }
     }
+    None
 }
 
 fn misplaced(statement: &Statement) -> Option<Diagnostic> {

@@ -1,6 +1,7 @@
 //! Files to designs: imports, values, inheritance, overrides and sweeps are worked out; what is left
 //! is, for each cell of each sweep, a complete experiment whose every value has a place.
 
+mod declared;
 mod draft;
 mod eval;
 mod experiment;
@@ -14,7 +15,7 @@ mod sweep;
 pub use import::{Program, Reader, load};
 
 use crate::catalog::{Bound, Catalog, Duration};
-use crate::diag::{Diagnostic, Span, Spanned, distinct};
+use crate::diag::{Diagnostic, Span, Spanned, distinct, has_errors};
 use crate::syntax::Field;
 
 /// What `run` is asked for on the command line.
@@ -139,8 +140,13 @@ pub fn resolve(
 ) -> (Vec<Design>, Vec<Diagnostic>) {
     let mut diagnostics = files::check_files(program, catalog);
     let mut designs = Vec::new();
-    for block in sweep::chosen(program, options, &mut diagnostics) {
+    let chosen = sweep::chosen(program, options, &mut diagnostics);
+    for block in &chosen {
         designs.extend(sweep::design(program, catalog, options, block, &mut diagnostics));
+    }
+    declared::check_declarations(program, catalog, &mut diagnostics);
+    if chosen.is_empty() && !has_errors(&diagnostics) {
+        diagnostics.extend(sweep::nothing_to_run(program));
     }
     let mut diagnostics = distinct(diagnostics);
     diagnostics.sort_by_key(|it| it.labels.first().map(|(span, _)| (span.file, span.start)));

@@ -150,3 +150,22 @@ pub fn spoilt(folder: &Path, why: &str) -> RunError {
 fn damaged(why: &str) -> RunError {
     RunError::Failed { message: format!("the checkpoint cannot be written: {why}"), help: None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Stream;
+
+    #[test]
+    fn every_number_comes_back_to_the_last_bit() {
+        let mut stream = Stream::new(1);
+        let sums: Vec<f64> = (0..2000).map(|_| stream.normal() * 1e3).collect();
+        let best = Some(Best { epoch: 3, accuracy: stream.uniform() });
+        let progress = Progress { sums, best, step: 7, ..Progress::default() };
+        let model = State::from([("a".to_owned(), Tensor::new(&[1f32, -0.5], &Device::Cpu).unwrap())]);
+        let saved = Checkpoint { progress, model, ..Checkpoint::default() };
+        let found = Checkpoint::parse(&saved.bytes().unwrap(), &Device::Cpu).unwrap();
+        assert!(found.progress == saved.progress);
+        assert_eq!(found.model["a"].to_vec1::<f32>().unwrap(), [1.0, -0.5]);
+    }
+}

@@ -51,6 +51,8 @@ pub enum Event<'a> {
         message: &'a str,
         help: Option<&'a str>,
     },
+    /// A plan is through, or stopped.
+    PlanEnds,
 }
 
 /// Who shows what happens.

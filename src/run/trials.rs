@@ -68,7 +68,9 @@ pub fn run(session: &mut Session, plan: &Plan) -> Outcome {
             }
         }
     }
-    Outcome { trials, stopped, trainings: runner.trainings, evaluations: runner.measured }
+    let (trainings, evaluations) = (runner.trainings, runner.measured);
+    session.tell(Event::PlanEnds);
+    Outcome { trials, stopped, trainings, evaluations }
 }
 
 /// The user asked to stop.

@@ -125,6 +125,10 @@ fn a_plan_says_what_is_left_to_do() {
     assert!(said.out.contains("3 trainings instead of 6, 3 to do"), "{said:?}");
     assert!(!lab.store().exists());
     lab.say(&["run", &some]).ended(0);
+    fs::remove_file(folders(&lab.store().join("stages"))[0].join("result.json")).unwrap();
+    let said = lab.say(&["plan", &some]).ended(0);
+    assert!(said.out.contains(" 1 (1 begun) "), "{said:?}");
+    lab.say(&["run", &some]).ended(0);
     let said = lab.say(&["plan", &some, "--detailed-exitcode"]).ended(0);
     assert!(said.out.contains("3 trainings instead of 6, 0 to do"), "{said:?}");
 }

@@ -236,7 +236,7 @@ fn noun(ty: &Type) -> String {
         Type::Interval { .. } => "an interval, such as `0.2..=1.0`".to_owned(),
         Type::Labels => "labels, such as `fine`".to_owned(),
         Type::Features => "features, such as `STAGE.encoder`".to_owned(),
-        Type::List(item) => format!("a list, such as `[a, b]`, each {}", noun(item)),
+        Type::List(item) => format!("a list, each item {}", noun(item)),
         Type::Component(kind) => with_article(kind.name()),
         Type::Optional(inner) => format!("{} or `none`", noun(inner)),
     }

@@ -55,7 +55,9 @@ impl Eval<'_> {
                 self.out.push(diagnostic.help(format!("write `{text}` without quotes")));
                 None
             }
-            (_, Type::Bool) => self.truth(expr).map(Value::Bool),
+            (ExprKind::Bool(_) | ExprKind::Not(_) | ExprKind::Binary { .. }, Type::Bool) => {
+                self.truth(expr).map(Value::Bool)
+            }
             (_, Type::Interval { .. }) => self.interval(expr, want),
             (ExprKind::Number { .. } | ExprKind::Negate(_) | ExprKind::Binary { .. }, ty)
                 if is_numeric(ty) =>
@@ -119,7 +121,7 @@ impl Eval<'_> {
                 self.component(kind, &call.path, &call.args, expr.span, patches)
             }
             _ => {
-                let message = format!("`{}` is {}", want.name, with_article(kind.name()));
+                let message = format!("`{}` takes {}", want.name, with_article(kind.name()));
                 let diagnostic = Diagnostic::new(&codes::WRONG_TYPE, message)
                     .at(expr.span, format!("this is {}", kind_of(expr)));
                 let example = self.catalog.of(kind).next().map_or("name", |spec| spec.name);

@@ -61,7 +61,7 @@ impl Eval<'_> {
     }
 
     /// Named components, without those set to `none`.
-    fn entries(&mut self, slots: &[Slot], kind: Kind) -> Vec<Entry> {
+    pub fn entries(&mut self, slots: &[Slot], kind: Kind) -> Vec<Entry> {
         let slots = slots.iter().filter(|slot| slot.expr.kind != ExprKind::None);
         let entry = |slot: &Slot| {
             let call = self.call(slot, kind)?;

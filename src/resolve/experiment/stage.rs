@@ -66,11 +66,13 @@ impl Eval<'_> {
             return None;
         }
         let lines = self.lines(draft, stage, "loss")?;
-        let terms: Vec<_> = lines
-            .iter()
-            .filter(|slot| slot.expr.kind != ExprKind::None)
-            .map(|slot| self.term(slot))
-            .collect();
+        self.loss_terms(&lines)
+    }
+
+    /// The terms that the lines of a loss declare, without those set to `none`.
+    pub fn loss_terms(&mut self, lines: &[Slot]) -> Option<Vec<Term>> {
+        let lines = lines.iter().filter(|slot| slot.expr.kind != ExprKind::None);
+        let terms: Vec<_> = lines.map(|slot| self.term(slot)).collect();
         terms.into_iter().collect()
     }
 

@@ -22,7 +22,11 @@ impl Eval<'_> {
         };
         let (weights, patches): (Vec<_>, Vec<_>) =
             slot.patches.iter().partition(|it| is_weight(it));
-        let formula = weights.last().map(|patch| &patch.value).or(weight);
+        let patched = weights.last().map(|patch| &patch.value);
+        if let (Some(weight), Some(patched)) = (weight, patched) {
+            self.out.extend(link_cut(slot, weight, patched));
+        }
+        let formula = patched.or(weight);
         let weight = match formula {
             Some(expr) => self.weight(expr),
             None => Some(Spanned { node: 1.0, span: call.span }),
@@ -39,6 +43,30 @@ impl Eval<'_> {
             Value::Real(node) => Some(Spanned { node, span: expr.span }),
             _ => None,
         }
+    }
+}
+
+/// A weight that followed a parameter, and does not any more.
+fn link_cut(slot: &Slot, weight: &Expr, patched: &Expr) -> Option<Diagnostic> {
+    let name = named(weight).filter(|_| named(patched).is_none())?;
+    let message = format!("the weight of `{}` no longer follows `{name}`", slot.name.node);
+    Some(
+        Diagnostic::new(&codes::LINK_CUT, message)
+            .at(patched.span, "set here")
+            .at(weight.span, format!("it was {}", plain(weight))),
+    )
+}
+
+/// A name that an expression depends on.
+fn named(expr: &Expr) -> Option<String> {
+    match &expr.kind {
+        ExprKind::Path(path) => Some(path.text()),
+        ExprKind::Paren(inner) | ExprKind::Negate(inner) => named(inner),
+        ExprKind::Binary { left, right, .. } => named(left).or_else(|| named(right)),
+        ExprKind::If { test, then, otherwise } => {
+            [test, then, otherwise].into_iter().find_map(|it| named(it))
+        }
+        _ => None,
     }
 }
 

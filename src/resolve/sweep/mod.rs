@@ -13,7 +13,7 @@ use super::import::Program;
 use super::inherit::inherit;
 use super::{Design, Options};
 use crate::catalog::Catalog;
-use crate::diag::{Diagnostic, Span, Spanned, codes, has_errors};
+use crate::diag::{Diagnostic, Span, Spanned, codes};
 use crate::syntax::{Block, Expr, Field, Name, Path, Statement};
 
 /// More runs than this are a slip.
@@ -80,13 +80,6 @@ pub(super) fn chosen<'a>(
         let all: Vec<&Block> = sweeps.into_iter().chain(experiments).collect();
         return called(name, all, out);
     }
-    // A file with mistakes may mean to declare something.
-    let is_sound = !has_errors(out)
-        && root.imports.iter().all(|(_, file)| file.is_some())
-        && !root.tree.statements.iter().any(|it| matches!(it, Statement::Unreadable(_)));
-    if sweeps.is_empty() && experiments.is_empty() && searches.is_empty() && is_sound {
-        out.push(nothing(root));
-    }
     if sweeps.is_empty() { experiments } else { sweeps }
 }
 
@@ -112,15 +105,27 @@ fn called<'a>(name: &str, all: Vec<&'a Block>, out: &mut Vec<Diagnostic>) -> Vec
     found
 }
 
-fn nothing(root: &super::import::Module) -> Diagnostic {
-    let top = Span::new(root.file, 0, 0);
+/// What to say of a file in which there is nothing to run; nothing when it may mean to have it.
+pub(super) fn nothing_to_run(program: &Program) -> Option<Diagnostic> {
+    let root = program.root()?;
+    let may_mean = |it: &Statement| match it {
+        Statement::Block(block) => block.kind.node == "search",
+        Statement::Unreadable(_) => true,
+        _ => false,
+    };
+    let is_whole = root.imports.iter().all(|(_, file)| file.is_some());
+    if !is_whole || root.tree.statements.iter().any(may_mean) {
+        return None;
+    }
     let message = match root.tree.statements.is_empty() {
         true => "this file is empty",
         false => "this file declares no experiment and no sweep",
     };
-    Diagnostic::new(&codes::EMPTY, message)
-        .at(top, "nothing to run")
-        .help("write `experiment NAME { … }`; a file without one can only be imported")
+    Some(
+        Diagnostic::new(&codes::EMPTY, message)
+            .at(Span::new(root.file, 0, 0), "nothing to run")
+            .help("write `experiment NAME { … }`; a file without one can only be imported"),
+    )
 }
 
 /// The design of one sweep or experiment.
