@@ -10,7 +10,7 @@ use balance::library::Library;
 use balance::resolve::{Experiment, Stage};
 use expect_test::expect_file;
 
-use crate::checking::{Checked, checked};
+use crate::worked::{Asked, Worked, work_all, work_text};
 
 fn catalog() -> Catalog {
     Library::standard().catalog()
@@ -121,9 +121,9 @@ fn fits(ty: &Type, value: &Value) -> bool {
 fn documented_examples_check_and_use_their_component() {
     for spec in catalog().all() {
         for example in spec.examples() {
-            let checked = checked(&[("example.exp", &example)], &[]);
-            assert!(checked.diagnostics.is_empty(), "`{}`:\n{}", spec.name, checked.shown());
-            assert!(use_of(&checked, spec).is_some(), "an example of `{}` lacks it", spec.name);
+            let worked = work_text(&example);
+            assert!(worked.diagnostics.is_empty(), "`{}`:\n{}", spec.name, worked.rendered());
+            assert!(use_of(&worked, spec).is_some(), "an example of `{}` lacks it", spec.name);
         }
     }
 }
@@ -132,18 +132,19 @@ fn documented_examples_check_and_use_their_component() {
 fn a_call_reads_back_as_it_prints() {
     for spec in catalog().all() {
         let example = spec.examples().next().unwrap();
-        let before = checked(&[("example.exp", &example)], &[]);
+        let before = work_text(&example);
         let (path, bound) = use_of(&before, spec).unwrap();
         let set = format!("{path} = {bound}");
-        let after = checked(&[("example.exp", &example)], &[&set]);
-        assert!(after.diagnostics.is_empty(), "{set}\n{}", after.shown());
+        let asked = Asked { set: vec![set.clone()], ..Asked::default() };
+        let after = work_all(&[("a.exp", &example)], &asked);
+        assert!(after.diagnostics.is_empty(), "{set}\n{}", after.rendered());
         assert_eq!(use_of(&after, spec).unwrap().1, bound, "{set}");
     }
 }
 
 /// Where an experiment uses a component, and with which arguments.
-fn use_of(checked: &Checked, spec: &Spec) -> Option<(String, Bound)> {
-    let cells = checked.designs.iter().flat_map(|design| &design.cells);
+fn use_of(worked: &Worked, spec: &Spec) -> Option<(String, Bound)> {
+    let cells = worked.designs.iter().flat_map(|design| &design.cells);
     let mut uses = cells.flat_map(|cell| uses(&cell.experiment));
     uses.find(|(_, bound)| *bound.spec == *spec)
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::checking::checked;
+use crate::worked::{Asked, work_all};
 
 /// A fenced block of a page.
 struct Block {
@@ -55,10 +55,10 @@ fn committed_experiments_check() {
 /// others to import, runs nothing.
 #[track_caller]
 fn assert_sound(files: &[(&str, &str)], place: &str) {
-    let checked = checked(files, &[]);
-    let is_library = checked.designs.is_empty();
-    let mut told = checked.diagnostics.iter().map(|it| it.code.name);
-    assert!(told.all(|it| is_library && it == "nothing-to-run"), "{place}\n{}", checked.shown());
+    let worked = work_all(files, &Asked::default());
+    let is_library = worked.designs.is_empty();
+    let mut told = worked.diagnostics.iter().map(|it| it.code.name);
+    assert!(told.all(|it| is_library && it == "nothing-to-run"), "{place}\n{}", worked.rendered());
 }
 
 #[test]

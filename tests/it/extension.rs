@@ -11,8 +11,8 @@ use balance::seed::Stream;
 use balance::tensor::Scope;
 use candle_core::{DType, Device, Result, Tensor};
 
-use crate::checking::checked_with;
 use crate::numeric::{normal, values};
+use crate::worked::{Asked, work_with};
 
 component! {
     /// Spreads embeddings evenly over the sphere (Wang & Isola, 2020, eq. 2).
@@ -60,13 +60,13 @@ fn library() -> Library {
 fn a_component_of_ones_own_is_checked_and_trained_like_any_other() {
     let library = library();
     let example = ENTRY.spec.examples().next().unwrap();
-    let checked = checked_with(&library, &[("own.exp", &example)], &[]);
-    assert!(checked.diagnostics.is_empty(), "{}", checked.shown());
+    let worked = work_with(&library, &[("own.exp", &example)], &Asked::default());
+    assert!(worked.diagnostics.is_empty(), "{}", worked.rendered());
     let slip = example.replace("uniformity", "uniformty");
-    let shown = checked_with(&library, &[("own.exp", &slip)], &[]).shown();
+    let shown = work_with(&library, &[("own.exp", &slip)], &Asked::default()).rendered();
     assert!(shown.contains("did you mean `uniformity`?"), "{shown}");
 
-    let stage = &checked.plans[0].stages[0];
+    let stage = &worked.plans[0].stages[0];
     let model = build(stage, &library, DType::F64, &Device::Cpu).unwrap();
     let images = normal("images", &[4, 8, 8, 1]);
     let batch = Batch { images, clean: None, fine: vec![0, 3, 5, 9], views: 1 };

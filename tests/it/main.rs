@@ -6,7 +6,6 @@ mod architecture;
 mod augments;
 mod bad_input;
 mod catalog;
-mod checking;
 mod cli;
 mod contrastive;
 mod data;

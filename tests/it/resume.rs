@@ -260,6 +260,7 @@ fn the_program_is_interrupted_and_killed() {
 }
 
 /// Waits until the program has saved a state; says whether it did before it ended.
+#[allow(clippy::disallowed_methods, reason = "the age of a file is the question")]
 fn wait_for_checkpoint(store: &Path, child: &mut std::process::Child) -> bool {
     let begun = SystemTime::now();
     let is_new = |path: &Path| {

@@ -8,12 +8,13 @@ use balance::catalog::{Bound, Catalog, Facts};
 use balance::diag::{Diagnostic, Look, Severity, Source, Sources, has_errors, render};
 use balance::library::{self, Library};
 use balance::plan::{Plan, check};
-use balance::resolve::{Options, load, resolve};
+use balance::resolve::{Design, Options, load, resolve};
 use balance::syntax::parse_assignment;
 
 /// What a file came to.
 pub struct Worked {
     pub sources: Sources,
+    pub designs: Vec<Design>,
     pub plans: Vec<Plan>,
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -49,8 +50,15 @@ impl Asked {
     }
 }
 
+/// How files are read.
+type Reader<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
+
 /// Works out the file called `name`, read through `reader` with what it imports.
-pub fn work(name: &str, reader: &dyn Fn(&Path) -> io::Result<Vec<u8>>, asked: &Asked) -> Worked {
+pub fn work(name: &str, reader: Reader, asked: &Asked) -> Worked {
+    work_by(&Library::standard(), (name, reader), asked)
+}
+
+fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> Worked {
     let mut sources = Sources::default();
     let (program, mut diagnostics) = load(Path::new(name), &mut sources, reader);
     let mut options = Options { only: asked.only.clone(), set: Vec::new() };
@@ -61,11 +69,12 @@ pub fn work(name: &str, reader: &dyn Fn(&Path) -> io::Result<Vec<u8>>, asked: &A
             Err(errors) => diagnostics.extend(errors),
         }
     }
-    let mut plans = Vec::new();
+    let (mut designs, mut plans) = (Vec::new(), Vec::new());
     if program.root().is_some() {
-        let (designs, found) = resolve(&program, &catalog(), &options);
+        let found;
+        (designs, found) = resolve(&program, &library.catalog(), &options);
         diagnostics.extend(found);
-        let mut facts = facts(&asked.absent);
+        let mut facts = facts(library, &asked.absent);
         facts.datasets.retain(|name, _| !asked.unknown.contains(name));
         for design in &designs {
             let (plan, found) = check(design, &facts, asked.limit);
@@ -76,18 +85,23 @@ pub fn work(name: &str, reader: &dyn Fn(&Path) -> io::Result<Vec<u8>>, asked: &A
     if has_errors(&diagnostics) {
         plans.clear();
     }
-    Worked { sources, plans, diagnostics }
+    Worked { sources, designs, plans, diagnostics }
 }
 
 /// Works out `files`, of which the first is asked for.
 pub fn work_all(files: &[(&str, &str)], asked: &Asked) -> Worked {
+    work_with(&Library::standard(), files, asked)
+}
+
+/// The same with the components of `library`.
+pub fn work_with(library: &Library, files: &[(&str, &str)], asked: &Asked) -> Worked {
     let known: BTreeMap<&Path, &str> =
         files.iter().map(|(name, text)| (Path::new(*name), *text)).collect();
     let reader = |path: &Path| {
         let text = known.get(path).ok_or(io::Error::from(io::ErrorKind::NotFound))?;
         Ok(text.as_bytes().to_vec())
     };
-    work(files[0].0, &reader, asked)
+    work_by(library, (files[0].0, &reader), asked)
 }
 
 /// Works out one file.
@@ -126,8 +140,7 @@ pub fn catalog() -> Catalog {
 }
 
 /// What is known of the datasets, were they here, all but `absent`.
-pub fn facts(absent: &[String]) -> Facts {
-    let library = Library::standard();
+fn facts(library: &Library, absent: &[String]) -> Facts {
     let mut facts = Facts::default();
     for entry in &library.datasets {
         let dataset = library::build(&library.datasets, &Bound::defaults(&entry.spec));
