@@ -116,3 +116,119 @@ fn legend(table: &Table) -> String {
         seeds => format!("mean ± sd over {} seeds, on the test split", seeds.len()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::analysis::Row;
+
+    fn summary(values: &[f64]) -> Option<Summary> {
+        let seeds = [7, 8, 9].into_iter();
+        Summary::of(
+            seeds.zip(values).map(|(seed, value)| SeedValue { seed, value: *value }).collect(),
+        )
+    }
+
+    /// Two cells of three seeds; one seed of the second failed, and one measure in all of them.
+    fn table() -> Table {
+        let column = |evaluation: &str, metric: &str| Column {
+            evaluation: evaluation.to_owned(),
+            metric: metric.to_owned(),
+            split: "test".to_owned(),
+        };
+        let row = |label: &str, summaries| Row { labels: vec![label.to_owned()], summaries };
+        Table {
+            title: "methods".to_owned(),
+            axes: vec!["method".to_owned()],
+            columns: vec![column("fine", "accuracy"), column("geo", "within_variance")],
+            rows: vec![
+                row("a | b", vec![summary(&[0.5, 0.25, 0.75]), summary(&[0.1, 0.2, 0.3])]),
+                row("\"c\", d", vec![summary(&[0.5, 0.25]), None]),
+            ],
+            seeds: vec![7, 8, 9],
+        }
+    }
+
+    /// One cell, one seed, no axis.
+    fn single() -> Table {
+        let mut table = table();
+        table.axes.clear();
+        table.rows.truncate(1);
+        table.rows[0].labels.clear();
+        table.rows[0].summaries = vec![summary(&[0.5]), summary(&[0.125])];
+        table.seeds = vec![7];
+        table
+    }
+
+    #[test]
+    fn terminals_show_mean_and_deviation() {
+        expect![[r#"
+            methods
+            ─────────────────────────────────────────────────
+             method                   fine               geo
+                                accuracy %   within_variance
+            ─────────────────────────────────────────────────
+             a | b             50.0 ± 25.0     0.200 ± 0.100
+             "c", d   37.5 ± 17.7 (2 of 3)            failed
+            ─────────────────────────────────────────────────
+            mean ± sd over 3 seeds, on the test split
+        "#]]
+        .assert_eq(&terminal(&table()));
+        expect![[r#"
+            methods
+            ───────────────────────────────────────────
+             experiment         fine               geo
+                          accuracy %   within_variance
+            ───────────────────────────────────────────
+             methods            50.0             0.125
+            ───────────────────────────────────────────
+            on the test split, seed 7
+        "#]]
+        .assert_eq(&terminal(&single()));
+    }
+
+    #[test]
+    fn documents_hold_any_label() {
+        expect![[r#"
+            | method | fine accuracy % | geo within_variance |
+            | --- | ---: | ---: |
+            | a \| b | 50.0 ± 25.0 | 0.200 ± 0.100 |
+            | "c", d | 37.5 ± 17.7 (2 of 3) | failed |
+
+            mean ± sd over 3 seeds, on the test split
+        "#]]
+        .assert_eq(&markdown(&table()));
+        expect![[r#"
+            | experiment | fine accuracy % | geo within_variance |
+            | --- | ---: | ---: |
+            | methods | 50.0 | 0.125 |
+
+            on the test split, seed 7
+        "#]]
+        .assert_eq(&markdown(&single()));
+    }
+
+    #[test]
+    fn programs_read_every_seed() {
+        expect![[r#"
+            method,measure,split,seed,value
+            a | b,fine.accuracy,test,7,0.5
+            a | b,fine.accuracy,test,8,0.25
+            a | b,fine.accuracy,test,9,0.75
+            a | b,geo.within_variance,test,7,0.1
+            a | b,geo.within_variance,test,8,0.2
+            a | b,geo.within_variance,test,9,0.3
+            """c"", d",fine.accuracy,test,7,0.5
+            """c"", d",fine.accuracy,test,8,0.25
+        "#]]
+        .assert_eq(&csv(&table()));
+        expect![[r#"
+            measure,split,seed,value
+            fine.accuracy,test,7,0.5
+            geo.within_variance,test,7,0.125
+        "#]]
+        .assert_eq(&csv(&single()));
+    }
+}

@@ -24,3 +24,17 @@ fn count(tally: Tally, word: &str) -> String {
     let all = plural(done + found + failed + left_out, word);
     if parts.is_empty() { all } else { format!("{all} ({})", parts.join(", ")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_named_where_there_are_some() {
+        let tally = |done, found, failed, left_out| Tally { done, found, failed, left_out };
+        assert_eq!(count(tally(1, 0, 0, 0), "training"), "1 training");
+        assert_eq!(count(tally(2, 6, 0, 0), "training"), "8 trainings (6 from the store)");
+        let text = "7 evaluations (2 from the store, 1 failed, 3 left out)";
+        assert_eq!(count(tally(1, 2, 1, 3), "evaluation"), text);
+    }
+}

@@ -162,7 +162,8 @@ mod tests {
         let sums: Vec<f64> = (0..2000).map(|_| stream.normal() * 1e3).collect();
         let best = Some(Best { epoch: 3, accuracy: stream.uniform() });
         let progress = Progress { sums, best, step: 7, ..Progress::default() };
-        let model = State::from([("a".to_owned(), Tensor::new(&[1f32, -0.5], &Device::Cpu).unwrap())]);
+        let model =
+            State::from([("a".to_owned(), Tensor::new(&[1f32, -0.5], &Device::Cpu).unwrap())]);
         let saved = Checkpoint { progress, model, ..Checkpoint::default() };
         let found = Checkpoint::parse(&saved.bytes().unwrap(), &Device::Cpu).unwrap();
         assert!(found.progress == saved.progress);
