@@ -5,6 +5,7 @@
 mod architecture;
 mod augments;
 mod bad_input;
+mod candle;
 mod catalog;
 mod cli;
 mod contrastive;
