@@ -105,7 +105,10 @@ pub(super) fn read_exactly(path: &Path, length: u64) -> Result<Vec<u8>, DataErro
 
 /// The file ends at byte `found` instead of `expected`.
 pub(super) fn truncated(path: &Path, expected: usize, found: usize) -> DataError {
-    DataError::damaged(path, format!("is truncated: expected {expected} bytes, found {found}"))
+    DataError::damaged(
+        path,
+        format!("the file is truncated: expected {expected} bytes, found {found}"),
+    )
 }
 
 /// The file goes on after byte `expected`.

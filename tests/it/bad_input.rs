@@ -84,7 +84,8 @@ fn damaged_data_are_told_by_file() {
     let labels = folder.join("t10k-labels-idx1-ubyte");
     fs::OpenOptions::new().write(true).open(labels).unwrap().set_len(700).unwrap();
     let said = lab.say(&["run", &file]).ended(3);
-    let expected = "t10k-labels-idx1-ubyte`: is truncated: expected 10008 bytes, found 700";
+    let expected =
+        "t10k-labels-idx1-ubyte`: the file is truncated: expected 10008 bytes, found 700";
     assert!(said.err.contains(expected), "{said:?}");
     assert_eq!(said.err.matches("balance data fetch mnist").count(), 1, "{said:?}");
 }

@@ -134,7 +134,7 @@ fn damage_is_told_with_file_and_offset() {
         images,
         |bytes| bytes.truncate(50),
         expect![[r#"
-        `DATA/tiny_idx/train-images-idx3-ubyte`: is truncated: expected 88 bytes, found 50
+        `DATA/tiny_idx/train-images-idx3-ubyte`: the file is truncated: expected 88 bytes, found 50
           help: fetch it again with `balance data fetch tiny_idx`"#]],
     );
     check_damaged(
@@ -142,7 +142,7 @@ fn damage_is_told_with_file_and_offset() {
         images,
         |bytes| bytes.truncate(6),
         expect![[r#"
-        `DATA/tiny_idx/train-images-idx3-ubyte`: is truncated: expected 16 bytes, found 6
+        `DATA/tiny_idx/train-images-idx3-ubyte`: the file is truncated: expected 16 bytes, found 6
           help: fetch it again with `balance data fetch tiny_idx`"#]],
     );
     check_damaged(
@@ -203,7 +203,7 @@ fn damaged_records_are_told_with_file_and_offset() {
         "data_batch_3.bin",
         |bytes| bytes.truncate(25),
         expect![[r#"
-        `DATA/tiny_cifar10/data_batch_3.bin`: is truncated: expected 26 bytes, found 25
+        `DATA/tiny_cifar10/data_batch_3.bin`: the file is truncated: expected 26 bytes, found 25
           help: fetch it again with `balance data fetch tiny_cifar10`"#]],
     );
     let cifar100 = (tiny::cifar100(), "cifar-100-binary");
