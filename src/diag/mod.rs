@@ -96,12 +96,27 @@ pub struct Diagnostic {
     pub labels: Vec<(Span, String)>,
     /// What to write instead, one line each.
     pub help: Vec<String>,
+    /// Edits that together mend it without changing what was meant; none when that takes a person.
+    pub fixes: Vec<Fix>,
+}
+
+/// An edit of one file: the bytes of `span` become `text`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fix {
+    pub span: Span,
+    pub text: String,
 }
 
 impl Diagnostic {
     /// A problem of kind `code` without a place yet.
     pub fn new(code: &'static Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), labels: Vec::new(), help: Vec::new() }
+        Self {
+            code,
+            message: message.into(),
+            labels: Vec::new(),
+            help: Vec::new(),
+            fixes: Vec::new(),
+        }
     }
 
     /// Points at `span` and says what is there.
@@ -113,6 +128,12 @@ impl Diagnostic {
     /// Adds a line of advice.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
+        self
+    }
+
+    /// Offers to write `text` in place of `span`; for edits that are safe without a look.
+    pub fn fix(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.fixes.push(Fix { span, text: text.into() });
         self
     }
 

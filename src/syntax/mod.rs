@@ -16,6 +16,8 @@ pub type Name = Spanned<String>;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct File {
     pub statements: Vec<Statement>,
+    /// Where its comments stand, each from its `#` to the end of its line, in order.
+    pub comments: Vec<Span>,
 }
 
 /// One statement of a file or of a block's body.

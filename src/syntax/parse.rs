@@ -23,7 +23,7 @@ pub fn parse(file: u16, source: &str) -> (File, Vec<Diagnostic>) {
     let statements = parser.statements(&outline.items);
     let mut diagnostics = parser.diagnostics;
     diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|(span, _)| span.start));
-    (File { statements }, diagnostics)
+    (File { statements, comments: outline.comments }, diagnostics)
 }
 
 /// Reads one `path = expr`, as `--set` gives it.

@@ -24,6 +24,8 @@ pub enum Item {
 pub struct Outline {
     pub items: Vec<Item>,
     pub text: String,
+    /// Where comments stand, in order.
+    pub comments: Vec<Span>,
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -42,6 +44,7 @@ pub fn outline(file: u16, source: &str) -> Outline {
         guess: false,
         content_end: 0,
         broken: Vec::new(),
+        comments: Vec::new(),
         diagnostics: Vec::new(),
     };
     scan.bytes[..scan.at].fill(b' ');
@@ -50,7 +53,8 @@ pub fn outline(file: u16, source: &str) -> Outline {
     scan.content_end = scan.bytes.trim_ascii_end().len();
     let items = scan.items(None);
     let text = String::from_utf8(scan.bytes).expect("only whole ASCII bytes were replaced");
-    Outline { items, text, diagnostics: scan.diagnostics }
+    let (comments, diagnostics) = (scan.comments, scan.diagnostics);
+    Outline { items, text, comments, diagnostics }
 }
 
 struct Scan {
@@ -64,6 +68,7 @@ struct Scan {
     content_end: usize,
     /// Where strings begin that do not end; their statements are not read.
     broken: Vec<usize>,
+    comments: Vec<Span>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -82,6 +87,8 @@ impl Scan {
             match self.bytes[at] {
                 b'#' => {
                     let end = self.line_end(at);
+                    let length = self.bytes[at..end].trim_ascii_end().len();
+                    self.comments.push(self.span(at, at + length));
                     // Whole comments go, so no character is cut in the middle.
                     self.bytes[at..end].fill(b' ');
                     at = end;
