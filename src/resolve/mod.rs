@@ -6,6 +6,7 @@ mod draft;
 mod eval;
 mod experiment;
 mod files;
+mod foreign;
 mod import;
 mod inherit;
 mod param;

@@ -12,6 +12,7 @@ impl Section {
 
     fn merge(&mut self, over: &Self, out: &mut Vec<Diagnostic>) {
         self.is_damaged |= over.is_damaged;
+        self.meant.extend(&over.meant);
         for slot in &over.fields {
             self.sections.retain(|it| it.kind == "stage" || it.kind != slot.name.node);
             match self.get_mut(&slot.name.node) {

@@ -21,6 +21,8 @@ pub(super) struct Section {
     overrides: Vec<Patch>,
     /// Part of it could not be read, so what seems to be missing may be there.
     is_damaged: bool,
+    /// Fields that misnamed ones stand for, so that they are not missing.
+    meant: Vec<&'static str>,
     /// Where it is written.
     pub span: Span,
 }
@@ -44,7 +46,8 @@ impl Section {
     fn empty(kind: &str, name: Name, span: Span) -> Self {
         let kind = kind.to_owned();
         let (fields, sections, overrides) = (Vec::new(), Vec::new(), Vec::new());
-        Self { kind, name, fields, sections, overrides, is_damaged: false, span }
+        let (is_damaged, meant) = (false, Vec::new());
+        Self { kind, name, fields, sections, overrides, is_damaged, meant, span }
     }
 
     /// The same under another name.
@@ -75,6 +78,11 @@ impl Section {
     /// The stages, in order.
     pub fn stages(&self) -> impl Iterator<Item = &Self> {
         self.sections.iter().filter(|section| section.kind == "stage")
+    }
+
+    /// Whether a field of another name stands for the one called `name`.
+    pub fn means(&self, name: &str) -> bool {
+        self.meant.contains(&name)
     }
 
     /// Whether part of it, or of a block in it, could not be read.

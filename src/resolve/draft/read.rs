@@ -1,7 +1,8 @@
 //! Blocks to sections: which fields and blocks may stand in which.
 
+use super::super::foreign;
 use super::{Patch, Section, Slot};
-use crate::diag::{Diagnostic, codes};
+use crate::diag::{Diagnostic, closest, codes};
 use crate::syntax::{Block, Field, Name, Statement};
 
 const EXPERIMENT: &[&str] = &["data", "encoder", "augment", "views", "loss", "note", "tags"];
@@ -46,6 +47,7 @@ impl Section {
             return self.overrides.push(Patch { path, value: field.value.clone() });
         };
         if let Err(diagnostic) = self.may_have(name) {
+            self.meant.extend(self.meant_by(name));
             return out.push(diagnostic);
         }
         if let Some(first) = self.get(&name.node) {
@@ -92,8 +94,19 @@ impl Section {
                 .at(name.span, format!("write `{text} {{ … }}`")));
         }
         let message = format!("{kind} has no field `{text}`");
-        let names = fields.iter().chain(blocks).copied();
-        Err(Diagnostic::new(&codes::UNKNOWN_BLOCK, message).expected(name.span, text, names))
+        let diagnostic = Diagnostic::new(&codes::UNKNOWN_BLOCK, message);
+        if let Some(meant) = foreign::field(text) {
+            return Err(diagnostic.at(name.span, meant.advice));
+        }
+        let blocks = blocks.iter().filter(|block| !fields.contains(block));
+        Err(diagnostic.expected(name.span, text, fields.iter().chain(blocks).copied()))
+    }
+
+    /// The field of this section that the misnamed `name` stands for.
+    fn meant_by(&self, name: &Name) -> Option<&'static str> {
+        let fields = self.known_fields()?;
+        let near = || closest(&name.node, fields.iter().copied());
+        foreign::field(&name.node).map(|meant| meant.word).or_else(near)
     }
 
     /// What a user calls a section of this kind.

@@ -224,7 +224,7 @@ pub(super) fn wrong_type(expr: &Expr, want: Want) -> Diagnostic {
 }
 
 /// What is of a type, in the user's words.
-fn noun(ty: &Type) -> String {
+pub(super) fn noun(ty: &Type) -> String {
     match ty {
         Type::Bool => "true or false".to_owned(),
         Type::Int { .. } => "a whole number".to_owned(),

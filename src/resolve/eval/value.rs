@@ -1,7 +1,8 @@
 //! The value of an expression, by the type that is wanted.
 
 use super::super::draft::Patch;
-use super::quantity::{kind_of, wrong_type};
+use super::super::foreign;
+use super::quantity::{kind_of, noun, wrong_type};
 use super::{Eval, TRUTH, Want};
 use crate::catalog::{Kind, Labels, Type, Value};
 use crate::diag::{Diagnostic, codes};
@@ -81,7 +82,10 @@ impl Eval<'_> {
                 let text = path.text();
                 let message = format!("`{}` cannot be `{text}`", want.name);
                 let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
-                self.out.push(diagnostic.expected(path.span, &text, words.iter().copied()));
+                self.out.push(match foreign::word(&text, words) {
+                    Some(word) => diagnostic.at(path.span, format!("did you mean `{word}`?")),
+                    None => diagnostic.expected(path.span, &text, words.iter().copied()),
+                });
                 return None;
             }
             (Type::Features, _) => return self.encoder(path).map(Value::Features),
@@ -92,7 +96,7 @@ impl Eval<'_> {
             (Type::Bool, _) => return self.truth_of(path).map(Value::Bool),
             _ => {}
         }
-        self.named(path, &want.ty.to_string(), |eval, expr| eval.value(expr, &[], want))
+        self.named(path, &noun(want.ty), |eval, expr| eval.value(expr, &[], want))
     }
 
     fn truth_of(&mut self, path: &Path) -> Option<bool> {

@@ -11,8 +11,8 @@ use crate::syntax::ExprKind;
 impl Eval<'_> {
     pub(super) fn stage(&mut self, draft: &Section, stage: &Section) -> Option<Stage> {
         let own = |name: &str| stage.get(name).or_else(|| draft.get(name));
-        let data = self.required(stage, own("data"), "data", Kind::Dataset);
-        let encoder = self.required(stage, own("encoder"), "encoder", Kind::Encoder);
+        let data = self.required([draft, stage], "data", Kind::Dataset);
+        let encoder = self.required([draft, stage], "encoder", Kind::Encoder);
         let augment = self.lines(draft, stage, "augment").unwrap_or_default();
         let augment = self.entries(&augment, Kind::Augment);
         let views = match own("views") {
@@ -36,13 +36,15 @@ impl Eval<'_> {
 
     fn required(
         &mut self,
-        stage: &Section,
-        slot: Option<&Slot>,
+        [draft, stage]: [&Section; 2],
         name: &'static str,
         kind: Kind,
     ) -> Option<Called> {
-        if let Some(slot) = slot {
+        if let Some(slot) = stage.get(name).or_else(|| draft.get(name)) {
             return self.call(slot, kind);
+        }
+        if stage.means(name) || draft.means(name) {
+            return None;
         }
         let example = self.catalog.of(kind).next().map_or("…", |spec| spec.name);
         let message = format!("{} has no `{name}`", shown_name(stage));
@@ -57,6 +59,9 @@ impl Eval<'_> {
         let has_loss = [stage, draft]
             .iter()
             .any(|it| it.get("loss").is_some() || it.section("loss").is_some());
+        if !has_loss && (stage.means("loss") || draft.means("loss")) {
+            return None;
+        }
         if !has_loss {
             let message = format!("{} has no loss", shown_name(stage));
             self.missing(

@@ -16,6 +16,9 @@ impl Eval<'_> {
         terms: Option<&[Term]>,
     ) -> Option<Train> {
         let Some(section) = self.train_section(draft, stage) else {
+            if stage.means("train") || draft.means("train") {
+                return None;
+            }
             let message = format!("{} does not say how to train", shown_name(stage));
             self.missing(Diagnostic::new(&codes::MISSING, message).at(
                 stage.span,
@@ -65,7 +68,7 @@ impl Eval<'_> {
     }
 
     fn trained<'s>(&mut self, train: &'s Section, name: &str, example: &str) -> Option<&'s Slot> {
-        if train.get(name).is_none() {
+        if train.get(name).is_none() && !train.means(name) {
             let message = format!("`train` needs `{name}`");
             self.missing(
                 Diagnostic::new(&codes::MISSING, message)
