@@ -158,7 +158,8 @@ impl Reader<'_> {
         for statement in &block.body {
             match statement {
                 Statement::Field(field) => {
-                    all.extend(self.levels(field).map(|levels| Values { field, levels }));
+                    let levels = self.levels(field, block.kind.node == "zip");
+                    all.extend(levels.map(|levels| Values { field, levels }));
                 }
                 Statement::Unreadable(_) => {}
                 _ => {

@@ -13,10 +13,10 @@ const NATURAL: Type = Type::Int { name: "natural", min: 0, max: 1 << 50 };
 type Labelled = (String, Expr);
 
 impl Reader<'_> {
-    /// The levels of an axis that `field` declares.
-    pub(super) fn levels(&mut self, field: &Field) -> Option<Vec<Level>> {
+    /// The levels of an axis that `field` declares; in a `zip` some may be the same.
+    pub(super) fn levels(&mut self, field: &Field, may_repeat: bool) -> Option<Vec<Level>> {
         let values = self.eval().labelled(&field.value)?;
-        for (at, (label, value)) in values.iter().enumerate() {
+        for (at, (label, value)) in values.iter().enumerate().filter(|_| !may_repeat) {
             if let Some((_, first)) = values[..at].iter().find(|(other, _)| other == label) {
                 let message = format!("the value `{label}` is given twice");
                 self.out.push(
