@@ -1,10 +1,11 @@
 //! `check` and `parse`: what can be said of files without training.
 
-use super::workspace::Workspace;
+use super::workspace::{Workspace, read};
 use super::{Places, Target, exit, prompt};
 use crate::diag::{Source, Sources, Span, codes};
 use crate::library::Library;
 use crate::plan::{Plan, plural};
+use crate::resolve::decode;
 use crate::syntax;
 
 /// Arguments of `check`.
@@ -67,14 +68,15 @@ fn designs(workspace: &Workspace) -> String {
 
 /// Prints the tree of a file.
 pub fn parse(args: &ParseArgs) -> u8 {
-    let text = match std::fs::read(&args.file) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) => {
-            prompt::eprint(&format!("{}: {error}\n", args.file));
+    let mut sources = Sources::default();
+    let path = std::path::Path::new(&args.file);
+    let text = match decode(path, read(path)) {
+        Ok(text) => text,
+        Err(diagnostic) => {
+            prompt::diagnose(&sources, &[diagnostic]);
             return exit::DIAGNOSTICS;
         }
     };
-    let mut sources = Sources::default();
     let file = sources.add(Source { name: args.file.clone(), text: text.clone() });
     let (tree, diagnostics) = syntax::parse(file, &text);
     prompt::print(&syntax::print(&tree));

@@ -4,6 +4,7 @@
 mod check;
 mod data;
 mod explain;
+mod fmt;
 mod plan;
 mod progress;
 mod prompt;
@@ -49,6 +50,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// The experiment with every value and default worked out
     Show(plan::ShowArgs),
+    /// Files in the common style
+    Fmt(fmt::FmtArgs),
     /// The tree of a file, as it was understood
     Parse(check::ParseArgs),
     /// A component, or the code of a diagnostic
@@ -82,6 +85,9 @@ struct Places {
     /// The folder results are in [default: $BALANCE_STORE, or .balance in the project]
     #[arg(long, value_name = "FOLDER")]
     store: Option<PathBuf>,
+    /// A folder outside the project that files may import from; may be repeated
+    #[arg(long, value_name = "FOLDER")]
+    allow_import: Vec<PathBuf>,
 }
 
 /// `5`, `5steps` or `5 steps`.
@@ -109,6 +115,7 @@ pub fn main(library: &Library) -> ExitCode {
         Command::Check(args) => check::check(library, &args),
         Command::Plan(args) => plan::plan(library, &args),
         Command::Show(args) => plan::show(library, &args),
+        Command::Fmt(args) => fmt::fmt(&args),
         Command::Parse(args) => check::parse(&args),
         Command::Explain(args) => explain::explain(library, &args),
         Command::Data(command) => data::data(&command),

@@ -1,5 +1,6 @@
 //! A command's file worked out: read, resolved, checked and planned, with what is known here.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{Places, Target, exit, prompt};
@@ -8,7 +9,7 @@ use crate::diag::{Diagnostic, Source, Sources, codes, has_errors};
 use crate::library::dataset::Dataset;
 use crate::library::{self, Library};
 use crate::plan::{Plan, check};
-use crate::resolve::{Options, load, resolve};
+use crate::resolve::{Bounds, MOST_BYTES, Options, load_within, resolve, too_large};
 use crate::store::Store;
 use crate::syntax::parse_assignment;
 
@@ -24,8 +25,8 @@ impl Workspace {
     pub fn open(library: &Library, target: &Target) -> Self {
         let mut sources = Sources::default();
         let (path, only) = split_target(&target.file);
-        let reader = |path: &Path| std::fs::read(path);
-        let (program, mut diagnostics) = load(&path, &mut sources, &reader);
+        let bounds = bounds(&target.places, &path);
+        let (program, mut diagnostics) = load_within(&bounds, &path, &mut sources, &read);
         let mut options = Options { only, set: Vec::new() };
         for text in &target.set {
             let file = sources.add(Source { name: "--set".into(), text: text.clone() });
@@ -62,6 +63,27 @@ impl Workspace {
             diagnostic.code = &codes::NO_DATA;
         }
     }
+}
+
+/// The bytes of a file, if it is not larger than an experiment can be.
+pub fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let file = std::fs::File::open(path)?;
+    let size = file.metadata()?.len();
+    if size > MOST_BYTES {
+        return Err(too_large(size));
+    }
+    let mut bytes = Vec::new();
+    // Not every file has the size it says: a device goes on for ever.
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Where `file` may import from: its project, and what the user allows.
+fn bounds(places: &Places, file: &Path) -> Bounds {
+    let here = std::env::current_dir().unwrap_or_default();
+    let allowed = places.allow_import.iter().map(|folder| here.join(folder));
+    let folders = [project(file)].into_iter().chain(allowed).collect();
+    Bounds { here, folders }
 }
 
 /// `FILE:NAME` to the file and the name; a file whose own name has a colon wins.

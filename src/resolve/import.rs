@@ -1,9 +1,10 @@
 //! A file with everything it imports.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::diag::{Diagnostic, Source, Sources, Span, codes};
-use crate::syntax::{File, Statement, parse};
+use crate::syntax::{File, Statement, parse, place_of_edition};
 
 /// How files are read; the core itself does no input.
 pub type Reader<'a> = &'a dyn Fn(&Path) -> std::io::Result<Vec<u8>>;
@@ -45,6 +46,24 @@ impl Program {
     }
 }
 
+/// Where files may be imported from; everywhere when no folder is given.
+#[derive(Debug, Clone, Default)]
+pub struct Bounds {
+    /// The folder that paths which are not absolute start from.
+    pub here: PathBuf,
+    /// The project's folder, and those the user allows.
+    pub folders: Vec<PathBuf>,
+}
+
+impl Bounds {
+    fn allow(&self, path: &Path) -> bool {
+        let path = tidy(&self.here.join(path));
+        self.folders.is_empty() || self.folders.iter().any(|folder| path.starts_with(tidy(folder)))
+    }
+}
+
+/// Most bytes of a file.
+pub const MOST_BYTES: u64 = 64 << 20;
 /// Most files one after the other that import each other; recursion relies on it.
 const DEEPEST: usize = 32;
 /// Most files of one program.
@@ -52,14 +71,79 @@ const MOST_FILES: usize = 1000;
 
 /// Reads `path` and what it imports through `reader`.
 pub fn load(path: &Path, sources: &mut Sources, reader: Reader) -> (Program, Vec<Diagnostic>) {
+    load_within(&Bounds::default(), path, sources, reader)
+}
+
+/// The same with imports from within `bounds` only.
+pub fn load_within(
+    bounds: &Bounds,
+    path: &Path,
+    sources: &mut Sources,
+    reader: Reader,
+) -> (Program, Vec<Diagnostic>) {
     let program = Program::default();
-    let mut loader =
-        Loader { sources, reader, program, above: Vec::new(), diagnostics: Vec::new() };
+    let (above, diagnostics) = (Vec::new(), Vec::new());
+    let mut loader = Loader { bounds, sources, reader, program, above, diagnostics };
     loader.module(path, None);
     (loader.program, loader.diagnostics)
 }
 
+/// The text of the file at `path`, of which `found` was read.
+///
+/// # Errors
+/// When it could not be read, is too large to be one that a person writes, or is no text.
+pub fn decode(path: &Path, found: io::Result<Vec<u8>>) -> Result<String, Diagnostic> {
+    let found = found.and_then(|bytes| match bytes.len() as u64 {
+        size if size > MOST_BYTES => Err(too_large(size)),
+        _ => Ok(bytes),
+    });
+    match found {
+        Ok(bytes) => String::from_utf8(bytes).map_err(|error| not_text(path, &error)),
+        Err(error) => {
+            let why = match error.kind() {
+                io::ErrorKind::NotFound => "there is no such file".to_owned(),
+                _ => error.to_string(),
+            };
+            let message = format!("`{}` cannot be read: {why}", shown(path));
+            Err(Diagnostic::new(&codes::UNREADABLE, message))
+        }
+    }
+}
+
+/// Why a file of `size` bytes is not read.
+pub fn too_large(size: u64) -> io::Error {
+    let mib = |size: u64| size as f64 / f64::from(1 << 20);
+    let (size, most) = (mib(size), mib(MOST_BYTES));
+    let why = format!("it has {size:.1} MiB, and a file may have {most}");
+    io::Error::new(io::ErrorKind::FileTooLarge, why)
+}
+
+/// What to say of a file without an edition.
+fn no_edition(file: u16, tree: &File, text: &str) -> Option<Diagnostic> {
+    let at = place_of_edition(tree, text)?;
+    let place = Span::new(file, at, at);
+    Some(
+        Diagnostic::new(
+            &codes::NO_EDITION,
+            "this file does not say which edition it is written in",
+        )
+        .at(place, "expected `edition 1`")
+        .help("without it the newest is taken, which may one day read the file otherwise")
+        .fix(place, "edition 1\n\n"),
+    )
+}
+
+fn not_text(path: &Path, error: &std::string::FromUtf8Error) -> Diagnostic {
+    let at = error.utf8_error().valid_up_to();
+    let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let byte = error.as_bytes()[at];
+    let message =
+        format!("`{}` is not UTF-8 text: line {line} holds the byte {byte:#04x}", shown(path));
+    Diagnostic::new(&codes::UNREADABLE, message).help("save it as UTF-8")
+}
+
 struct Loader<'a> {
+    bounds: &'a Bounds,
     sources: &'a mut Sources,
     reader: Reader<'a>,
     program: Program,
@@ -86,6 +170,7 @@ impl Loader<'_> {
         let file = self.sources.add(Source { name: shown(path), text: text.clone() });
         let (tree, mut errors) = parse(file, &text);
         self.diagnostics.append(&mut errors);
+        self.diagnostics.extend(no_edition(file, &tree, &text));
         let at = self.program.files.len();
         self.program.files.push(Module { file, path: path.into(), tree, imports: Vec::new() });
         self.above.push((path.to_owned(), from));
@@ -125,33 +210,30 @@ impl Loader<'_> {
     }
 
     fn read(&mut self, path: &Path, from: Option<Span>) -> Option<String> {
-        let bytes = match (self.reader)(path) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let why = match error.kind() {
-                    std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-                    _ => error.to_string(),
-                };
-                let message = format!("`{}` cannot be read: {why}", shown(path));
-                let code = if from.is_some() { &codes::IMPORT } else { &codes::UNREADABLE };
-                self.report(code, message, from);
-                return None;
-            }
+        let found = match from {
+            Some(_) if !self.bounds.allow(path) => Err(self.outside(path)),
+            // What is missing is the fault of the line that asks for it.
+            Some(_) => match (self.reader)(path) {
+                Err(error) => {
+                    decode(path, Err(error)).map_err(|it| Diagnostic { code: &codes::IMPORT, ..it })
+                }
+                found => decode(path, found),
+            },
+            None => decode(path, (self.reader)(path)),
         };
-        String::from_utf8(bytes).map_err(|error| self.not_text(path, error, from)).ok()
+        let at = |it: Diagnostic| match from {
+            Some(span) => it.at(span, "imported here"),
+            None => it,
+        };
+        found.map_err(|diagnostic| self.diagnostics.push(at(diagnostic))).ok()
     }
 
-    fn not_text(&mut self, path: &Path, error: std::string::FromUtf8Error, from: Option<Span>) {
-        let at = error.utf8_error().valid_up_to();
-        let before = &error.as_bytes()[..at];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let byte = error.as_bytes()[at];
-        let message =
-            format!("`{}` is not UTF-8 text: line {line} holds the byte {byte:#04x}", shown(path));
-        self.report(&codes::UNREADABLE, message, from);
-        if let Some(last) = self.diagnostics.last_mut() {
-            last.help.push("save it as UTF-8".to_owned());
-        }
+    fn outside(&self, path: &Path) -> Diagnostic {
+        let folder = path.parent().map_or_else(String::new, shown);
+        let message = format!("`{}` lies outside the project", shown(path));
+        Diagnostic::new(&codes::IMPORT, message)
+            .help("copy it into the project, so that the experiment is whole wherever that goes")
+            .help(format!("or allow it: `--allow-import {folder}`"))
     }
 
     fn report(&mut self, code: &'static crate::diag::Code, message: String, from: Option<Span>) {

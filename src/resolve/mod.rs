@@ -13,7 +13,7 @@ mod param;
 mod scope;
 mod sweep;
 
-pub use import::{Program, Reader, load};
+pub use import::{Bounds, MOST_BYTES, Program, Reader, decode, load, load_within, too_large};
 
 use crate::catalog::{Bound, Catalog, Duration};
 use crate::diag::{Diagnostic, Span, Spanned, distinct, has_errors};

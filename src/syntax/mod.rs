@@ -1,9 +1,11 @@
 //! Source text to syntax tree. Knows shapes, not meanings: no component has a name here.
 
+mod format;
 mod parse;
 mod print;
 mod scan;
 
+pub use format::{format, place_of_edition};
 pub use parse::{parse, parse_assignment};
 pub use print::print;
 

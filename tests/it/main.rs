@@ -4,6 +4,7 @@
 
 mod architecture;
 mod augments;
+mod bad_files;
 mod bad_input;
 mod candle;
 mod catalog;
@@ -16,6 +17,7 @@ mod docs;
 mod engine;
 mod evaluations;
 mod extension;
+mod format;
 mod golden;
 mod gradients;
 mod kernels;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use balance::diag::{Diagnostic, Sources};
+use balance::syntax::{self, Statement};
 use proptest::prelude::*;
 
 use crate::worked::{Asked, Worked, work, work_all, work_text};
@@ -37,8 +38,13 @@ fn check_labels(sources: &Sources, diagnostic: &Diagnostic) {
 /// Experiments as they are written: those of the repository and of the goldens.
 fn real_files() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders =
-        ["experiments", "tests/golden/plan", "tests/golden/syntax", "tests/golden/errors"];
+    let folders = [
+        "experiments",
+        "tests/golden/plan",
+        "tests/golden/syntax",
+        "tests/golden/errors",
+        "tests/golden/format",
+    ];
     let entries = folders.iter().flat_map(|folder| fs::read_dir(root.join(folder)).unwrap());
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|it| it == "exp"));
@@ -199,6 +205,60 @@ proptest! {
         check_sound(&worked);
         let is_seen = worked.diagnostics.iter().any(|it| it.message.contains("experimant"));
         prop_assert!(is_seen, "{}", worked.rendered());
+    }
+}
+
+/// A tree with all its places left out.
+fn bare(statements: &[Statement]) -> String {
+    let text = format!("{statements:?}");
+    let mut parts = text.split("Span {");
+    let first = parts.next().unwrap_or_default().to_owned();
+    first + &parts.filter_map(|part| Some(part.split_once('}')?.1)).collect::<String>()
+}
+
+fn comments(text: &str) -> Vec<&str> {
+    syntax::parse(0, text).0.comments.iter().map(|span| &text[span.range()]).collect()
+}
+
+/// Whether `text` could be formatted: then it says the same, with the same comments, and formatting
+/// it again changes nothing.
+#[track_caller]
+fn check_formatted(text: &str) -> bool {
+    let Ok(formatted) = syntax::format(0, text) else { return false };
+    let before = syntax::parse(0, text).0.statements;
+    let (after, diagnostics) = syntax::parse(0, &formatted);
+    assert!(diagnostics.is_empty(), "{text}\nbecomes\n{formatted}\n{diagnostics:?}");
+    let is_edition = |it: &Statement| matches!(it, Statement::Edition(_));
+    let has_edition = before.is_empty() || before.iter().any(is_edition);
+    let after = if has_edition { &after.statements[..] } else { &after.statements[1..] };
+    assert_eq!(bare(&before), bare(after), "{text}\nbecomes\n{formatted}");
+    assert_eq!(comments(text), comments(&formatted), "{text}\nbecomes\n{formatted}");
+    assert_eq!(syntax::format(0, &formatted).as_ref(), Ok(&formatted), "from\n{text}");
+    true
+}
+
+#[test]
+fn formatting_real_files_keeps_what_they_say() {
+    let sound = real_files().iter().filter(|(_, text)| check_formatted(text)).count();
+    assert!(sound > 80, "{sound} files");
+}
+
+/// What people put between the words of a statement.
+const LAYOUT: &[&str] =
+    &[" ", "  ", "\t", "\n", "\n\n\n", "\r\n", "# c\n", " # (\n", "\n# own line\n", ";", ", ", "-"];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn formatting_keeps_what_is_said(
+        file in any::<prop::sample::Index>(),
+        places in prop::collection::vec((0.0..1.0, prop::sample::select(LAYOUT)), 0..6),
+    ) {
+        let files = real_files();
+        let (_, text) = &files[file.index(files.len())];
+        let edit = |(place, token)| Edit { place, removed: 0, token };
+        check_formatted(&apply(text, &places.into_iter().map(edit).collect::<Vec<_>>()));
     }
 }
 
