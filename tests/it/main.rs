@@ -11,6 +11,7 @@ mod cli;
 mod contrastive;
 mod data;
 mod determinism;
+mod diagnostics;
 mod digest;
 mod docs;
 mod engine;
