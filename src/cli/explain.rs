@@ -1,7 +1,8 @@
 //! `explain`: the page of a component, or what a diagnostic's code means.
 
 use super::{exit, prompt};
-use crate::diag::{ALL, closest};
+use crate::catalog::Catalog;
+use crate::diag::{ALL, Code, closest};
 use crate::library::Library;
 
 /// Arguments of `explain`.
@@ -15,23 +16,16 @@ pub struct ExplainArgs {
 pub fn explain(library: &Library, args: &ExplainArgs) -> u8 {
     let catalog = library.catalog();
     let Some(name) = &args.name else {
-        for spec in catalog.all() {
-            prompt::print(&format!(
-                "{:<16} {:<20} {}\n",
-                spec.kind.name(),
-                spec.name,
-                spec.summary()
-            ));
-        }
+        list(&catalog);
         return 0;
     };
     let specs = catalog.named(name);
     for spec in &specs {
         prompt::print(&spec.page());
     }
-    let code = ALL.iter().find(|code| code.number.eq_ignore_ascii_case(name) || code.name == name);
+    let code = Code::find(name);
     if let Some(code) = code {
-        prompt::print(&format!("{} {}: {}\n", code.number, code.name, code.summary));
+        prompt::print(code.page);
     }
     if !specs.is_empty() || code.is_some() {
         return 0;
@@ -47,4 +41,16 @@ pub fn explain(library: &Library, args: &ExplainArgs) -> u8 {
         }
     }
     exit::USAGE
+}
+
+/// Every component and every code, a line each.
+fn list(catalog: &Catalog) {
+    for spec in catalog.all() {
+        let (kind, name) = (spec.kind.name(), spec.name);
+        prompt::print(&format!("{kind:<13} {name:<22} {}\n", spec.summary()));
+    }
+    prompt::print("\n");
+    for code in ALL {
+        prompt::print(&format!("{:<13} {:<22} {}\n", code.number, code.name, code.summary));
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Places, Target, exit, prompt};
 use crate::catalog::{Bound, Facts};
-use crate::diag::{Diagnostic, Source, Sources, codes, has_errors};
+use crate::diag::{Diagnostic, Source, Sources, has_errors, require_data};
 use crate::library::dataset::Dataset;
 use crate::library::{self, Library};
 use crate::plan::{Plan, check};
@@ -58,10 +58,7 @@ impl Workspace {
 
     /// What was only a warning before is an error for a command that needs the data.
     pub fn require_data(&mut self) {
-        let missing = self.diagnostics.iter_mut().filter(|it| it.code == &codes::DATA);
-        for diagnostic in missing {
-            diagnostic.code = &codes::NO_DATA;
-        }
+        require_data(&mut self.diagnostics);
     }
 }
 

@@ -21,6 +21,15 @@ pub struct Code {
     pub severity: Severity,
     /// One sentence on what is wrong in general.
     pub summary: &'static str,
+    /// Why it matters, a file that has it and the file mended, in Markdown.
+    pub page: &'static str,
+}
+
+impl Code {
+    /// The code of this number or name; capitals of the number do not count.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        ALL.iter().copied().find(|it| it.number.eq_ignore_ascii_case(name) || it.name == name)
+    }
 }
 
 macro_rules! codes {
@@ -31,6 +40,9 @@ macro_rules! codes {
             $( #[doc = $summary]
             pub static $constant: Code = Code {
                 number: $number, name: $name, severity: Severity::$severity, summary: $summary,
+                page: include_str!(concat!(
+                    env!("CARGO_MANIFEST_DIR"), "/docs/reference/diagnostics/", $name, ".md"
+                )),
             }; )+
         }
 

@@ -179,3 +179,10 @@ pub fn distinct(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
 pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(Diagnostic::is_error)
 }
+
+/// What was only a warning before is an error for a command that needs the data.
+pub fn require_data(diagnostics: &mut [Diagnostic]) {
+    for diagnostic in diagnostics.iter_mut().filter(|it| it.code == &codes::DATA) {
+        diagnostic.code = &codes::NO_DATA;
+    }
+}

@@ -222,7 +222,9 @@ fn index() -> String {
 
 fn diagnostics() -> String {
     let mut page = "# Diagnostics\n\nEvery problem `balance` reports has a number to search for \
-        and a name to remember.\nErrors stop before any training; warnings and notes do not.\n\n\
+        and a name to remember; \
+        `balance explain B0102` prints its page, and so does `balance explain unknown-name`.\n\
+        Errors stop before any training; warnings and notes do not.\n\n\
         | number | name | severity | what it says |\n|---|---|---|---|\n"
         .to_owned();
     for code in ALL {
@@ -231,8 +233,9 @@ fn diagnostics() -> String {
             Severity::Warning => "warning",
             Severity::Note => "note",
         };
-        let summary = code.summary;
-        page.push_str(&format!("| {} | `{}` | {severity} | {summary} |\n", code.number, code.name));
+        let (name, summary) = (code.name, code.summary);
+        let link = format!("[`{name}`](diagnostics/{name}.md)");
+        page.push_str(&format!("| {} | {link} | {severity} | {summary} |\n", code.number));
     }
     page
 }

@@ -12,6 +12,7 @@ mod cli;
 mod contrastive;
 mod data;
 mod determinism;
+mod diagnostics;
 mod digest;
 mod docs;
 mod engine;

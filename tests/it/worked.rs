@@ -5,7 +5,9 @@ use std::io;
 use std::path::Path;
 
 use balance::catalog::{Bound, Catalog, Facts};
-use balance::diag::{Diagnostic, Look, Severity, Source, Sources, has_errors, render};
+use balance::diag::{
+    Diagnostic, Look, Severity, Source, Sources, has_errors, render, require_data,
+};
 use balance::library::{self, Library};
 use balance::plan::{Plan, check};
 use balance::resolve::{Design, Options, load, resolve};
@@ -29,11 +31,13 @@ pub struct Asked {
     pub absent: Vec<String>,
     /// Datasets of which nothing is known.
     pub unknown: Vec<String>,
+    /// As `run` asks: the data have to be here.
+    pub run: bool,
 }
 
 impl Asked {
     /// From the comments a golden file begins with: `# --set PATH=VALUE`, `# --only NAME`,
-    /// `# --limit STEPS`, `# --absent DATASET`, `# --unknown DATASET`.
+    /// `# --limit STEPS`, `# --absent DATASET`, `# --unknown DATASET`, `# --run`.
     pub fn of(text: &str) -> Self {
         let mut asked = Self::default();
         for line in text.lines().map_while(|line| line.strip_prefix("# ")) {
@@ -43,6 +47,7 @@ impl Asked {
                 Some(("--limit", steps)) => asked.limit = Some(steps.parse().unwrap()),
                 Some(("--absent", name)) => asked.absent.push(name.to_owned()),
                 Some(("--unknown", name)) => asked.unknown.push(name.to_owned()),
+                None if line == "--run" => asked.run = true,
                 _ => {}
             }
         }
@@ -81,6 +86,9 @@ fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> 
             plans.extend(plan);
             diagnostics.extend(found);
         }
+    }
+    if asked.run {
+        require_data(&mut diagnostics);
     }
     if has_errors(&diagnostics) {
         plans.clear();
