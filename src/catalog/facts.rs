@@ -10,6 +10,18 @@ use crate::diag::closest;
 pub struct Facts {
     /// By the name of the dataset's component.
     pub datasets: BTreeMap<String, DatasetFacts>,
+    pub machine: MachineFacts,
+}
+
+/// What is known of the machine; what is not known is not checked.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct MachineFacts {
+    /// Bytes of memory, whether they are free now or not.
+    pub memory: Option<u64>,
+    /// Bytes free where results are kept.
+    pub disk_free: Option<u64>,
+    /// Floating-point operations a second of a training, as measured.
+    pub flops_per_second: Option<f64>,
 }
 
 /// What is known of a dataset before it is read.

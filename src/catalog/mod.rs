@@ -1,13 +1,15 @@
 //! What a component is: one declaration that the checker, the help, the plan and the engine read.
 
 mod bound;
+mod cost;
 mod facts;
 mod page;
 mod types;
 mod value;
 
 pub use bound::Bound;
-pub use facts::{ClassMap, DatasetFacts, Facts, LabelError};
+pub use cost::{At, Layer, Network, NetworkFn, Op, Pairing, Place, product};
+pub use facts::{ClassMap, DatasetFacts, Facts, LabelError, MachineFacts};
 pub use types::*;
 pub use value::*;
 
@@ -115,9 +117,6 @@ pub struct Misfit {
     pub help: String,
 }
 
-/// From images of a shape to the dimension of the embedding (encoders).
-pub type ShapeFn = fn(&Bound, ImageShape) -> Result<usize, Misfit>;
-
 /// The declaration of a component.
 #[derive(Debug)]
 pub struct Spec {
@@ -132,7 +131,10 @@ pub struct Spec {
     pub needs: &'static [Port],
     /// What an evaluation measures; the first is shown where one number is asked for.
     pub metrics: &'static [&'static str],
-    pub shape: Option<ShapeFn>,
+    /// The layers it adds to a model.
+    pub network: Option<NetworkFn>,
+    /// Numbers an optimizer keeps for each number it trains.
+    pub moments: usize,
 }
 
 impl PartialEq for Spec {
@@ -145,6 +147,19 @@ impl Spec {
     /// The declared parameter called `name`.
     pub fn param(&self, name: &str) -> Option<&'static ParamSpec> {
         self.params.iter().find(|param| param.name == name)
+    }
+}
+
+impl Bound {
+    /// The layers this adds to a model at `place`; none without a declaration of them.
+    ///
+    /// # Errors
+    /// When it does not fit what it is given.
+    pub fn network(&self, place: &Place) -> Result<Network, Misfit> {
+        match self.spec.network {
+            Some(network) => network(self, place),
+            None => Ok(Network::new(&[place.dim])),
+        }
     }
 }
 
@@ -212,7 +227,7 @@ macro_rules! component {
     (
         $(#[doc = $doc:literal])+
         $kind:ident as dyn $trait:path, version $version:literal
-            $(, needs [$($port:ident),* $(,)?])? $(, metrics [$($metric:ident),* $(,)?])? $(, shape $shape:path)?;
+            $(, needs [$($port:ident),* $(,)?])? $(, metrics [$($metric:ident),* $(,)?])? $(, network $network:path)? $(, moments $moments:literal)?;
         $name:ident => $struct:ident {
             $( $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)? ),* $(,)?
         }
@@ -245,7 +260,8 @@ macro_rules! component {
                 } ),* ],
                 needs: &[ $($( $crate::catalog::Port::$port ),*)? ],
                 metrics: &[ $($( stringify!($metric) ),*)? ],
-                shape: $crate::component!(@shape $struct $($shape)?),
+                network: $crate::component!(@network $struct $($network)?),
+                moments: $crate::component!(@moments $($moments)?),
             },
             build: |bound| Box::new($struct::from_bound(bound)),
         };
@@ -254,8 +270,10 @@ macro_rules! component {
         Some(|| $crate::catalog::ParamType::to_value(&<$ty>::from($default)))
     };
     (@default $ty:ty) => { None };
-    (@shape $struct:ident $shape:path) => {
-        Some(|bound, image| $shape(&$struct::from_bound(bound), image))
+    (@network $struct:ident $network:path) => {
+        Some(|bound, place| $network(&$struct::from_bound(bound), place))
     };
-    (@shape $struct:ident) => { None };
+    (@network $struct:ident) => { None };
+    (@moments $moments:literal) => { $moments };
+    (@moments) => { 0 };
 }

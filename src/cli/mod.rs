@@ -9,6 +9,7 @@ mod plan;
 mod progress;
 mod prompt;
 mod run;
+mod show;
 mod workspace;
 
 use std::path::PathBuf;
@@ -49,9 +50,9 @@ enum Command {
     /// What a run would do: trainings, what is shared, what is done already
     Plan(plan::PlanArgs),
     /// The experiment with every value and default worked out
-    Show(plan::ShowArgs),
     /// Files in the common style
     Fmt(fmt::FmtArgs),
+    Show(show::ShowArgs),
     /// The tree of a file, as it was understood
     Parse(check::ParseArgs),
     /// A component, or the code of a diagnostic
@@ -114,8 +115,8 @@ pub fn main(library: &Library) -> ExitCode {
         Command::Run(args) => run::run(library, &args),
         Command::Check(args) => check::check(library, &args),
         Command::Plan(args) => plan::plan(library, &args),
-        Command::Show(args) => plan::show(library, &args),
         Command::Fmt(args) => fmt::fmt(&args),
+        Command::Show(args) => show::show(library, &args),
         Command::Parse(args) => check::parse(&args),
         Command::Explain(args) => explain::explain(library, &args),
         Command::Data(command) => data::data(&command),

@@ -90,6 +90,9 @@ codes! {
     EQUAL_CELLS = "B0521" "equal-cells" Note "two cells of a sweep are the same experiment";
     TOO_MANY_CELLS = "B0523" "too-many-cells" Error "a sweep is larger than can be meant";
     NOT_YET = "B0590" "not-computed" Warning "a declared analysis is read but not computed by this version";
+    MEMORY = "B0701" "too-little-memory" Error "a training needs more memory than the machine has";
+    TIME = "B0702" "too-little-time" Error "a run takes longer than its `limit`";
+    DISK = "B0703" "too-little-disk" Error "the results need more disk than is free";
     DATA = "B0801" "data-missing" Warning "a dataset is not on this machine";
     BATCH = "B0802" "batch-too-large" Error "a batch is larger than the training data";
     NO_DATA = "B0803" "no-data" Error "a dataset that is needed is not on this machine";

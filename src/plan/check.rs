@@ -4,7 +4,7 @@ use super::compile::{facts_of, labels_of, read_by};
 use super::terms::Terms;
 use super::trials::plan;
 use super::{Division, Plan};
-use crate::catalog::{DatasetFacts, Facts, Labels, Misfit};
+use crate::catalog::{DatasetFacts, Facts, Labels, Misfit, Place};
 use crate::diag::{Diagnostic, Span, codes, distinct, has_errors};
 use crate::resolve::{Called, Design, Entry, Experiment, Keep, Stage};
 
@@ -25,7 +25,7 @@ pub fn check(
         return (None, distinct(out));
     }
     let plan = plan(design, facts, limit, &mut out);
-    (Some(plan), distinct(out))
+    ((!has_errors(&out)).then_some(plan), distinct(out))
 }
 
 /// A stage that no cell's evaluation reads is a mistake; one that some cell reads is shared.
@@ -133,19 +133,14 @@ impl Checker<'_> {
     /// The width of the stage's embedding.
     fn shape(&mut self, stage: &Stage, known: &DatasetFacts) -> Option<usize> {
         let encoder = &stage.encoder;
-        let shape = encoder.bound.spec.shape.expect("encoders declare their shape");
-        let Misfit { param, message, label, help } = match shape(&encoder.bound, known.image) {
-            Ok(dim) => return Some(dim),
-            Err(misfit) => misfit,
-        };
-        let place = param.map_or(encoder.span, |param| encoder.place(param));
-        self.out.push(
-            Diagnostic::new(&codes::SHAPE, message)
-                .at(place, label)
-                .at(stage.data.span, format!("images are {}", known.image))
-                .help(help),
-        );
-        None
+        match encoder.bound.network(&Place::of_encoder(known.image)) {
+            Ok(network) => Some(network.width()),
+            Err(misfit) => {
+                let images = format!("images are {}", known.image);
+                self.out.push(unfit(misfit, encoder).at(stage.data.span, images));
+                None
+            }
+        }
     }
 
     fn sizes(&mut self, stage: &Stage, known: &DatasetFacts) {
@@ -180,6 +175,12 @@ impl Checker<'_> {
             );
         }
     }
+}
+
+/// A component that does not fit what it is given.
+pub(super) fn unfit(Misfit { param, message, label, help }: Misfit, call: &Called) -> Diagnostic {
+    let place = param.map_or(call.span, |param| call.place(param));
+    Diagnostic::new(&codes::SHAPE, message).at(place, label).help(help)
 }
 
 /// What is wrong with the labels that `call` asks of `data`; `own` are those that `data` declares.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Data, Digest, Division, Evaluation, Named, Stage, Term};
+use super::{Cost, Data, Digest, Division, Evaluation, Model, Named, Stage, Term};
 use crate::catalog::{Bound, ClassMap, DatasetFacts, Facts, Features, Labels, Value};
 use crate::resolve::{Experiment, Keep, Stage as Declared, Term as DeclaredTerm};
 
@@ -73,12 +73,12 @@ fn stage(declared: &Declared, facts: &Facts, seed: u64, limit: usize) -> Stage {
     let batch = train.batch.node;
     let steps_per_epoch =
         if train.drop_last { division.train / batch } else { division.train.div_ceil(batch) };
-    let shape = declared.encoder.bound.spec.shape.expect("encoders declare their shape");
+    let model = Model::new(&declared.encoder.bound, known.image).expect(CHECKED);
     let mut stage = Stage {
         digest: Digest::of(""),
         name: declared.name.node.clone(),
         seed,
-        dim: shape(&declared.encoder.bound, known.image).expect(CHECKED),
+        dim: model.out,
         encoder: declared.encoder.bound.clone(),
         augment: declared
             .augment
@@ -103,6 +103,8 @@ fn stage(declared: &Declared, facts: &Facts, seed: u64, limit: usize) -> Stage {
             Keep::Best { term } => Some(term.node.clone()),
         },
         data: Data { call, content: known.digest.clone(), image: known.image, division, classes },
+        model,
+        cost: Cost::default(),
     };
     stage.digest = Digest::of(&stage.canonical());
     stage
@@ -137,6 +139,7 @@ fn evaluation(
         call: without_stage_names(call),
         on: Vec::new(),
         classes,
+        cost: Cost::default(),
     };
     let digests: Vec<&Digest> = upstream.iter().map(|stage| &stage.digest).collect();
     evaluation.digest = Digest::of(&evaluation.canonical(&digests));

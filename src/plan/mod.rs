@@ -1,15 +1,21 @@
 //! The plan: every training and evaluation of a design, complete, checked, and addressed by what
 //! it computes. Plain data; what differs only in names of files, sweeps or variables is the same.
 
+mod afford;
+pub mod amount;
 mod check;
 mod compile;
+mod cost;
 mod digest;
 mod division;
+mod memory;
 mod show;
 mod terms;
 mod trials;
 
+pub use afford::disk;
 pub use check::check;
+pub use cost::{Cost, Model};
 pub use digest::Digest;
 pub use division::{Division, TooMany};
 
@@ -91,6 +97,9 @@ pub struct Stage {
     /// The term whose accuracy on the validation split chooses the state that is kept; the last
     /// state without one.
     pub keep_best: Option<String>,
+    /// The encoder as the graph will hold it.
+    pub model: Model,
+    pub cost: Cost,
 }
 
 /// The data of a stage.
@@ -139,6 +148,7 @@ pub struct Evaluation {
     pub on: Vec<usize>,
     /// The labels it reads, if any.
     pub classes: Option<ClassMap>,
+    pub cost: Cost,
 }
 
 /// A call as JSON: the component with its version, and every argument.

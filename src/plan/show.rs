@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
+use super::amount::grouped;
 use super::{Evaluation, Plan, Stage};
 use crate::diag::plural;
 
@@ -91,7 +92,8 @@ impl Display for Stage {
             division.test,
             self.data.classes.names.len()
         )?;
-        writeln!(f, "  encoder {} -> {}", self.encoder, self.dim)?;
+        let parameters = grouped(self.model.parameters);
+        writeln!(f, "  encoder {} -> {}, {parameters} parameters", self.encoder, self.dim)?;
         for transform in &self.augment {
             writeln!(f, "  augment {} = {}", transform.name, transform.call)?;
         }

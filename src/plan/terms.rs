@@ -1,8 +1,8 @@
 //! What can be known to be wrong with the terms of a loss.
 
-use super::check::labels_misfit;
+use super::check::{labels_misfit, unfit};
 use super::compile::labels_of;
-use crate::catalog::{ClassMap, DatasetFacts, Port};
+use crate::catalog::{ClassMap, DatasetFacts, Place, Port};
 use crate::diag::{Diagnostic, codes};
 use crate::resolve::{Stage, Term};
 
@@ -55,8 +55,24 @@ impl Terms<'_> {
         }
         self.views(term);
         let Ok(map) = self.known.class_map(&labels, &own) else { return };
+        self.fits(term, &map);
         self.partners(term, &map);
         self.simplex(term, &map);
+    }
+
+    /// What a term trains of its own has to fit the embedding and the images.
+    fn fits(&mut self, term: &Term, map: &ClassMap) {
+        let Some(dim) = self.dim else { return };
+        let place = Place { image: self.known.image, dim, classes: map.names.len(), train: 0 };
+        if let Err(misfit) = term.call.bound.network(&place) {
+            let images = format!("images are {}", place.image);
+            let embedding = format!("embeddings are [{dim}]");
+            self.out.push(
+                unfit(misfit, &term.call)
+                    .at(self.stage.encoder.span, embedding)
+                    .at(self.stage.data.span, images),
+            );
+        }
     }
 
     fn views(&mut self, term: &Term) {

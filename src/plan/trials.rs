@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::compile::{Compiled, compile};
-use super::{Axis, Cell, Digest, Plan, Trial};
+use super::compile::{Compiled, compile, facts_of};
+use super::cost::Costs;
+use super::{Axis, Cell, Cost, Digest, Plan, Stage, Trial, afford};
 use crate::catalog::Facts;
 use crate::diag::{Diagnostic, codes, plural};
-use crate::resolve::Design;
+use crate::resolve::{Design, Experiment};
 
 /// Every trial of `design`, no training longer than `limit` steps.
 pub(super) fn plan(
@@ -15,15 +16,24 @@ pub(super) fn plan(
     limit: Option<usize>,
     out: &mut Vec<Diagnostic>,
 ) -> Plan {
-    let mut sharing =
-        Sharing { plan: outline(design), stages: BTreeMap::new(), evaluations: BTreeMap::new() };
+    let mut sharing = Sharing {
+        plan: outline(design),
+        stages: BTreeMap::new(),
+        evaluations: BTreeMap::new(),
+        costs: Costs::default(),
+        facts,
+    };
     for (at, cell) in design.cells.iter().enumerate() {
         for seed in &design.seeds.node {
             let compiled = compile(&cell.experiment, facts, *seed, limit);
-            let trial = sharing.trial(compiled, at, *seed);
+            let trial = sharing.trial(compiled, (at, *seed), &cell.experiment, out);
             sharing.plan.trials.push(trial);
         }
+        if let Some(trial) = sharing.plan.trials.last() {
+            out.extend(afford::duration(&cell.experiment, (&sharing.plan, trial), &facts.machine));
+        }
     }
+    out.extend(afford::disk(design, &sharing.plan, facts.machine.disk_free));
     equal_cells(design, &sharing.plan, out);
     sharing.plan
 }
@@ -47,21 +57,32 @@ fn outline(design: &Design) -> Plan {
 }
 
 /// A plan that grows, with the index of everything in it by its address.
-struct Sharing {
+struct Sharing<'a> {
     plan: Plan,
     stages: BTreeMap<Digest, usize>,
     evaluations: BTreeMap<Digest, usize>,
+    costs: Costs,
+    facts: &'a Facts,
 }
 
-impl Sharing {
+impl Sharing<'_> {
     /// Adds what is new in `compiled`.
-    fn trial(&mut self, compiled: Compiled, cell: usize, seed: u64) -> Trial {
+    fn trial(
+        &mut self,
+        compiled: Compiled,
+        (cell, seed): (usize, u64),
+        experiment: &Experiment,
+        out: &mut Vec<Diagnostic>,
+    ) -> Trial {
         let names: Vec<String> = compiled.stages.iter().map(|stage| stage.name.clone()).collect();
         let mut stages = Vec::new();
         for stage in compiled.stages {
             let next = self.plan.stages.len();
             let at = *self.stages.entry(stage.digest.clone()).or_insert(next);
-            self.plan.stages.extend((at == next).then_some(stage));
+            if at == next {
+                let cost = self.cost(&stage, experiment, out);
+                self.plan.stages.push(Stage { cost, ..stage });
+            }
             stages.push(at);
         }
         let index_of = |name: &String| {
@@ -72,10 +93,28 @@ impl Sharing {
             evaluation.on = on.iter().map(index_of).collect();
             let next = self.plan.evaluations.len();
             let at = *self.evaluations.entry(evaluation.digest.clone()).or_insert(next);
-            self.plan.evaluations.extend((at == next).then_some(evaluation));
+            if at == next {
+                let read: Vec<&Stage> =
+                    evaluation.on.iter().map(|on| &self.plan.stages[*on]).collect();
+                evaluation.cost = evaluation.cost(&read);
+                self.plan.evaluations.push(evaluation);
+            }
             evaluations.push(at);
         }
         Trial { cell, seed, stages, evaluations }
+    }
+
+    /// What a stage costs, with a word when that is more than the machine has.
+    fn cost(&mut self, stage: &Stage, experiment: &Experiment, out: &mut Vec<Diagnostic>) -> Cost {
+        let known = facts_of(&stage.data.call, self.facts);
+        let images = known.map_or(0, |known| known.train + known.test.unwrap_or(0));
+        let (layers, cost) = self.costs.of(stage, images).expect("the check has passed this stage");
+        let declared = experiment.stages.iter().find(|it| it.name.node == stage.name);
+        let training = stage.training(images);
+        out.extend(declared.and_then(|declared| {
+            afford::memory(declared, (&training, &layers), &cost, &self.facts.machine)
+        }));
+        cost
     }
 }
 

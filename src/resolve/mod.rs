@@ -60,6 +60,8 @@ pub struct Experiment {
     pub name: Spanned<String>,
     pub stages: Vec<Stage>,
     pub evaluations: Vec<Entry>,
+    /// The longest a run may take, in seconds.
+    pub limit: Option<Spanned<f64>>,
 }
 
 /// One training.

@@ -90,9 +90,8 @@ fn file_of(lines: usize) -> String {
 /// A sweep of `side` to the fourth power cells.
 fn sweep_of(side: usize) -> String {
     let mut text = file_of(20);
-    let list = |from: usize| {
-        (from..from + side).map(|it| it.to_string()).collect::<Vec<_>>().join(", ")
-    };
+    let list =
+        |from: usize| (from..from + side).map(|it| it.to_string()).collect::<Vec<_>>().join(", ");
     let _ = write!(
         text,
         "

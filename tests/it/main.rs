@@ -10,6 +10,7 @@ mod candle;
 mod catalog;
 mod cli;
 mod contrastive;
+mod cost;
 mod data;
 mod determinism;
 mod diagnostics;

@@ -1,6 +1,6 @@
 //! Laws of every encoder and decoder, on instances small enough for finite differences.
 
-use balance::catalog::{Bound, Entry, ImageShape, Spec, Type, Value};
+use balance::catalog::{Bound, Entry, ImageShape, Place, Spec, Type, Value};
 use balance::library::decoder::{DECODERS, Decoder};
 use balance::library::encoder::{ENCODERS, Encoder, Network};
 use balance::nn::Mode;
@@ -14,7 +14,7 @@ use crate::numeric::{difference, normal, values, weighted};
 /// Width of the embeddings decoders are given.
 const DIM: usize = 6;
 
-const IMAGES: [ImageShape; 3] = [
+pub const IMAGES: [ImageShape; 3] = [
     ImageShape { height: 8, width: 8, channels: 3 },
     ImageShape { height: 6, width: 10, channels: 1 },
     ImageShape { height: 28, width: 28, channels: 1 },
@@ -48,13 +48,13 @@ struct Case {
 }
 
 fn encoder_case(entry: &'static Entry<dyn Encoder>, bound: &Bound, image: ImageShape) -> Case {
-    let declared = entry.spec.shape.expect("an encoder declares its shape")(bound, image);
+    let declared = bound.network(&Place::of_encoder(image)).unwrap();
     let encoder = (entry.build)(bound);
     Case {
         name: format!("{bound} on {image}"),
         image,
         input: vec![image.height, image.width, image.channels],
-        output: vec![declared.unwrap()],
+        output: declared.shape().to_vec(),
         make: Box::new(move |scope| encoder.build(image, scope)),
     }
 }
@@ -71,7 +71,7 @@ fn decoder_case(entry: &'static Entry<dyn Decoder>, bound: &Bound, image: ImageS
 }
 
 /// A small component, and the same with each other word and switch it can be given.
-fn variants(spec: &'static Spec) -> Vec<Bound> {
+pub fn variants(spec: &'static Spec) -> Vec<Bound> {
     let plain = tiny(spec);
     let mut all = vec![plain.clone()];
     for param in spec.params {
@@ -293,7 +293,7 @@ fn a_misfit_says_what_would_fit() {
         let bound = args.iter().fold(Bound::defaults(spec), |bound, (name, value)| {
             bound.with(name, Value::Int(*value))
         });
-        let misfit = spec.shape.unwrap()(&bound, square(32, 3)).unwrap_err();
+        let misfit = bound.network(&Place::of_encoder(square(32, 3))).unwrap_err();
         (misfit.param.unwrap(), misfit.message, misfit.label, misfit.help)
     };
     let expected = |param, message: &str, label: &str, help: &str| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use balance::catalog::{Bound, Catalog, Facts};
+use balance::catalog::{Bound, Catalog, Facts, MachineFacts};
 use balance::diag::{
     Diagnostic, Look, Severity, Source, Sources, has_errors, render, require_data,
 };
@@ -33,11 +33,13 @@ pub struct Asked {
     pub unknown: Vec<String>,
     /// As `run` asks: the data have to be here.
     pub run: bool,
+    pub machine: MachineFacts,
 }
 
 impl Asked {
     /// From the comments a golden file begins with: `# --set PATH=VALUE`, `# --only NAME`,
-    /// `# --limit STEPS`, `# --absent DATASET`, `# --unknown DATASET`, `# --run`.
+    /// `# --limit STEPS`, `# --absent DATASET`, `# --unknown DATASET`, `# --memory BYTES`,
+    /// `# --disk BYTES`, `# --flops NUMBER`, `# --run`.
     pub fn of(text: &str) -> Self {
         let mut asked = Self::default();
         for line in text.lines().map_while(|line| line.strip_prefix("# ")) {
@@ -48,11 +50,24 @@ impl Asked {
                 Some(("--absent", name)) => asked.absent.push(name.to_owned()),
                 Some(("--unknown", name)) => asked.unknown.push(name.to_owned()),
                 None if line == "--run" => asked.run = true,
+                Some(("--memory", bytes)) => asked.machine.memory = Some(bytes_of(bytes)),
+                Some(("--disk", bytes)) => asked.machine.disk_free = Some(bytes_of(bytes)),
+                Some(("--flops", rate)) => {
+                    asked.machine.flops_per_second = Some(rate.parse().unwrap());
+                }
                 _ => {}
             }
         }
         asked
     }
+}
+
+/// `2 GiB`
+fn bytes_of(text: &str) -> u64 {
+    let (number, unit) = text.split_once(' ').unwrap();
+    let factor =
+        1u64 << (10 * ["B", "KiB", "MiB", "GiB"].iter().position(|it| *it == unit).unwrap());
+    number.parse::<u64>().unwrap() * factor
 }
 
 /// How files are read.
@@ -81,6 +96,7 @@ fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> 
         diagnostics.extend(found);
         let mut facts = facts(library, &asked.absent);
         facts.datasets.retain(|name, _| !asked.unknown.contains(name));
+        facts.machine = asked.machine;
         for design in &designs {
             let (plan, found) = check(design, &facts, asked.limit);
             plans.extend(plan);

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::Decoder;
-use crate::catalog::{Count, ImageShape};
+use crate::catalog::{self, Count, ImageShape, Misfit, Place};
 use crate::component;
 use crate::library::encoder::Network;
 use crate::library::encoder::layers::Perceptron;
@@ -28,11 +28,18 @@ component! {
     ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
-    Decoder as dyn Decoder, version 1;
+    Decoder as dyn Decoder, version 1, network network;
     mlp_decoder => MlpDecoder {
         /// Widths of the hidden layers, in order.
         widths: Vec<Count> = [Count::from(256)],
     }
+}
+
+fn network(decoder: &MlpDecoder, place: &Place) -> std::result::Result<catalog::Network, Misfit> {
+    let embeddings = catalog::Network::new(&[place.dim]);
+    let ImageShape { height, width, channels } = place.image;
+    let pixels = Perceptron::layers(embeddings, &decoder.widths, place.image.size());
+    Ok(pixels.reshaped(&[height, width, channels]))
 }
 
 impl Decoder for MlpDecoder {

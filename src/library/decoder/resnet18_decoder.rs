@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::Decoder;
-use crate::catalog::{Count, ImageShape};
+use crate::catalog::{self, Count, ImageShape, Misfit, Place};
 use crate::component;
 use crate::kernel;
 use crate::library::encoder::Network;
@@ -33,7 +33,7 @@ component! {
     ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
-    Decoder as dyn Decoder, version 1;
+    Decoder as dyn Decoder, version 1, network network;
     resnet18_decoder => ResNet18Decoder {
         /// Channels of the last two stages; the linear layer makes eight times as many.
         width: Count = 64,
@@ -43,18 +43,36 @@ component! {
 /// Side of the image the linear layer makes.
 const SIDE: usize = 4;
 
+fn network(
+    decoder: &ResNet18Decoder,
+    place: &Place,
+) -> std::result::Result<catalog::Network, Misfit> {
+    let (width, start) = (decoder.width.get(), Size::of(place.image, 8));
+    let embeddings = catalog::Network::new(&[place.dim]);
+    let network = embeddings.linear(width.saturating_mul(SIDE * SIDE * 8), true);
+    let network = network.reshaped(&[SIDE, SIDE, width.saturating_mul(8)]);
+    let mut network = network.resized(start.height, start.width);
+    for (to, enlarged) in decoder.stages(place.image) {
+        network = Block::layers(network, to, enlarged);
+        network = Block::layers(network, to, None);
+    }
+    Ok(network.conv(place.image.channels, 3, 1))
+}
+
+impl ResNet18Decoder {
+    /// The channels each stage makes, and the size it enlarges the image to.
+    fn stages(&self, image: ImageShape) -> [(usize, Option<Size>); 4] {
+        let (width, size) = (self.width.get(), |divisor| Some(Size::of(image, divisor)));
+        [(4 * width, size(4)), (2 * width, size(2)), (width, size(1)), (width, None)]
+    }
+}
+
 impl Decoder for ResNet18Decoder {
     fn build(&self, dim: usize, image: ImageShape, scope: &Scope) -> Result<Box<dyn Network>> {
         let width = self.width.get();
-        let size = |divisor| Size {
-            height: image.height.div_ceil(divisor),
-            width: image.width.div_ceil(divisor),
-        };
-        let stages = [(4 * width, Some(size(4))), (2 * width, Some(size(2)))];
-        let stages = stages.into_iter().chain([(width, Some(size(1))), (width, None)]);
         let mut from = 8 * width;
         let mut blocks = Vec::new();
-        for (stage, (to, enlarged)) in stages.enumerate() {
+        for (stage, (to, enlarged)) in self.stages(image).into_iter().enumerate() {
             let scope = scope.pp(format_args!("layer{}", stage + 1));
             blocks.push(Block::new(&scope.pp(0), [from, to], enlarged)?);
             blocks.push(Block::new(&scope.pp(1), [to, to], None)?);
@@ -62,7 +80,7 @@ impl Decoder for ResNet18Decoder {
         }
         Ok(Box::new(Mirrored {
             linear: Linear::new(&scope.pp("linear"), dim, SIDE * SIDE * 8 * width)?,
-            start: size(8),
+            start: Size::of(image, 8),
             blocks,
             conv: conv(&scope.pp("conv1"), [width, image.channels], 3)?,
         }))
@@ -76,6 +94,11 @@ struct Size {
 }
 
 impl Size {
+    /// The size of an image, divided.
+    fn of(image: ImageShape, divisor: usize) -> Self {
+        Self { height: image.height.div_ceil(divisor), width: image.width.div_ceil(divisor) }
+    }
+
     fn resized(self, x: &Tensor) -> Result<Tensor> {
         kernel::upsample_nearest(x, self.height, self.width)
     }
@@ -115,6 +138,25 @@ struct Block {
 }
 
 impl Block {
+    /// The layers of [`Block::forward`], declared.
+    fn layers(network: catalog::Network, to: usize, enlarged: Option<Size>) -> catalog::Network {
+        let (x, from) = (network.here(), network.width());
+        let enlarge = |network: catalog::Network| match enlarged {
+            Some(size) => network.resized(size.height, size.width),
+            None => network,
+        };
+        let (network, skip) = match from != to || enlarged.is_some() {
+            true => {
+                let network = enlarge(network.conv(to, 1, 1)).batch_norm(None);
+                let skip = network.here();
+                (network, skip)
+            }
+            false => (network, x),
+        };
+        let branch = enlarge(network.from(x).conv(from, 3, 1).batch_norm(None));
+        branch.conv(to, 3, 1).batch_norm(Some(skip))
+    }
+
     fn new(scope: &Scope, [from, to]: [usize; 2], enlarged: Option<Size>) -> Result<Self> {
         let shortcut = if from != to || enlarged.is_some() {
             let scope = scope.pp("shortcut");

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use crate::catalog::Count;
+use crate::catalog::{self, Count};
 use crate::nn::{Linear, Mode};
 use crate::tensor::Scope;
 
@@ -14,6 +14,16 @@ pub(crate) struct Perceptron {
 }
 
 impl Perceptron {
+    /// The same layers, declared.
+    pub(crate) fn layers(
+        input: catalog::Network,
+        widths: &[Count],
+        outputs: usize,
+    ) -> catalog::Network {
+        let widths = widths.iter().map(|width| width.get()).chain([outputs]);
+        widths.fold(input, |network, width| network.linear(width, true))
+    }
+
     /// Layers from `inputs` over `widths` to `outputs` features.
     pub(crate) fn new(
         inputs: usize,

@@ -4,7 +4,7 @@ use candle_core::Result;
 
 use super::layers::Perceptron;
 use super::{Encoder, Network};
-use crate::catalog::{Count, ImageShape, Misfit};
+use crate::catalog::{self, Count, ImageShape, Misfit, Place};
 use crate::component;
 use crate::tensor::Scope;
 
@@ -26,7 +26,7 @@ component! {
     ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
-    Encoder as dyn Encoder, version 1, shape shape;
+    Encoder as dyn Encoder, version 1, network network;
     mlp => Mlp {
         /// Widths of the hidden layers, in order; none makes the encoder one linear map.
         widths: Vec<Count> = [Count::from(256), Count::from(256)],
@@ -35,8 +35,9 @@ component! {
     }
 }
 
-fn shape(mlp: &Mlp, _image: ImageShape) -> std::result::Result<usize, Misfit> {
-    Ok(mlp.out.get())
+fn network(mlp: &Mlp, place: &Place) -> std::result::Result<catalog::Network, Misfit> {
+    let images = catalog::Network::of_images(place.image);
+    Ok(Perceptron::layers(images.flat(), &mlp.widths, mlp.out.get()))
 }
 
 impl Encoder for Mlp {

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::{Encoder, Network};
-use crate::catalog::{Count, ImageShape, Misfit};
+use crate::catalog::{self, Count, ImageShape, Misfit, Place};
 use crate::kernel;
 use crate::nn::{BatchNorm, Conv2d, Mode};
 use crate::tensor::{Init, Scope};
@@ -45,7 +45,7 @@ component! {
     ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
-    Encoder as dyn Encoder, version 1, shape shape;
+    Encoder as dyn Encoder, version 1, network network;
     resnet => ResNet {
         /// Layers with weights on the longest path, the classifier's included; one of the table.
         depth: Count = 18,
@@ -68,14 +68,29 @@ const DEPTHS: &[(usize, &[usize])] = &[
     (56, &[9, 9, 9]),
 ];
 
-fn shape(resnet: &ResNet, _image: ImageShape) -> std::result::Result<usize, Misfit> {
-    let stages = resnet.stages().ok_or_else(|| resnet.no_such_depth())?.len();
-    Ok(resnet.width.get() << (stages - 1))
+fn network(resnet: &ResNet, place: &Place) -> std::result::Result<catalog::Network, Misfit> {
+    let stages = resnet.stages().ok_or_else(|| resnet.no_such_depth())?;
+    let images = catalog::Network::of_images(place.image);
+    let mut network = images.conv(resnet.width.get(), 3, resnet.stem_stride()).batch_norm(None);
+    for (stage, &count) in stages.iter().enumerate() {
+        for index in 0..count {
+            let stride = if stage > 0 && index == 0 { 2 } else { 1 };
+            network = Block::layers(network, resnet.width.get() << stage, stride);
+        }
+    }
+    Ok(network.average_pool())
 }
 
 impl ResNet {
     fn stages(&self) -> Option<&'static [usize]> {
         DEPTHS.iter().find(|(depth, _)| *depth == self.depth.get()).map(|(_, blocks)| *blocks)
+    }
+
+    fn stem_stride(&self) -> usize {
+        match self.stem {
+            Stem::Cifar => 1,
+            Stem::Halved => 2,
+        }
     }
 
     fn no_such_depth(&self) -> Misfit {
@@ -93,11 +108,7 @@ impl Encoder for ResNet {
     fn build(&self, input: ImageShape, scope: &Scope) -> Result<Box<dyn Network>> {
         let stages = self.stages().expect("the shape was checked");
         let mut from = self.width.get();
-        let stride = match self.stem {
-            Stem::Cifar => 1,
-            Stem::Halved => 2,
-        };
-        let stem = conv(&scope.pp("conv1"), [input.channels, from], 3, stride)?;
+        let stem = conv(&scope.pp("conv1"), [input.channels, from], 3, self.stem_stride())?;
         let norm = BatchNorm::new(&scope.pp("bn1"), from)?;
         let mut blocks = Vec::new();
         for (stage, &count) in stages.iter().enumerate() {
@@ -146,6 +157,21 @@ struct Block {
 }
 
 impl Block {
+    /// The layers of [`Block::forward`], declared.
+    fn layers(network: catalog::Network, to: usize, stride: usize) -> catalog::Network {
+        let x = network.here();
+        let (network, skip) = match network.width() != to || stride != 1 {
+            true => {
+                let network = network.conv(to, 1, stride).batch_norm(None);
+                let skip = network.here();
+                (network, skip)
+            }
+            false => (network, x),
+        };
+        let branch = network.from(x).conv(to, 3, stride).batch_norm(None);
+        branch.conv(to, 3, 1).batch_norm(Some(skip))
+    }
+
     fn new(scope: &Scope, [from, to]: [usize; 2], stride: usize) -> Result<Self> {
         let shortcut = if from != to || stride != 1 {
             let scope = scope.pp("downsample");

@@ -3,7 +3,7 @@
 use candle_core::{DType, Result, Tensor};
 
 use super::{Encoder, Network};
-use crate::catalog::{Count, Fraction, ImageShape, Misfit};
+use crate::catalog::{self, Count, Fraction, ImageShape, Misfit, Place, product};
 use crate::kernel::{self, Attention};
 use crate::nn::{DropPath, Dropout, LayerNorm, Linear, Mode, keep_factors};
 use crate::tensor::{Init, Scope};
@@ -32,7 +32,7 @@ component! {
     ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
-    Encoder as dyn Encoder, version 1, shape shape;
+    Encoder as dyn Encoder, version 1, network network;
     vit => Vit {
         /// Side of a patch in pixels; must divide the height and the width of the image.
         patch: Count = 4,
@@ -70,35 +70,82 @@ choice! {
     }
 }
 
-fn shape(vit: &Vit, image: ImageShape) -> std::result::Result<usize, Misfit> {
-    let (patch, dim, heads) = (vit.patch.get(), vit.dim.get(), vit.heads.get());
-    let sides = [image.height, image.width];
-    if let Some(side) = sides.into_iter().find(|side| side % patch != 0) {
-        let over = side % patch;
-        let pixels = if over == 1 { "pixel" } else { "pixels" };
-        let fitting = |patch: &usize| sides.iter().all(|side| side % patch == 0);
-        return Err(Misfit {
-            param: Some("patch"),
-            message: format!(
-                "an image of {} x {} cannot be cut into patches of {patch}",
-                image.height, image.width
-            ),
-            label: format!("{side} / {patch} leaves {over} {pixels} over"),
-            help: format!("patch sizes that fit: {}", listed(image.height, fitting)),
-        });
+fn network(vit: &Vit, place: &Place) -> std::result::Result<catalog::Network, Misfit> {
+    vit.fits(place.image)?;
+    let (side, dim) = (vit.patch.get(), vit.dim.get());
+    let ImageShape { height, width, channels } = place.image;
+    let patches = (height / side) * (width / side);
+    let (tokens, positions) = (patches + 1, patches + 1 + UNUSED_POSITIONS);
+    let images = catalog::Network::of_images(place.image);
+    let embedded = images.rearranged(&[patches, side * side * channels]).linear(dim, true);
+    let embedded = embedded.layer_norm().dropout(vit.embed_dropout.get());
+    let mut network = embedded.joined(tokens, product(&[1 + positions, dim]));
+    for index in 0..vit.depth.get() {
+        network = Block::attend_layers(network, vit, index);
+        if vit.pool == Pool::Cls && index + 1 == vit.depth.get() {
+            network = network.first_row();
+        }
+        network = Block::feed_layers(network, vit, index);
     }
-    if dim % heads != 0 {
-        return Err(Misfit {
-            param: Some("heads"),
-            message: format!("a width of {dim} cannot be divided among {heads} heads"),
-            label: format!("{dim} / {heads} leaves {} over", dim % heads),
-            help: format!(
-                "numbers of heads that fit: {}",
-                listed(dim.min(64), |heads| dim % heads == 0)
-            ),
-        });
+    let network = network.layer_norm().with_tokens(tokens);
+    Ok(match vit.pool {
+        Pool::Cls => network.reshaped(&[dim]),
+        Pool::Mean => network.mean_row(),
+    })
+}
+
+/// The released code keeps two rows of positions that no token uses; they count as parameters.
+const UNUSED_POSITIONS: usize = 2;
+
+/// More blocks than anyone trains.
+const MOST_BLOCKS: usize = 1000;
+
+impl Vit {
+    /// The share of images for which the branches of a block are skipped.
+    fn path_share(&self, index: usize) -> f64 {
+        let last = self.depth.get() - 1;
+        self.drop_path.get() * index as f64 / last.max(1) as f64
     }
-    Ok(dim)
+
+    fn fits(&self, image: ImageShape) -> std::result::Result<(), Misfit> {
+        let (patch, dim, heads, depth) =
+            (self.patch.get(), self.dim.get(), self.heads.get(), self.depth.get());
+        if depth > MOST_BLOCKS {
+            return Err(Misfit {
+                param: Some("depth"),
+                message: format!("a transformer of {depth} blocks cannot be meant"),
+                label: "blocks one after the other".to_owned(),
+                help: format!("the most there may be are {MOST_BLOCKS}"),
+            });
+        }
+        let sides = [image.height, image.width];
+        if let Some(side) = sides.into_iter().find(|side| side % patch != 0) {
+            let over = side % patch;
+            let pixels = if over == 1 { "pixel" } else { "pixels" };
+            let fitting = |patch: &usize| sides.iter().all(|side| side % patch == 0);
+            return Err(Misfit {
+                param: Some("patch"),
+                message: format!(
+                    "an image of {} x {} cannot be cut into patches of {patch}",
+                    image.height, image.width
+                ),
+                label: format!("{side} / {patch} leaves {over} {pixels} over"),
+                help: format!("patch sizes that fit: {}", listed(image.height, fitting)),
+            });
+        }
+        if dim % heads != 0 {
+            return Err(Misfit {
+                param: Some("heads"),
+                message: format!("a width of {dim} cannot be divided among {heads} heads"),
+                label: format!("{dim} / {heads} leaves {} over", dim % heads),
+                help: format!(
+                    "numbers of heads that fit: {}",
+                    listed(dim.min(64), |heads| dim % heads == 0)
+                ),
+            });
+        }
+        Ok(())
+    }
 }
 
 /// The numbers up to `most` that fit.
@@ -124,8 +171,7 @@ impl Encoder for Vit {
             embed_norm: LayerNorm::new(&scope.pp("embed_norm"), dim, EPSILON)?,
             embed_dropout: Dropout::new(&scope.pp("embed_dropout"), self.embed_dropout.get()),
             cls: scope.var("cls", (1, dim), init)?,
-            // The released code keeps two rows that no token uses; they count as parameters.
-            positions: scope.var("positions", (tokens + 2, dim), init)?,
+            positions: scope.var("positions", (tokens + UNUSED_POSITIONS, dim), init)?,
             blocks: blocks.collect::<Result<_>>()?,
             norm: LayerNorm::new(&scope.pp("norm"), dim, EPSILON)?,
         }))
@@ -211,8 +257,7 @@ impl Block {
             probability: share.get(),
             path: scope.pp(name).path().to_owned(),
         };
-        let last = vit.depth.get() - 1;
-        let path = vit.drop_path.get() * index as f64 / last.max(1) as f64;
+        let path = vit.path_share(index);
         Ok(Self {
             heads,
             scale: ((dim / heads) as f64).powf(-0.5),
@@ -229,6 +274,26 @@ impl Block {
             path1: DropPath::new(&scope.pp("path1"), path),
             path2: DropPath::new(&scope.pp("path2"), path),
         })
+    }
+
+    /// The layers of [`Block::attend`], declared.
+    fn attend_layers(network: catalog::Network, vit: &Vit, index: usize) -> catalog::Network {
+        let (x, dim, tokens) = (network.here(), vit.dim.get(), network.shape()[0]);
+        let queries = if vit.head_dropout.get() > 0.0 { tokens as u64 } else { 0 };
+        let is_thinned = vit.dropout.get() > 0.0;
+        let weights = if is_thinned { product(&[vit.heads.get(), tokens, tokens]) } else { 0 };
+        let packed = network.layer_norm().linear(dim.saturating_mul(3), false);
+        let branch = packed.attention(queries.saturating_add(weights));
+        branch.dropout(vit.dropout.get()).drop_path(vit.path_share(index)).plus(x)
+    }
+
+    /// The layers of [`Block::feed`], declared.
+    fn feed_layers(network: catalog::Network, vit: &Vit, index: usize) -> catalog::Network {
+        let (x, dim) = (network.here(), vit.dim.get());
+        let hidden = dim.saturating_mul(vit.mlp_ratio.get());
+        let inner = network.layer_norm().linear(hidden, true).activation();
+        let branch = inner.dropout(vit.dropout.get()).linear(dim, true);
+        branch.dropout(vit.dropout.get()).drop_path(vit.path_share(index)).plus(x)
     }
 
     /// `x` with what its tokens read from each other.

@@ -2,7 +2,7 @@
 
 use super::rows::Rows;
 use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split};
-use crate::catalog::{self, Labels};
+use crate::catalog::{self, Labels, Misfit, Network, Place};
 use crate::component;
 
 component! {
@@ -28,13 +28,18 @@ component! {
     /// }
     /// ```
     Evaluation as dyn Evaluation, version 1, needs [Embedding, Labels],
-        metrics [within_variance, within_cosine, between_cosine, etf_distance];
+        metrics [within_variance, within_cosine, between_cosine, etf_distance],
+        network network;
     geometry => Geometry {
         /// The encoder to measure.
         on: catalog::Features = catalog::Features::Auto,
         /// Which labels say what a class is.
         labels: Labels = Labels::Declared,
     }
+}
+
+fn network(_: &Geometry, place: &Place) -> std::result::Result<Network, Misfit> {
+    Ok(Network::new(&[place.dim]).compared_with(1))
 }
 
 impl Evaluation for Geometry {

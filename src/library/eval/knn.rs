@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::rows::{Rows, accuracy};
 use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split};
-use crate::catalog::{self, Count, Labels, Positive};
+use crate::catalog::{self, Count, Labels, Misfit, Network, Place, Positive};
 use crate::kernel::matrix::{Matrix, Product};
 use crate::{choice, component};
 
@@ -42,7 +42,8 @@ component! {
     ///   eval { near = knn(labels=fine, k=5) }
     /// }
     /// ```
-    Evaluation as dyn Evaluation, version 1, needs [Embedding, Labels], metrics [accuracy];
+    Evaluation as dyn Evaluation, version 1, needs [Embedding, Labels], metrics [accuracy],
+        network network;
     knn => Knn {
         /// The encoder to measure; several are joined before the lengths are made one.
         on: catalog::Features = catalog::Features::Auto,
@@ -55,6 +56,10 @@ component! {
         /// How fast a weighted vote falls with distance.
         temperature: Positive = 0.07,
     }
+}
+
+fn network(_: &Knn, place: &Place) -> std::result::Result<Network, Misfit> {
+    Ok(Network::new(&[place.dim]).compared_with(place.train))
 }
 
 impl Evaluation for Knn {

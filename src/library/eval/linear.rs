@@ -6,7 +6,9 @@ use candle_core::{D, DType, Device, Tensor, Var};
 
 use super::rows::{Rows, accuracy};
 use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split};
-use crate::catalog::{self, Bound, Count, Duration, Labels, OptimizerCall, ScheduleCall};
+use crate::catalog::{
+    self, Bound, Count, Duration, Labels, Misfit, Network, OptimizerCall, Place, ScheduleCall,
+};
 use crate::kernel;
 use crate::library::build;
 use crate::library::optimizer::{Stepper, adamw};
@@ -42,7 +44,8 @@ component! {
     ///   eval { probe = linear(labels=fine, for=20 epochs) }
     /// }
     /// ```
-    Evaluation as dyn Evaluation, version 1, needs [Embedding, Labels], metrics [accuracy];
+    Evaluation as dyn Evaluation, version 1, needs [Embedding, Labels], metrics [accuracy],
+        network network;
     linear => Linear {
         /// The encoder to measure, or several joined: `concat(a.encoder, b.encoder)`.
         on: catalog::Features = catalog::Features::Auto,
@@ -67,6 +70,10 @@ component! {
 fn cosine() -> Bound {
     let entry = SCHEDULES.iter().find(|entry| entry.spec.name == "cosine");
     Bound::defaults(&entry.expect("the cosine schedule is registered").spec)
+}
+
+fn network(_: &Linear, place: &Place) -> std::result::Result<Network, Misfit> {
+    Ok(Network::new(&[place.dim]).linear(place.classes, true).cross_entropy())
 }
 
 impl Evaluation for Linear {

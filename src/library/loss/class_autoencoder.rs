@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor, bail};
 
 use super::{Activations, Loss, Single, Site, Term};
-use crate::catalog::DecoderCall;
+use crate::catalog::{self, DecoderCall, Misfit, Place};
 use crate::library::build;
 use crate::library::encoder::Network;
 use crate::nn::Mode;
@@ -42,7 +42,8 @@ component! {
     ///   eval { probe = linear(labels=fine) }
     /// }
     /// ```
-    Loss as dyn Loss, version 1, needs [Embedding, Input, Clean];
+    Loss as dyn Loss, version 1, needs [Embedding, Input, Clean],
+        network network;
     class_autoencoder => ClassAutoencoder {
         /// What turns embeddings back into images.
         decoder: DecoderCall,
@@ -50,6 +51,13 @@ component! {
         /// 2008).
         target: Target = Target::Input,
     }
+}
+
+fn network(
+    term: &ClassAutoencoder,
+    place: &Place,
+) -> std::result::Result<catalog::Network, Misfit> {
+    Ok(term.decoder.0.network(place)?.squared_error())
 }
 
 impl Loss for ClassAutoencoder {

@@ -3,7 +3,7 @@
 use candle_core::Result;
 
 use super::{Loss, Pairs, Site, Term};
-use crate::catalog::Positive;
+use crate::catalog::{Misfit, Network, Place, Positive};
 use crate::component;
 use crate::kernel::PairKind;
 use crate::tensor::Scope;
@@ -32,7 +32,7 @@ component! {
     ///   eval { probe = linear(labels=fine) }
     /// }
     /// ```
-    Loss as dyn Loss, version 1, needs [Embedding, Labels, Views];
+    Loss as dyn Loss, version 1, needs [Embedding, Labels, Views], network network;
     class_infonce => ClassInfoNce {
         /// What similarities are divided by; smaller values weigh the nearest items more.
         temperature: Positive = 0.5,
@@ -41,6 +41,10 @@ component! {
         /// Which embeddings are compared.
         pairs: Pairs = Pairs::Pooled,
     }
+}
+
+fn network(term: &ClassInfoNce, place: &Place) -> std::result::Result<Network, Misfit> {
+    Ok(term.pairs.layers(place, term.normalize))
 }
 
 impl Loss for ClassInfoNce {

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::{Activations, Loss, Single, Site, Term};
-use crate::catalog::{Fraction, Labels};
+use crate::catalog::{Fraction, Labels, Misfit, Network, Place};
 use crate::nn::{Linear, Mode};
 use crate::tensor::Scope;
 use crate::{choice, component, kernel};
@@ -34,7 +34,7 @@ component! {
     ///   eval { probe = linear(labels=fine) }
     /// }
     /// ```
-    Loss as dyn Loss, version 1, needs [Embedding, Labels];
+    Loss as dyn Loss, version 1, needs [Embedding, Labels], network network;
     cross_entropy => CrossEntropy {
         /// The labels to learn.
         labels: Labels = Labels::Declared,
@@ -43,6 +43,11 @@ component! {
         /// The classifier between the embedding and the scores.
         head: Head = Head::Linear,
     }
+}
+
+fn network(term: &CrossEntropy, place: &Place) -> std::result::Result<Network, Misfit> {
+    let Head::Linear = term.head;
+    Ok(Network::new(&[place.dim]).linear(place.classes, true).cross_entropy())
 }
 
 impl Loss for CrossEntropy {

@@ -1,5 +1,6 @@
 //! What the terms that compare embeddings by pairs share.
 
+use crate::catalog::{Network, Pairing, Place};
 use crate::choice;
 use crate::kernel::{NoPositive, PairKind, PairTerm};
 
@@ -14,6 +15,12 @@ choice! {
 }
 
 impl Pairs {
+    /// The layers of a term on these pairs.
+    pub(super) fn layers(self, place: &Place, normalize: bool) -> Network {
+        let pairing = Pairing { normalize, cross: self == Self::Cross };
+        Network::new(&[place.dim]).pairs(pairing)
+    }
+
     /// A term on these pairs at weight 1, in which anchors without a positive do not count.
     pub(super) fn term(self, kind: PairKind, temperature: f64, normalize: bool) -> PairTerm {
         let (cross, no_positive) = (self == Self::Cross, NoPositive::Skip);

@@ -3,7 +3,7 @@
 use candle_core::Result;
 
 use super::{Loss, Pairs, Site, Term};
-use crate::catalog::Positive;
+use crate::catalog::{Misfit, Network, Place, Positive};
 use crate::kernel::{self, PairKind, PairTerm};
 use crate::tensor::Scope;
 use crate::{choice, component};
@@ -58,7 +58,7 @@ component! {
     ///   eval { probe = linear(labels=fine) }
     /// }
     /// ```
-    Loss as dyn Loss, version 1, needs [Embedding, Labels];
+    Loss as dyn Loss, version 1, needs [Embedding, Labels], network network;
     supcon => SupCon {
         /// What similarities are divided by; smaller values weigh the nearest negatives more.
         temperature: Positive = 0.5,
@@ -71,6 +71,10 @@ component! {
         /// What becomes of an anchor that has no positive in its batch.
         no_positive: NoPositive = NoPositive::Skip,
     }
+}
+
+fn network(term: &SupCon, place: &Place) -> std::result::Result<Network, Misfit> {
+    Ok(term.pairs.layers(place, term.normalize))
 }
 
 impl Loss for SupCon {

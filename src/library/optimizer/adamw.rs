@@ -25,7 +25,7 @@ component! {
     ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
-    Optimizer as dyn Optimizer, version 1;
+    Optimizer as dyn Optimizer, version 1, moments 2;
     adamw => AdamW {
         /// The learning rate, before the schedule's factor.
         lr: Positive,

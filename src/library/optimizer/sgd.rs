@@ -26,7 +26,7 @@ component! {
     ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
-    Optimizer as dyn Optimizer, version 1;
+    Optimizer as dyn Optimizer, version 1, moments 1;
     sgd => Sgd {
         /// The learning rate, before the schedule's factor.
         lr: Positive,

@@ -8,7 +8,7 @@ use crate::syntax::{Block, Field, Name, Statement};
 const EXPERIMENT: &[&str] = &["data", "encoder", "augment", "views", "loss", "note", "tags"];
 const STAGE: &[&str] = &["data", "encoder", "augment", "views", "loss"];
 const TRAIN: &[&str] = &["optimizer", "schedule", "batch", "for", "drop_last", "keep"];
-const RUN: &[&str] = &["precision", "determinism", "device"];
+const RUN: &[&str] = &["precision", "determinism", "device", "limit"];
 /// The blocks an experiment may hold, and what is laid over one.
 pub(in crate::resolve) const EXPERIMENT_BLOCKS: &[&str] =
     &["augment", "loss", "train", "eval", "run", "stage"];

@@ -1,6 +1,7 @@
 //! A draft to a complete experiment: every field evaluated, every default written out.
 
 mod evaluation;
+mod limit;
 mod stage;
 mod term;
 mod train;
@@ -19,7 +20,7 @@ impl Eval<'_> {
     pub fn experiment(&mut self, draft: &Section) -> Option<Experiment> {
         let before = self.out.len();
         self.is_damaged = draft.is_damaged();
-        self.check_run(draft);
+        let limit = self.run(draft);
         let mut sections: Vec<&Section> = draft.stages().collect();
         let single = draft.renamed("main");
         if sections.is_empty() {
@@ -32,18 +33,25 @@ impl Eval<'_> {
             return None;
         }
         let stages = stages.into_iter().collect::<Option<_>>()?;
-        Some(Experiment { name: draft.name.clone(), stages, evaluations })
+        Some(Experiment { name: draft.name.clone(), stages, evaluations, limit })
     }
 
-    fn check_run(&mut self, draft: &Section) {
+    /// What is asked of the machine: the longest a run may take.
+    fn run(&mut self, draft: &Section) -> Option<Spanned<f64>> {
+        let mut limit = None;
         for slot in draft.section("run").into_iter().flat_map(|run| &run.fields) {
             let words: &[&str] = match slot.name.node.as_str() {
                 "precision" => &["f32"],
                 "determinism" => &["strict"],
+                "limit" => {
+                    limit = self.time(slot);
+                    continue;
+                }
                 _ => &["auto", "cpu", "cuda"],
             };
             self.value(&slot.expr, &[], Want::new(&slot.name.node, &Type::Choice(words)));
         }
+        limit
     }
 
     /// The component in a slot, with the overrides that reach inside it.

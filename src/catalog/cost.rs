@@ -1,0 +1,353 @@
+//! What a network costs, from the list of its layers: shapes, parameters, multiplications and what
+//! is kept for the way back. A component declares its layers once; all of these follow.
+
+use super::{Bound, ImageShape, Misfit};
+
+/// What a component is given when it declares its layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub image: ImageShape,
+    /// Width of the embedding; an encoder decides it.
+    pub dim: usize,
+    /// Classes of the labels it reads, or none.
+    pub classes: usize,
+    /// Images it may learn from.
+    pub train: usize,
+}
+
+impl Place {
+    /// Where an encoder stands.
+    pub fn of_encoder(image: ImageShape) -> Self {
+        Self { image, dim: 0, classes: 0, train: 0 }
+    }
+}
+
+/// From a component's arguments to its layers.
+pub type NetworkFn = fn(&Bound, &Place) -> Result<Network, Misfit>;
+
+/// The layers of a network, for one image; the first value is what it is given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    /// The shape of each value.
+    pub values: Vec<Vec<usize>>,
+    pub layers: Vec<Layer>,
+    /// Tokens that attend to each other, where there are any.
+    pub tokens: Option<usize>,
+    at: usize,
+}
+
+/// A value of a network, to go back to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At(usize);
+
+/// One operation of a network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    pub op: Op,
+    /// The values it reads, the main one first.
+    pub reads: Vec<usize>,
+    /// The value it computes.
+    pub writes: usize,
+    /// Trained numbers.
+    pub parameters: u64,
+    /// Numbers that are kept but not trained.
+    pub buffers: u64,
+    /// Multiplications that are added up, for one image.
+    pub multiply_adds: u64,
+    /// Numbers besides its result that are kept of one image for the way back.
+    pub constants: u64,
+}
+
+/// What an operation is, as far as its memory depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op {
+    Linear,
+    /// With the side of its window and its stride.
+    Conv {
+        side: usize,
+        stride: usize,
+    },
+    /// Batch normalisation; a value read besides is added before the rectifier.
+    BatchNorm,
+    /// A kernel that needs nothing but its input and output for its way back.
+    Kernel,
+    /// The same numbers in another order, before anything is learned.
+    Rearrange,
+    /// The sum of two values.
+    Add,
+    /// Learned rows set before the others, and learned numbers added to all.
+    Join,
+    /// Some of the rows.
+    Narrow,
+    /// The mean over rows.
+    Mean,
+    /// Every embedding of a batch with every other.
+    Pairs(Pairing),
+    /// The mean of squared differences to an image.
+    SquaredError,
+}
+
+/// Which embeddings are compared; comparisons of one kind are computed once for all terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pairing {
+    pub normalize: bool,
+    /// Those of different views alone.
+    pub cross: bool,
+}
+
+/// The product of sizes, at most the largest number there is.
+pub fn product(sizes: &[usize]) -> u64 {
+    sizes.iter().fold(1u64, |product, size| product.saturating_mul(*size as u64))
+}
+
+impl Network {
+    /// A network that is given values of `shape`, without a layer.
+    pub fn new(shape: &[usize]) -> Self {
+        Self { values: vec![shape.to_vec()], layers: Vec::new(), tokens: None, at: 0 }
+    }
+
+    /// A network that is given images.
+    pub fn of_images(image: ImageShape) -> Self {
+        Self::new(&[image.height, image.width, image.channels])
+    }
+
+    /// The value that was computed last.
+    pub fn here(&self) -> At {
+        At(self.at)
+    }
+
+    /// Goes on from `value`.
+    pub fn from(mut self, value: At) -> Self {
+        self.at = value.0;
+        self
+    }
+
+    /// The shape of what it computes.
+    pub fn shape(&self) -> &[usize] {
+        &self.values[self.at]
+    }
+
+    /// The width of what it computes.
+    pub fn width(&self) -> usize {
+        self.shape().last().copied().unwrap_or(1)
+    }
+
+    /// Notes that `tokens` attend to each other.
+    pub fn with_tokens(self, tokens: usize) -> Self {
+        Self { tokens: Some(tokens), ..self }
+    }
+
+    fn layer(mut self, op: Op, shape: Vec<usize>) -> Self {
+        let (reads, writes) = (vec![self.at], self.values.len());
+        self.values.push(shape);
+        let layer =
+            Layer { op, reads, writes, parameters: 0, buffers: 0, multiply_adds: 0, constants: 0 };
+        self.layers.push(layer);
+        self.at = writes;
+        self
+    }
+
+    fn noting(mut self, note: impl FnOnce(&mut Layer)) -> Self {
+        note(self.layers.last_mut().expect("a layer was added just before"));
+        self
+    }
+
+    fn kernel(self) -> Self {
+        let shape = self.shape().to_vec();
+        self.layer(Op::Kernel, shape)
+    }
+
+    /// A fully connected layer, on each row.
+    pub fn linear(self, outputs: usize, has_bias: bool) -> Self {
+        let (mut shape, inputs) = (self.shape().to_vec(), self.width());
+        let rows = product(&shape[..shape.len() - 1]);
+        shape.pop();
+        shape.push(outputs);
+        let weights = product(&[inputs, outputs]);
+        let bias = if has_bias { outputs as u64 } else { 0 };
+        self.layer(Op::Linear, shape).noting(|layer| {
+            layer.parameters = weights.saturating_add(bias);
+            layer.multiply_adds = rows.saturating_mul(weights);
+        })
+    }
+
+    /// Every number of an image in one row.
+    pub fn flat(mut self) -> Self {
+        let size = product(self.shape()).min(usize::MAX as u64) as usize;
+        self.values[self.at] = vec![size];
+        self
+    }
+
+    /// A convolution without bias, padded so that stride 1 keeps the size.
+    pub fn conv(self, filters: usize, side: usize, stride: usize) -> Self {
+        let [height, width, channels] = self.shape()[..] else {
+            unreachable!("a convolution follows an image")
+        };
+        let out = |size: usize| (size + side / 2 * 2).saturating_sub(side) / stride + 1;
+        let weights = product(&[side, side, channels, filters]);
+        let pixels = product(&[out(height), out(width)]);
+        let shape = vec![out(height), out(width), filters];
+        self.layer(Op::Conv { side, stride }, shape).noting(|layer| {
+            layer.parameters = weights;
+            layer.multiply_adds = pixels.saturating_mul(weights);
+        })
+    }
+
+    /// Batch normalisation, with what is added to it.
+    pub fn batch_norm(self, residual: Option<At>) -> Self {
+        let (shape, channels) = (self.shape().to_vec(), self.width() as u64);
+        self.layer(Op::BatchNorm, shape).noting(|layer| {
+            layer.parameters = 2 * channels;
+            layer.buffers = 2 * channels;
+            layer.reads.extend(residual.map(|At(value)| value));
+        })
+    }
+
+    /// Layer normalisation of each row.
+    pub fn layer_norm(self) -> Self {
+        let channels = self.width() as u64;
+        self.kernel().noting(|layer| layer.parameters = 2 * channels)
+    }
+
+    /// An activation function, where it is not part of the layer before.
+    pub fn activation(self) -> Self {
+        self.kernel()
+    }
+
+    /// A share of the numbers set to zero; nothing where the share is 0.
+    pub fn dropout(self, share: f64) -> Self {
+        let factors = product(self.shape());
+        self.dropping(share, factors)
+    }
+
+    /// A share of the images for which this branch is skipped; nothing where the share is 0.
+    pub fn drop_path(self, share: f64) -> Self {
+        self.dropping(share, 1)
+    }
+
+    fn dropping(self, share: f64, factors: u64) -> Self {
+        if share == 0.0 {
+            return self;
+        }
+        self.kernel().noting(|layer| layer.constants = factors)
+    }
+
+    /// Self-attention of packed queries, keys and values `[tokens, 3 * width]`, with a number of
+    /// constant factors.
+    pub fn attention(self, factors: u64) -> Self {
+        let [tokens, packed] = self.shape()[..] else {
+            unreachable!("attention follows a list of tokens")
+        };
+        let width = packed / 3;
+        self.layer(Op::Kernel, vec![tokens, width]).noting(|layer| {
+            layer.multiply_adds = product(&[2, tokens, tokens, width]);
+            layer.constants = factors;
+        })
+    }
+
+    /// The same numbers in another order.
+    pub fn rearranged(self, shape: &[usize]) -> Self {
+        self.layer(Op::Rearrange, shape.to_vec())
+    }
+
+    /// The same numbers in the same order, in another shape.
+    pub fn reshaped(mut self, shape: &[usize]) -> Self {
+        self.values[self.at] = shape.to_vec();
+        self
+    }
+
+    /// `tokens` rows of `parameters` learned numbers set before the others and added to all.
+    pub fn joined(self, tokens: usize, parameters: u64) -> Self {
+        let shape = vec![tokens, self.width()];
+        let joined = product(&shape);
+        self.layer(Op::Join, shape).noting(|layer| {
+            layer.parameters = parameters;
+            layer.constants = joined;
+        })
+    }
+
+    /// The sum with `other`.
+    pub fn plus(self, At(other): At) -> Self {
+        let shape = self.shape().to_vec();
+        self.layer(Op::Add, shape).noting(|layer| layer.reads.push(other))
+    }
+
+    /// The first row alone.
+    pub fn first_row(self) -> Self {
+        let shape = vec![1, self.width()];
+        self.layer(Op::Narrow, shape)
+    }
+
+    /// The mean over rows, as one row.
+    pub fn mean_row(self) -> Self {
+        let shape = vec![self.width()];
+        self.layer(Op::Mean, shape)
+    }
+
+    /// The mean over the pixels of an image.
+    pub fn average_pool(self) -> Self {
+        let shape = vec![self.width()];
+        self.layer(Op::Kernel, shape)
+    }
+
+    /// An image resized by its nearest pixels.
+    pub fn resized(self, height: usize, width: usize) -> Self {
+        let shape = vec![height, width, self.width()];
+        self.layer(Op::Kernel, shape)
+    }
+
+    /// One number from scores.
+    pub fn cross_entropy(self) -> Self {
+        self.layer(Op::Kernel, vec![0])
+    }
+
+    /// One number from every pair of embeddings; the gradient is computed with it and kept.
+    pub fn pairs(self, pairing: Pairing) -> Self {
+        let width = self.width() as u64;
+        self.layer(Op::Pairs(pairing), vec![0]).noting(|layer| layer.constants = width)
+    }
+
+    /// One number from a restored image.
+    pub fn squared_error(self) -> Self {
+        let differences = product(self.shape()).saturating_mul(2);
+        self.layer(Op::SquaredError, vec![0]).noting(|layer| layer.constants = differences)
+    }
+
+    /// The products of an embedding with `rows` others.
+    pub fn compared_with(self, rows: usize) -> Self {
+        let multiply_adds = product(&[rows, self.width()]);
+        self.layer(Op::Kernel, vec![rows]).noting(|layer| layer.multiply_adds = multiply_adds)
+    }
+
+    /// The layers of `other` behind `value`, which becomes what `other` is given.
+    pub fn then(mut self, value: At, other: &Self) -> Self {
+        let first = self.values.len() - 1;
+        let place = |index: usize| if index == 0 { value.0 } else { first + index };
+        self.values.extend(other.values.iter().skip(1).cloned());
+        self.layers.extend(other.layers.iter().map(|layer| Layer {
+            reads: layer.reads.iter().map(|read| place(*read)).collect(),
+            writes: place(layer.writes),
+            ..layer.clone()
+        }));
+        self.at = place(other.at);
+        self
+    }
+
+    /// Trained numbers.
+    pub fn parameters(&self) -> u64 {
+        self.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.parameters))
+    }
+
+    /// Numbers that are kept but not trained.
+    pub fn buffers(&self) -> u64 {
+        self.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.buffers))
+    }
+
+    /// Floating-point operations of one image's way forward: two for each multiplication that is
+    /// added up, none for what is done to each number once.
+    pub fn forward_flops(&self) -> u64 {
+        let multiply_adds = |layer: &Layer| layer.multiply_adds;
+        let sum = self.layers.iter().map(multiply_adds).fold(0u64, u64::saturating_add);
+        sum.saturating_mul(2)
+    }
+}

@@ -1,0 +1,331 @@
+//! What a training and an evaluation cost, before they run.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use super::memory::{self, NUMBER};
+use super::{Evaluation, Stage, Term};
+use crate::catalog::{
+    At, Bound, Duration, ImageShape, Misfit, Network, Op, Pairing, Place, Value, product,
+};
+
+/// Images in one forward pass where nothing is learned.
+const EVAL_BATCH: u64 = 256;
+/// Batches that wait or are being made while one is computed.
+const AHEAD: u64 = 3;
+/// The way back computes two products for each of the way there.
+const THERE_AND_BACK: f64 = 3.0;
+
+/// The encoder of a stage, as the graph will hold it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Model {
+    #[serde(flatten, serialize_with = "super::component")]
+    pub call: Bound,
+    /// Channels, height and width of an image.
+    #[serde(rename = "in")]
+    pub input: [usize; 3],
+    /// Tokens that attend to each other, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<usize>,
+    /// Width of the embedding.
+    pub out: usize,
+    /// Trained numbers.
+    pub parameters: u64,
+    /// Floating-point operations of one image's way forward, two for each multiplication.
+    pub forward_flops: u64,
+}
+
+/// What a training or an evaluation costs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Cost {
+    /// Trained numbers: those of the encoder and of the terms.
+    pub parameters: u64,
+    /// Floating-point operations in all.
+    pub flops: f64,
+    /// The most memory it holds at once.
+    pub peak_bytes: u64,
+    /// What it leaves on disk.
+    pub disk_bytes: u64,
+    /// What it has on disk besides while it runs.
+    pub scratch_bytes: u64,
+    /// Memory that holds the model while it embeds images for evaluations.
+    #[serde(skip)]
+    pub(super) embedding_bytes: u64,
+}
+
+impl Model {
+    /// The encoder `call` on images of a shape.
+    pub(super) fn new(call: &Bound, image: ImageShape) -> Result<Self, Misfit> {
+        let network = call.network(&Place::of_encoder(image))?;
+        Ok(Self {
+            call: call.clone(),
+            input: [image.channels, image.height, image.width],
+            tokens: network.tokens,
+            out: network.width(),
+            parameters: network.parameters(),
+            forward_flops: network.forward_flops(),
+        })
+    }
+}
+
+/// All layers of a stage, with the loss terms behind the embedding.
+pub(super) struct Layers {
+    encoder: Network,
+    whole: Network,
+    pairings: Vec<Pairing>,
+}
+
+impl Layers {
+    /// The layers of an encoder with terms, each with the classes it reads.
+    pub(super) fn new<'a>(
+        encoder: &Bound,
+        image: ImageShape,
+        terms: impl Iterator<Item = (&'a Bound, usize)>,
+    ) -> Result<Self, Misfit> {
+        let encoder = encoder.network(&Place::of_encoder(image))?;
+        let (dim, embedding) = (encoder.width(), encoder.here());
+        let mut layers = Self { whole: encoder.clone(), encoder, pairings: Vec::new() };
+        for (term, classes) in terms {
+            let place = Place { image, dim, classes, train: 0 };
+            layers.add(embedding, &term.network(&place)?);
+        }
+        Ok(layers)
+    }
+
+    /// Comparisons of one kind are computed once for all terms.
+    fn add(&mut self, embedding: At, term: &Network) {
+        if let Some(Op::Pairs(pairing)) = term.layers.first().map(|layer| layer.op) {
+            let same = |it: &&mut Pairing| it.normalize == pairing.normalize;
+            if let Some(known) = self.pairings.iter_mut().find(same) {
+                known.cross &= pairing.cross;
+                return;
+            }
+            self.pairings.push(pairing);
+        }
+        self.whole = self.whole.clone().then(embedding, term);
+    }
+
+    /// Floating-point operations of one step.
+    fn flops_of_step(&self, items: u64, views: u64) -> f64 {
+        let compared = |it: &Pairing| {
+            memory::comparisons(*it, self.encoder.width() as u64, (items, views)) * 2.0
+        };
+        let pairs: f64 = self.pairings.iter().map(compared).sum();
+        THERE_AND_BACK * (self.whole.forward_flops() as f64 * (items * views) as f64 + pairs)
+    }
+
+    /// Bytes of the state between two steps: what is trained, kept and remembered.
+    pub(super) fn state(&self, moments: usize) -> u64 {
+        let trained = self.whole.parameters().saturating_mul(1 + moments as u64);
+        trained.saturating_add(self.whole.buffers()).saturating_mul(NUMBER)
+    }
+
+    /// The most bytes a step on `rows` images holds, state and gradients included.
+    pub(super) fn step(&self, moments: usize, rows: u64) -> u64 {
+        let gradients = self.whole.parameters().saturating_mul(NUMBER);
+        let step = memory::of_step(&self.whole, rows).max(gradients);
+        self.state(moments).saturating_add(step)
+    }
+
+    /// Bytes of what evaluations need of the model.
+    fn model(&self) -> u64 {
+        self.state(0)
+    }
+
+    /// Bytes that hold the model while it embeds images.
+    fn embedding(&self) -> u64 {
+        self.model().saturating_add(memory::of_embedding(&self.encoder, EVAL_BATCH))
+    }
+}
+
+/// A training, as far as its memory depends on it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Training {
+    pub image: ImageShape,
+    /// Images of the dataset, all splits.
+    pub images: usize,
+    pub batch: usize,
+    pub views: usize,
+    pub moments: usize,
+    pub validates: bool,
+    pub keeps_best: bool,
+}
+
+impl Training {
+    /// The most bytes it holds at once.
+    pub(super) fn peak(&self, layers: &Layers) -> u64 {
+        let rows = (self.batch as u64).saturating_mul(self.views as u64);
+        let image = self.image.size() as u64;
+        let pool = (self.images as u64).saturating_mul(image);
+        let waiting = AHEAD.saturating_mul(rows).saturating_mul(image).saturating_mul(NUMBER);
+        let mut step = layers.step(self.moments, rows);
+        if self.validates {
+            let moments = layers.state(self.moments) - layers.model();
+            step = step.max(layers.embedding().saturating_add(moments));
+        }
+        // A checkpoint is copied, and once more as the bytes of its file.
+        let saving = layers.state(self.moments).saturating_mul(3);
+        let best = if self.keeps_best { layers.model() } else { 0 };
+        [pool, waiting, best, step.max(saving)].into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// The largest batch whose memory is at most `bytes`; none when one item is too many.
+    pub(super) fn largest_batch(&self, layers: &Layers, bytes: u64) -> Option<usize> {
+        let fits = |batch: usize| Self { batch, ..*self }.peak(layers) <= bytes;
+        let (mut low, mut high) = (0, self.batch);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if fits(middle) { low = middle } else { high = middle - 1 }
+        }
+        (low > 0).then_some(low)
+    }
+}
+
+/// What the last trainings of a plan cost, so that each kind is worked out once.
+#[derive(Default)]
+pub(super) struct Costs {
+    known: VecDeque<(Key, Rc<Layers>, Cost)>,
+}
+
+/// What the cost of a training depends on.
+#[derive(PartialEq)]
+struct Key {
+    encoder: Bound,
+    terms: Vec<(Bound, usize)>,
+    training: Training,
+    steps: [usize; 3],
+    drop_last: bool,
+}
+
+/// Kinds of training that are looked at again: more than the stages of an experiment.
+const REMEMBERED: usize = 16;
+
+impl Costs {
+    /// The layers and the cost of `stage`, of a dataset of so many images.
+    pub(super) fn of(
+        &mut self,
+        stage: &Stage,
+        images: usize,
+    ) -> Result<(Rc<Layers>, Cost), Misfit> {
+        let key = Key::of(stage, images);
+        if let Some((_, layers, cost)) = self.known.iter().rev().find(|it| it.0 == key) {
+            return Ok((layers.clone(), *cost));
+        }
+        let layers = Rc::new(stage.layers()?);
+        let cost = stage.cost(&layers, images);
+        self.known.push_back((key, layers.clone(), cost));
+        if self.known.len() > REMEMBERED {
+            self.known.pop_front();
+        }
+        Ok((layers, cost))
+    }
+}
+
+impl Key {
+    fn of(stage: &Stage, images: usize) -> Self {
+        let term = |term: &Term| (term.call.clone(), term.classes.names.len());
+        Self {
+            encoder: stage.encoder.clone(),
+            terms: stage.terms.iter().map(term).collect(),
+            training: stage.training(images),
+            steps: [stage.steps, stage.steps_per_epoch, stage.data.division.train],
+            drop_last: stage.drop_last,
+        }
+    }
+}
+
+impl Stage {
+    /// Its layers.
+    pub(super) fn layers(&self) -> Result<Layers, Misfit> {
+        let terms = self.terms.iter().map(|Term { call, classes, .. }| (call, classes.names.len()));
+        Layers::new(&self.encoder, self.data.image, terms)
+    }
+
+    /// Its training, of a dataset of so many images.
+    pub(super) fn training(&self, images: usize) -> Training {
+        Training {
+            image: self.data.image,
+            images,
+            batch: self.batch,
+            views: self.views,
+            moments: self.optimizer.spec.moments,
+            validates: self.data.division.val > 0,
+            keeps_best: self.keep_best.is_some(),
+        }
+    }
+
+    /// What its training costs.
+    pub(super) fn cost(&self, layers: &Layers, images: usize) -> Cost {
+        let (epochs, rest) =
+            (self.steps / self.steps_per_epoch.max(1), self.steps % self.steps_per_epoch.max(1));
+        let step = |items: usize| layers.flops_of_step(items as u64, self.views as u64);
+        let train = self.data.division.train;
+        let full = if self.drop_last { self.steps_per_epoch } else { train / self.batch };
+        let last = if self.drop_last { 0 } else { train % self.batch };
+        let epoch = full as f64 * step(self.batch) + step(last);
+        let training = self.training(images);
+        let best = if training.keeps_best { layers.model() } else { 0 };
+        Cost {
+            parameters: layers.whole.parameters(),
+            flops: epochs as f64 * epoch + rest as f64 * step(self.batch),
+            peak_bytes: training.peak(layers),
+            disk_bytes: layers.model(),
+            // The next checkpoint is written beside the last.
+            scratch_bytes: layers.state(training.moments).saturating_add(best).saturating_mul(2),
+            embedding_bytes: layers.embedding(),
+        }
+    }
+
+    /// The bytes that a step of its training holds at most, without the dataset and the batches
+    /// that wait: what a test can measure.
+    ///
+    /// # Errors
+    /// When its components do not fit each other.
+    pub fn step_bytes(&self) -> Result<u64, Misfit> {
+        let rows = self.batch as u64 * self.views as u64;
+        Ok(self.layers()?.step(self.optimizer.spec.moments, rows))
+    }
+}
+
+impl Evaluation {
+    /// What it costs on the embeddings of `stages`.
+    pub(super) fn cost(&self, stages: &[&Stage]) -> Cost {
+        let Some(first) = stages.first() else { return Cost::default() };
+        let division = &first.data.division;
+        let dim = stages.iter().map(|stage| stage.dim).sum();
+        let classes = self.classes.as_ref().map_or(0, |classes| classes.names.len());
+        let place = Place { image: first.data.image, dim, classes, train: division.train };
+        let head = self.call.network(&place).unwrap_or_else(|_| Network::new(&[dim]));
+        let images = (division.train + division.val + division.test) as f64;
+        let embedded: f64 = stages.iter().map(|it| it.model.forward_flops as f64 * images).sum();
+        let measured = self.passes(division.train, images) * head.forward_flops() as f64;
+        let features = product(&[division.train + division.val + division.test, dim]);
+        let held = stages.iter().map(|stage| stage.cost.embedding_bytes);
+        Cost {
+            parameters: head.parameters(),
+            flops: embedded + measured,
+            // Embeddings are held as they came and as the evaluation wants them.
+            peak_bytes: held.max().unwrap_or(0).saturating_add(2 * NUMBER * features),
+            ..Cost::default()
+        }
+    }
+
+    /// How often an image passes its layers: one that is trained goes there and back.
+    fn passes(&self, train: usize, images: f64) -> f64 {
+        let (length, batch) = (self.call.value("for"), self.call.value("batch"));
+        match (length, batch) {
+            (Some(Value::Duration(length)), Some(Value::Int(batch))) => {
+                THERE_AND_BACK * trained_on(*length, train, *batch as usize) + images
+            }
+            _ => images,
+        }
+    }
+}
+
+fn trained_on(length: Duration, train: usize, batch: usize) -> f64 {
+    let per_epoch = train.div_ceil(batch.max(1));
+    let steps = length.steps(per_epoch, batch);
+    steps as f64 / per_epoch.max(1) as f64 * train as f64
+}

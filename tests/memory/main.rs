@@ -1,0 +1,145 @@
+//! What a step of training holds in memory, as predicted and as counted. A binary of its own: its
+//! allocator counts for the whole process.
+
+#[path = "../it/worked.rs"]
+#[allow(dead_code, reason = "shared with the other tests")]
+mod worked;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use balance::graph::{Batch, build};
+use balance::library::{self, Library};
+use balance::nn::Mode;
+use balance::plan::Stage;
+use balance::seed::Stream;
+use candle_core::{DType, Device, Tensor};
+
+use worked::plan_of;
+
+/// How far a prediction may be off.
+const TOLERANCE: f64 = 0.2;
+
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn took(size: usize) {
+    let live = LIVE.fetch_add(size, Ordering::SeqCst) + size;
+    MOST.fetch_max(live, Ordering::SeqCst);
+}
+
+// SAFETY: every call is handed to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        took(layout.size());
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        took(layout.size());
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::SeqCst);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// The most bytes a model, its optimizer and two steps of it hold at once.
+fn counted(stage: &Stage) -> usize {
+    let library = Library::standard();
+    let before = LIVE.load(Ordering::SeqCst);
+    MOST.store(before, Ordering::SeqCst);
+    let model = build(stage, &library, DType::F32, &Device::Cpu).unwrap();
+    let optimizer = library::build(&library.optimizers, &stage.optimizer);
+    let mut stepper = optimizer.start(model.params().vars()).unwrap();
+    for step in 0..2 {
+        let mode = Mode::Train(Stream::new(0).at(step));
+        let (_, gradients) = model.gradients(batch(stage, model.needs_clean()), &mode).unwrap();
+        stepper.step(&gradients, 1e-3).unwrap();
+    }
+    MOST.load(Ordering::SeqCst) - before
+}
+
+fn batch(stage: &Stage, is_clean: bool) -> Batch {
+    let image = stage.data.image;
+    let images = |rows: usize| {
+        let mut stream = Stream::new(1);
+        let values: Vec<f32> = (0..rows * image.size()).map(|_| stream.normal() as f32).collect();
+        Tensor::from_vec(values, (rows, image.height, image.width, image.channels), &Device::Cpu)
+    };
+    let classes = stage.data.classes.of_fine.len();
+    Batch {
+        images: images(stage.views * stage.batch).unwrap(),
+        clean: is_clean.then(|| images(stage.batch).unwrap()),
+        fine: (0..stage.batch).map(|item| (item % classes) as u32).collect(),
+        views: stage.views,
+    }
+}
+
+/// An experiment on small images of three channels.
+fn experiment(encoder: &str, batch: usize, loss: &str, optimizer: &str) -> String {
+    format!(
+        "edition 1\nexperiment measured {{\n  data = cifar10(labels=coarse)\n  \
+         encoder = {encoder}\n  views = 2\n  loss {{ {loss} }}\n  \
+         train {{ optimizer = {optimizer}; batch = {batch}; for = 1 epochs }}\n  \
+         eval {{ fine = linear(labels=fine) }}\n}}\n"
+    )
+}
+
+const CONTRAST: &str = "sup = supcon(); cnce = class_infonce(); class = cross_entropy()";
+
+/// Experiments of every kind of network, each with losses that keep something of their own.
+const CASES: &[(&str, usize, &str, &str)] = &[
+    ("mlp()", 128, CONTRAST, "adamw(lr=1e-3)"),
+    ("mlp(widths=[64], out=32)", 512, CONTRAST, "sgd(lr=0.1)"),
+    ("resnet(depth=8, width=16)", 16, CONTRAST, "adamw(lr=1e-3)"),
+    ("resnet(depth=8, width=8, stem=halved)", 64, CONTRAST, "sgd(lr=0.1)"),
+    ("resnet(depth=18, width=16)", 8, CONTRAST, "adamw(lr=1e-3)"),
+    ("resnet(depth=18, width=64)", 4, CONTRAST, "adamw(lr=1e-3)"),
+    ("vit(dim=64, depth=4, heads=4)", 16, CONTRAST, "adamw(lr=1e-3)"),
+    ("vit(dim=256, depth=7, heads=8)", 8, CONTRAST, "adamw(lr=1e-3)"),
+    ("vit(dim=32, depth=2, heads=2, pool=mean)", 32, CONTRAST, "adamw(lr=1e-3)"),
+    (
+        "mlp()",
+        64,
+        "mse = class_autoencoder(decoder=mlp_decoder()); class = cross_entropy()",
+        "adamw(lr=1e-3)",
+    ),
+    (
+        "resnet(depth=8, width=16)",
+        8,
+        "mse = class_autoencoder(decoder=resnet18_decoder(width=8)); class = cross_entropy()",
+        "adamw(lr=1e-3)",
+    ),
+    (
+        "vit(dim=64, depth=2, heads=4)",
+        8,
+        "mse = class_autoencoder(decoder=resnet18_decoder(width=16), target=clean)",
+        "adamw(lr=1e-3)",
+    ),
+];
+
+#[test]
+fn the_memory_of_a_step_is_what_was_predicted() {
+    let mut far = Vec::new();
+    for (encoder, batch, loss, optimizer) in CASES {
+        let plan = plan_of(&experiment(encoder, *batch, loss, optimizer));
+        let stage = &plan.stages[0];
+        let (counted, predicted) = (counted(stage) as f64, stage.step_bytes().unwrap() as f64);
+        let off = predicted / counted - 1.0;
+        let line = format!(
+            "{:+.1}%: predicted {predicted}, counted {counted}: {encoder}, batch {batch}, {loss}",
+            100.0 * off
+        );
+        println!("{line}");
+        far.extend((off.abs() > TOLERANCE).then_some(line));
+    }
+    assert!(far.is_empty(), "{}", far.join("\n"));
+}
