@@ -1,6 +1,7 @@
 //! What can be known to be wrong before any training: shapes, sizes, labels, views, unused stages.
 
 use super::compile::{facts_of, labels_of, read_by};
+use super::schedule;
 use super::terms::Terms;
 use super::trials::plan;
 use super::{Division, Plan};
@@ -90,6 +91,9 @@ impl Checker<'_> {
             let labels = labels_of(&entry.call.bound);
             let own = labels_of(&stage.data.bound);
             self.out.extend(labels_misfit(known, (&labels, &own), &entry.call, &stage.data));
+            if let Ok(division) = Division::of(&stage.data.bound, known) {
+                self.out.extend(schedule::of_evaluation(&entry.call, &division));
+            }
         }
     }
 
@@ -170,6 +174,7 @@ impl Checker<'_> {
                     .help(format!("the largest batch is {}", division.train)),
             );
         }
+        self.out.extend(schedule::of_stage(stage, &division));
         if let Keep::Best { term } = &stage.train.keep
             && division.val == 0
         {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::schedule::steps_per_epoch;
 use super::{Data, Digest, Division, Evaluation, Named, Stage, Term};
 use crate::catalog::{Bound, ClassMap, DatasetFacts, Facts, Features, Labels, Value};
 use crate::resolve::{Experiment, Keep, Stage as Declared, Term as DeclaredTerm};
@@ -71,8 +72,7 @@ fn stage(declared: &Declared, facts: &Facts, seed: u64, limit: usize) -> Stage {
     let classes = known.class_map(&labels_of(&call), &Labels::Declared).expect(CHECKED);
     let train = &declared.train;
     let batch = train.batch.node;
-    let steps_per_epoch =
-        if train.drop_last { division.train / batch } else { division.train.div_ceil(batch) };
+    let steps_per_epoch = steps_per_epoch(&division, batch, train.drop_last);
     let shape = declared.encoder.bound.spec.shape.expect("encoders declare their shape");
     let mut stage = Stage {
         digest: Digest::of(""),

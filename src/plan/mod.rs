@@ -5,6 +5,7 @@ mod check;
 mod compile;
 mod digest;
 mod division;
+mod schedule;
 mod show;
 mod terms;
 mod trials;
