@@ -118,6 +118,9 @@ pub struct Misfit {
 /// From images of a shape to the dimension of the embedding (encoders).
 pub type ShapeFn = fn(&Bound, ImageShape) -> Result<usize, Misfit>;
 
+/// From arguments to what they make a component read beyond [`Spec::needs`].
+pub type NeedsFn = fn(&Bound) -> &'static [Port];
+
 /// The declaration of a component.
 #[derive(Debug)]
 pub struct Spec {
@@ -130,6 +133,8 @@ pub struct Spec {
     pub docs: &'static str,
     pub params: &'static [ParamSpec],
     pub needs: &'static [Port],
+    /// What some arguments make it read besides.
+    pub also: Option<NeedsFn>,
     /// What an evaluation measures; the first is shown where one number is asked for.
     pub metrics: &'static [&'static str],
     pub shape: Option<ShapeFn>,
@@ -212,7 +217,8 @@ macro_rules! component {
     (
         $(#[doc = $doc:literal])+
         $kind:ident as dyn $trait:path, version $version:literal
-            $(, needs [$($port:ident),* $(,)?])? $(, metrics [$($metric:ident),* $(,)?])? $(, shape $shape:path)?;
+            $(, needs [$($port:ident),* $(,)?])? $(, also $also:path)?
+            $(, metrics [$($metric:ident),* $(,)?])? $(, shape $shape:path)?;
         $name:ident => $struct:ident {
             $( $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)? ),* $(,)?
         }
@@ -244,6 +250,7 @@ macro_rules! component {
                     default: $crate::component!(@default $ty $(= $default)?),
                 } ),* ],
                 needs: &[ $($( $crate::catalog::Port::$port ),*)? ],
+                also: $crate::component!(@also $struct $($also)?),
                 metrics: &[ $($( stringify!($metric) ),*)? ],
                 shape: $crate::component!(@shape $struct $($shape)?),
             },
@@ -254,6 +261,8 @@ macro_rules! component {
         Some(|| $crate::catalog::ParamType::to_value(&<$ty>::from($default)))
     };
     (@default $ty:ty) => { None };
+    (@also $struct:ident $also:path) => { Some(|bound| $also(&$struct::from_bound(bound))) };
+    (@also $struct:ident) => { None };
     (@shape $struct:ident $shape:path) => {
         Some(|bound, image| $shape(&$struct::from_bound(bound), image))
     };

@@ -3,12 +3,15 @@
 
 mod check;
 mod compile;
+mod constant;
 mod digest;
 mod division;
+mod partners;
 mod schedule;
 mod show;
 mod terms;
 mod trials;
+mod unused;
 
 pub use check::check;
 pub use digest::Digest;

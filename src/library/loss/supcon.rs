@@ -3,7 +3,7 @@
 use candle_core::Result;
 
 use super::{Loss, Pairs, Site, Term};
-use crate::catalog::Positive;
+use crate::catalog::{Port, Positive};
 use crate::kernel::{self, PairKind, PairTerm};
 use crate::tensor::Scope;
 use crate::{choice, component};
@@ -58,7 +58,7 @@ component! {
     ///   eval { probe = linear(labels=fine) }
     /// }
     /// ```
-    Loss as dyn Loss, version 1, needs [Embedding, Labels];
+    Loss as dyn Loss, version 1, needs [Embedding, Labels], also SupCon::views;
     supcon => SupCon {
         /// What similarities are divided by; smaller values weigh the nearest negatives more.
         temperature: Positive = 0.5,
@@ -70,6 +70,16 @@ component! {
         pairs: Pairs = Pairs::Pooled,
         /// What becomes of an anchor that has no positive in its batch.
         no_positive: NoPositive = NoPositive::Skip,
+    }
+}
+
+impl SupCon {
+    /// Pairs across views need two of them.
+    fn views(&self) -> &'static [Port] {
+        match self.pairs {
+            Pairs::Pooled => &[],
+            Pairs::Cross => &[Port::Views],
+        }
     }
 }
 
