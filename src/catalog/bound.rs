@@ -1,6 +1,6 @@
 //! A component with every argument filled in.
 
-use super::{ParamType, Percent, Spec, Type, Value};
+use super::{ParamType, Percent, Port, Spec, Type, Value};
 
 /// A component with every argument checked, defaults included. Prints as a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,12 @@ impl Bound {
     pub fn value(&self, name: &str) -> Option<&Value> {
         let at = self.spec.params.iter().position(|param| param.name == name)?;
         Some(&self.args[at])
+    }
+
+    /// Whether it reads `port`, with these arguments.
+    pub fn needs(&self, port: Port) -> bool {
+        let also = self.spec.also.map_or(&[][..], |also| also(self));
+        self.spec.needs.contains(&port) || also.contains(&port)
     }
 
     fn index(&self, name: &str) -> usize {

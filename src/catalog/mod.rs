@@ -117,6 +117,9 @@ pub struct Misfit {
     pub help: String,
 }
 
+/// From arguments to what they make a component read beyond [`Spec::needs`].
+pub type NeedsFn = fn(&Bound) -> &'static [Port];
+
 /// The declaration of a component.
 #[derive(Debug)]
 pub struct Spec {
@@ -129,6 +132,8 @@ pub struct Spec {
     pub docs: &'static str,
     pub params: &'static [ParamSpec],
     pub needs: &'static [Port],
+    /// What some arguments make it read besides.
+    pub also: Option<NeedsFn>,
     /// What an evaluation measures; the first is shown where one number is asked for.
     pub metrics: &'static [&'static str],
     /// The layers it adds to a model.
@@ -227,7 +232,9 @@ macro_rules! component {
     (
         $(#[doc = $doc:literal])+
         $kind:ident as dyn $trait:path, version $version:literal
-            $(, needs [$($port:ident),* $(,)?])? $(, metrics [$($metric:ident),* $(,)?])? $(, network $network:path)? $(, moments $moments:literal)?;
+            $(, needs [$($port:ident),* $(,)?])? $(, also $also:path)?
+            $(, metrics [$($metric:ident),* $(,)?])? $(, network $network:path)?
+            $(, moments $moments:literal)?;
         $name:ident => $struct:ident {
             $( $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)? ),* $(,)?
         }
@@ -259,6 +266,7 @@ macro_rules! component {
                     default: $crate::component!(@default $ty $(= $default)?),
                 } ),* ],
                 needs: &[ $($( $crate::catalog::Port::$port ),*)? ],
+                also: $crate::component!(@also $struct $($also)?),
                 metrics: &[ $($( stringify!($metric) ),*)? ],
                 network: $crate::component!(@network $struct $($network)?),
                 moments: $crate::component!(@moments $($moments)?),
@@ -273,6 +281,8 @@ macro_rules! component {
     (@network $struct:ident $network:path) => {
         Some(|bound, place| $network(&$struct::from_bound(bound), place))
     };
+    (@also $struct:ident $also:path) => { Some(|bound| $also(&$struct::from_bound(bound))) };
+    (@also $struct:ident) => { None };
     (@network $struct:ident) => { None };
     (@moments $moments:literal) => { $moments };
     (@moments) => { 0 };

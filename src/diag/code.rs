@@ -79,9 +79,12 @@ codes! {
     VIEWS = "B0203" "too-few-views" Error "a term compares views, but there is only one";
     ETF = "B0210" "simplex-does-not-fit" Note "the embedding has too few dimensions for the class simplex";
     PARTNERS = "B0212" "lonely-anchors" Warning "many anchors have no other example of their class in the batch";
+    SCHEDULE = "B0301" "schedule-ends-early" Error "a schedule disagrees with the length of training";
     ZERO_WEIGHT = "B0302" "weight-zero" Note "a term of weight 0 is left out of training";
+    UNFINISHED = "B0303" "schedule-unfinished" Warning "training ends before its schedule has run";
     UNUSED_STAGE = "B0310" "unused-stage" Warning "a stage is trained but nothing uses it";
     NO_LOSS = "B0311" "nothing-to-train" Error "a stage has no loss term, or none of positive weight";
+    CONSTANT = "B0312" "constant-term" Warning "a loss term has one value whatever is learned";
     UNIT = "B0401" "missing-unit" Error "a quantity needs a unit";
     AMBIGUOUS = "B0402" "ambiguous-amount" Error "a number could be a fraction or a count";
     WRONG_UNIT = "B0403" "wrong-unit" Error "a unit does not belong here";

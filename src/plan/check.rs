@@ -1,8 +1,10 @@
 //! What can be known to be wrong before any training: shapes, sizes, labels, views, unused stages.
 
 use super::compile::{facts_of, labels_of, read_by};
+use super::schedule;
 use super::terms::Terms;
 use super::trials::plan;
+use super::unused::unused_stages;
 use super::{Division, Plan};
 use crate::catalog::{DatasetFacts, Facts, Labels, Misfit, Place};
 use crate::diag::{Diagnostic, Span, codes, distinct, has_errors};
@@ -20,37 +22,12 @@ pub fn check(
         checker.experiment(&cell.experiment);
     }
     let mut out = checker.out;
-    unused_stages(design, &mut out);
+    out.extend(unused_stages(design));
     if has_errors(&out) {
         return (None, distinct(out));
     }
     let plan = plan(design, facts, limit, &mut out);
     ((!has_errors(&out)).then_some(plan), distinct(out))
-}
-
-/// A stage that no cell's evaluation reads is a mistake; one that some cell reads is shared.
-fn unused_stages(design: &Design, out: &mut Vec<Diagnostic>) {
-    let mut read: Vec<String> = Vec::new();
-    let mut declared: Vec<&Stage> = Vec::new();
-    for cell in &design.cells {
-        read.extend(cell.experiment.evaluations.iter().flat_map(|it| read_by(&it.call.bound)));
-        for stage in &cell.experiment.stages {
-            if !declared.iter().any(|other| other.name.node == stage.name.node) {
-                declared.push(stage);
-            }
-        }
-    }
-    if read.is_empty() {
-        return;
-    }
-    for stage in declared.into_iter().filter(|stage| !read.contains(&stage.name.node)) {
-        let name = &stage.name.node;
-        out.push(
-            Diagnostic::new(&codes::UNUSED_STAGE, format!("nothing uses stage `{name}`"))
-                .at(stage.name.span, format!("{} of work, left out", stage.train.length.node))
-                .help(format!("read it: `on=concat(…, {name}.encoder)`, or drop the stage")),
-        );
-    }
 }
 
 struct Checker<'a> {
@@ -90,6 +67,9 @@ impl Checker<'_> {
             let labels = labels_of(&entry.call.bound);
             let own = labels_of(&stage.data.bound);
             self.out.extend(labels_misfit(known, (&labels, &own), &entry.call, &stage.data));
+            if let Ok(division) = Division::of(&stage.data.bound, known) {
+                self.out.extend(schedule::of_evaluation(&entry.call, &division));
+            }
         }
     }
 
@@ -165,6 +145,7 @@ impl Checker<'_> {
                     .help(format!("the largest batch is {}", division.train)),
             );
         }
+        self.out.extend(schedule::of_stage(stage, &division));
         if let Keep::Best { term } = &stage.train.keep
             && division.val == 0
         {

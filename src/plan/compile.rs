@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::schedule::steps_per_epoch;
 use super::{Cost, Data, Digest, Division, Evaluation, Model, Named, Stage, Term};
 use crate::catalog::{Bound, ClassMap, DatasetFacts, Facts, Features, Labels, Value};
 use crate::resolve::{Experiment, Keep, Stage as Declared, Term as DeclaredTerm};
@@ -71,9 +72,8 @@ fn stage(declared: &Declared, facts: &Facts, seed: u64, limit: usize) -> Stage {
     let classes = known.class_map(&labels_of(&call), &Labels::Declared).expect(CHECKED);
     let train = &declared.train;
     let batch = train.batch.node;
-    let steps_per_epoch =
-        if train.drop_last { division.train / batch } else { division.train.div_ceil(batch) };
     let model = Model::new(&declared.encoder.bound, known.image).expect(CHECKED);
+    let steps_per_epoch = steps_per_epoch(&division, batch, train.drop_last);
     let mut stage = Stage {
         digest: Digest::of(""),
         name: declared.name.node.clone(),

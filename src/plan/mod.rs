@@ -5,13 +5,17 @@ mod afford;
 pub mod amount;
 mod check;
 mod compile;
+mod constant;
 mod cost;
 mod digest;
 mod division;
 mod memory;
+mod partners;
+mod schedule;
 mod show;
 mod terms;
 mod trials;
+mod unused;
 
 pub use afford::disk;
 pub use check::check;

@@ -1,13 +1,13 @@
 //! What can be known to be wrong with the terms of a loss.
 
+use super::Division;
 use super::check::{labels_misfit, unfit};
 use super::compile::labels_of;
-use crate::catalog::{ClassMap, DatasetFacts, Place, Port};
+use super::constant::constant;
+use super::partners::partners;
+use crate::catalog::{ClassMap, DatasetFacts, Labels, Place, Port};
 use crate::diag::{Diagnostic, codes};
-use crate::resolve::{Stage, Term};
-
-/// A share of anchors without a partner that is worth a word.
-const LONELY: f64 = 0.1;
+use crate::resolve::{Keep, Stage, Term};
 
 /// The loss of one stage.
 pub(super) struct Terms<'a> {
@@ -22,25 +22,35 @@ pub(super) struct Terms<'a> {
 impl Terms<'_> {
     /// Checks every term.
     pub fn check(&mut self) {
-        let stage = self.stage;
-        if stage.terms.iter().all(|term| term.weight.node == 0.0) {
-            let label = if stage.terms.is_empty() { "no term" } else { "every weight is 0" };
-            let name = match stage.name.node.as_str() {
-                "main" => "this loss",
-                name => &format!("the loss of stage `{name}`"),
-            };
-            let message = format!("{name} leaves nothing to minimise");
-            self.out.push(Diagnostic::new(&codes::NO_LOSS, message).at(stage.loss, label));
+        let terms = &self.stage.terms;
+        if terms.is_empty() {
+            self.nothing("no term");
+        } else if terms.iter().all(|term| term.weight.node == 0.0) {
+            self.nothing("every weight is 0");
         }
-        for term in &stage.terms {
+        for term in terms {
             self.term(term);
         }
+        self.constants();
+        self.kept();
+    }
+
+    fn nothing(&mut self, label: &str) {
+        let name = match self.stage.name.node.as_str() {
+            "main" => "this loss",
+            name => &format!("the loss of stage `{name}`"),
+        };
+        let message = format!("{name} leaves nothing to minimise");
+        self.out.push(Diagnostic::new(&codes::NO_LOSS, message).at(self.stage.loss, label));
     }
 
     fn term(&mut self, term: &Term) {
-        let own = labels_of(&self.stage.data.bound);
-        let labels = labels_of(&term.call.bound);
-        let misfit = labels_misfit(self.known, (&labels, &own), &term.call, &self.stage.data);
+        let misfit = labels_misfit(
+            self.known,
+            (&labels_of(&term.call.bound), &self.own()),
+            &term.call,
+            &self.stage.data,
+        );
         self.out.extend(misfit);
         if term.weight.node == 0.0 {
             // In a sweep a weight of 0 is one end of an axis.
@@ -48,15 +58,17 @@ impl Terms<'_> {
                 let message = format!("the term `{}` has weight 0", term.name.node);
                 self.out.push(
                     Diagnostic::new(&codes::ZERO_WEIGHT, message)
-                        .at(term.weight.span, "left out of training"),
+                        .at(term.weight.span, "left out: it costs nothing and trains nothing"),
                 );
             }
             return;
         }
         self.views(term);
-        let Ok(map) = self.known.class_map(&labels, &own) else { return };
+        let Some(map) = self.map(term) else { return };
         self.fits(term, &map);
-        self.partners(term, &map);
+        if let Ok(division) = Division::of(&self.stage.data.bound, self.known) {
+            self.out.extend(partners(self.stage, term, &map, division.train));
+        }
         self.simplex(term, &map);
     }
 
@@ -75,8 +87,51 @@ impl Terms<'_> {
         }
     }
 
+    /// The labels of the stage's data.
+    fn own(&self) -> Labels {
+        labels_of(&self.stage.data.bound)
+    }
+
+    /// The labels that a term reads.
+    fn map(&self, term: &Term) -> Option<ClassMap> {
+        self.known.class_map(&labels_of(&term.call.bound), &self.own()).ok()
+    }
+
+    /// Terms whose value nothing can change; without any other, nothing is trained.
+    fn constants(&mut self) {
+        let heavy = || self.stage.terms.iter().filter(|term| term.weight.node > 0.0);
+        let why = |term: &Term| constant(self.stage, term, self.map(term)?.names.len());
+        let found: Vec<_> = heavy().filter_map(|term| Some((term, why(term)?))).collect();
+        if !found.is_empty() && found.len() == heavy().count() {
+            self.nothing("each of its terms is constant");
+        }
+        for (term, why) in found {
+            let message =
+                format!("the term `{}` has one value, whatever is learned", term.name.node);
+            self.out.push(
+                Diagnostic::new(&codes::CONSTANT, message)
+                    .at(term.call.span, why.label)
+                    .at(why.span, why.cause),
+            );
+        }
+    }
+
+    /// A state is not chosen by a classifier that is left out.
+    fn kept(&mut self) {
+        let Keep::Best { term } = &self.stage.train.keep else { return };
+        let left_out = |it: &&Term| it.name.node == term.node && it.weight.node == 0.0;
+        if let Some(it) = self.stage.terms.iter().find(left_out) {
+            let message = "the best state cannot be chosen";
+            self.out.push(
+                Diagnostic::new(&codes::OUT_OF_RANGE, message)
+                    .at(term.span, format!("chosen by the classifier of `{}`", term.node))
+                    .at(it.weight.span, "which is left out of training by its weight of 0"),
+            );
+        }
+    }
+
     fn views(&mut self, term: &Term) {
-        if !self.needs(term, Port::Views) || self.stage.views.node >= 2 {
+        if !term.call.bound.needs(Port::Views) || self.stage.views.node >= 2 {
             return;
         }
         let message = format!("`{}` compares views, and there is one", term.call.bound.spec.name);
@@ -88,43 +143,11 @@ impl Terms<'_> {
         );
     }
 
-    fn needs(&self, term: &Term, port: Port) -> bool {
-        term.call.bound.spec.needs.contains(&port)
-    }
-
-    /// A term that contrasts within a class says nothing about an anchor that is alone in it.
-    fn partners(&mut self, term: &Term, map: &ClassMap) {
-        if !self.needs(term, Port::Labels) || !self.needs(term, Port::Views) {
-            return;
-        }
-        let (classes, batch) = (map.names.len(), self.stage.train.batch.node);
-        let alone = (1.0 - 1.0 / classes as f64).powi(batch as i32 - 1);
-        if alone < LONELY {
-            return;
-        }
-        let percent = alone * 100.0;
-        let message = format!(
-            "{percent:.0}% of the anchors will have no second example of their class in the batch"
-        );
-        let per_class = batch as f64 / classes as f64;
-        // The batch at which the share falls below a hundredth.
-        let enough = (0.01f64.ln() / (1.0 - 1.0 / classes as f64).ln()).ceil() + 1.0;
-        self.out.push(
-            Diagnostic::new(&codes::PARTNERS, message)
-                .at(self.stage.data.span, format!("{classes} classes"))
-                .at(
-                    self.stage.train.batch.span,
-                    format!("{per_class:.1} examples of each class per batch"),
-                )
-                .at(term.call.span, "needs two; alone it is 0, without gradient")
-                .help(format!("`batch = {enough}` brings the share below 1%")),
-        );
-    }
-
     /// The simplex that a term drawing classes together tends to needs one dimension less than it
     /// has classes.
     fn simplex(&mut self, term: &Term, map: &ClassMap) {
-        let draws_together = self.needs(term, Port::Labels) && !self.needs(term, Port::Views);
+        let needs = term.call.bound.spec.needs;
+        let draws_together = needs.contains(&Port::Labels) && !needs.contains(&Port::Views);
         let classes = map.names.len();
         let Some(dim) = self.dim.filter(|dim| draws_together && dim + 1 < classes) else { return };
         let message =

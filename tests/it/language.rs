@@ -188,7 +188,7 @@ fn others(ty: &Type, default: &Value) -> Vec<String> {
             [number / 2.0, number + 0.1, 0.25].iter().map(f64::to_string).collect()
         }
         Type::Choice(words) => list(words),
-        Type::Duration => list(&["3 epochs", "40 steps"]),
+        Type::Duration => list(&["3 epochs", "40 steps", "30 epochs"]),
         Type::Amount => list(&["20%", "77 samples"]),
         Type::Interval { .. } => list(&["0.3..=0.9"]),
         Type::Labels => list(&["fine", "coarse"]),

@@ -198,3 +198,49 @@ fn restarts_divide_the_horizon_and_a_period_repeats() {
     let nothing = cosine(&[("period", Value::Duration(Duration::epochs(0.0)))]);
     assert!(near(nothing(7), 1.0));
 }
+
+/// The closed form of PyTorch's `CosineAnnealingLR`, as a factor on the base rate.
+fn annealed(epoch: f64, t_max: f64, to: f64) -> f64 {
+    to + (1.0 - to) * (1.0 + (std::f64::consts::PI * epoch / t_max).cos()) / 2.0
+}
+
+/// Steps per epoch are 10, so that each tenth step is one at which PyTorch sets the rate.
+#[test]
+fn at_epochs_a_cosine_is_cosine_annealing() {
+    let to = ("to", Value::Real(0.1));
+    let whole = cosine(std::slice::from_ref(&to));
+    let early = cosine(&[to.clone(), ("until", Value::Duration(Duration::epochs(4.0)))]);
+    for epoch in 0..10 {
+        let at = f64::from(epoch as u32);
+        assert!(near(whole(10 * epoch), annealed(at, 10.0, 0.1)), "{epoch}");
+        assert!(near(early(10 * epoch), annealed(at, 4.0, 0.1)), "{epoch}");
+    }
+    assert!(near(early(80), 1.0), "with T_max 4 it is up again in epoch 8");
+}
+
+/// `CosineAnnealingWarmRestarts(T_0=5)`, whose rate depends on the epochs since the last restart.
+#[test]
+fn at_epochs_restarts_are_warm_restarts() {
+    let until = ("until", Value::Duration(Duration::epochs(5.0)));
+    let by_count = cosine(&[("restarts", Value::Int(1))]);
+    let by_period = cosine(&[("period", Value::Duration(Duration::epochs(5.0)))]);
+    let repeated = cosine(&[("restarts", Value::Int(1)), until]);
+    for epoch in 0..10 {
+        let since = f64::from((epoch % 5) as u32);
+        assert!(near(by_count(10 * epoch), annealed(since, 5.0, 0.0)), "{epoch}");
+        assert!(near(by_period(10 * epoch), annealed(since, 5.0, 0.0)), "{epoch}");
+        let since = f64::from((10 * epoch % 25) as u32) / 10.0;
+        assert!(near(repeated(10 * epoch), annealed(since, 2.5, 0.0)), "{epoch}");
+    }
+}
+
+/// The released curve: `T_max` 100 of 600 epochs (here 1/60 of it), down and up three times.
+#[test]
+fn a_wave_is_the_released_curve() {
+    let wave = ("wave", Value::Bool(true));
+    let released = cosine(&[wave, ("period", Value::Duration(Duration::epochs(10.0 / 3.0)))]);
+    // One third of 100 steps is rounded up to 34.
+    for step in 0..100 {
+        assert!(near(released(step), annealed((step % 34) as f64, 17.0, 0.0)), "{step}");
+    }
+}

@@ -3,7 +3,7 @@
 use candle_core::Result;
 
 use super::{Loss, Pairs, Site, Term};
-use crate::catalog::{Misfit, Network, Place, Positive};
+use crate::catalog::{Misfit, Network, Place, Port, Positive};
 use crate::kernel::{self, PairKind, PairTerm};
 use crate::tensor::Scope;
 use crate::{choice, component};
@@ -58,7 +58,7 @@ component! {
     ///   eval { probe = linear(labels=fine) }
     /// }
     /// ```
-    Loss as dyn Loss, version 1, needs [Embedding, Labels], network network;
+    Loss as dyn Loss, version 1, needs [Embedding, Labels], also SupCon::views, network network;
     supcon => SupCon {
         /// What similarities are divided by; smaller values weigh the nearest negatives more.
         temperature: Positive = 0.5,
@@ -75,6 +75,16 @@ component! {
 
 fn network(term: &SupCon, place: &Place) -> std::result::Result<Network, Misfit> {
     Ok(term.pairs.layers(place, term.normalize))
+}
+
+impl SupCon {
+    /// Pairs across views need two of them.
+    fn views(&self) -> &'static [Port] {
+        match self.pairs {
+            Pairs::Pooled => &[],
+            Pairs::Cross => &[Port::Views],
+        }
+    }
 }
 
 impl Loss for SupCon {

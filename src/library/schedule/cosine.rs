@@ -33,7 +33,9 @@ component! {
     ///
     /// `cosine(period=200 epochs, wave=true)` is the curve of the released Thanos code, which set
     /// `T_max` to 100 of its 600 epochs: down to zero in 100 epochs, up again in the next 100,
-    /// three times.
+    /// three times. PyTorch's `CosineAnnealingLR` with a `T_max` below the training's length is the
+    /// same: `cosine(until=100 epochs)` goes on along its cosine, and rises. That is an error here
+    /// (B0301) until it is said, because it is seldom meant.
     Schedule as dyn Schedule, version 1;
     cosine => Cosine {
         /// The lowest rate, as a share of the optimizer's.
@@ -48,6 +50,9 @@ component! {
         /// Whether the second half of a cycle rises as the first half fell, instead of all of the
         /// cycle falling.
         wave: bool = false,
+        /// When the curve has run, counted from the start of training; the end of training without
+        /// it.
+        until: Option<Duration> = None::<Duration>,
     }
 }
 
@@ -57,7 +62,8 @@ impl Schedule for Cosine {
         if step < warmup {
             return (step + 1) as f64 / (warmup + 1) as f64;
         }
-        let share = self.share(step - warmup, horizon.steps.saturating_sub(warmup), horizon);
+        let until = self.until.map_or(horizon.steps, |until| horizon.steps_in(until));
+        let share = self.share(step - warmup, until.saturating_sub(warmup), horizon);
         let angle = share * if self.wave { TAU } else { PI };
         let to = self.to.get();
         to + (1.0 - to) * (1.0 + angle.cos()) / 2.0
@@ -75,7 +81,9 @@ impl Cosine {
             None => {
                 // In whole numbers, so that cycles begin exactly on a step where they can.
                 let (at, rest) = (step * (self.restarts.get() + 1), rest.max(1));
-                (at % rest) as f64 / rest as f64
+                // Without restarts the cosine goes on behind `until`, and does not jump.
+                let at = if self.restarts.get() == 0 { at } else { at % rest };
+                at as f64 / rest as f64
             }
         }
     }

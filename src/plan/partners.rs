@@ -1,0 +1,165 @@
+//! Anchors that stand alone: how many have no other example of their class in the batch.
+
+use super::constant::is_word;
+use super::schedule::short;
+use crate::catalog::{Bound, ClassMap};
+use crate::diag::{Diagnostic, codes};
+use crate::resolve::{Stage, Term};
+
+/// A share of lonely anchors that is worth a word.
+const LONELY: f64 = 0.1;
+
+/// A share that is as good as none.
+const FEW: f64 = 0.01;
+
+/// A term for which an anchor without a partner is lost, on `images` training images of the
+/// classes in `map`.
+pub(super) fn partners(
+    stage: &Stage,
+    term: &Term,
+    map: &ClassMap,
+    images: usize,
+) -> Option<Diagnostic> {
+    let fate = fate(term, stage.views.node)?;
+    let draw = Draw { images, drop_last: stage.train.drop_last, classes: sizes(map, images) };
+    let batch = stage.train.batch.node;
+    let share = draw.lonely(batch)?;
+    // One lonely anchor in an epoch is enough to stop a training that is told to.
+    let is_many = share >= LONELY || (fate.stops && share * images as f64 >= 1.0);
+    if !is_many {
+        return None;
+    }
+    let classes = map.names.len();
+    let per_class = batch as f64 / classes as f64;
+    let mut diagnostic = Diagnostic::new(&codes::PARTNERS, message(share))
+        .at(stage.data.span, format!("{classes} classes"))
+        .at(
+            stage.train.batch.span,
+            format!("{} examples of each class per batch", short_count(per_class)),
+        )
+        .at(term.call.span, fate.label);
+    if stage.views.node == 1 && fate.has_twins {
+        diagnostic = diagnostic.help("`views = 2` makes a second view of each image its partner");
+    }
+    if let Some((batch, share)) = draw.enough(batch) {
+        let share = in_percent(share);
+        let help = format!("`batch = {batch}` brings the share down to {share}");
+        diagnostic = diagnostic.help(help);
+    }
+    Some(diagnostic)
+}
+
+fn message(share: f64) -> String {
+    let share = in_percent(share);
+    format!("{share} of the anchors will have no second example of their class in the batch")
+}
+
+/// `28%`, `0.6%`, `0.012%`
+fn in_percent(share: f64) -> String {
+    match share * 100.0 {
+        percent if percent >= 1.0 => format!("{percent:.0}%"),
+        percent if percent >= 0.05 => format!("{percent:.1}%"),
+        percent => format!("{}%", short(percent)),
+    }
+}
+
+fn short_count(count: f64) -> String {
+    if count < 0.1 { short(count) } else { format!("{count:.1}") }
+}
+
+/// What becomes of an anchor that is alone in its class.
+struct Fate {
+    label: &'static str,
+    /// Whether a second view of an image would be its partner.
+    has_twins: bool,
+    /// Whether it ends the training.
+    stops: bool,
+}
+
+/// None for a term that no anchor is lost to: with two views the supervised contrastive loss
+/// counts an image's other view as a positive.
+fn fate(term: &Term, views: usize) -> Option<Fate> {
+    let bound = &term.call.bound;
+    let is_cross = is_word(bound, "pairs", "cross");
+    match bound.spec.name {
+        "class_infonce" if is_cross || views == 2 => {
+            Some(lost("needs two; alone it is 0, without gradient"))
+        }
+        "class_infonce" if views > 2 => {
+            Some(lost("needs two; alone it only tells its views apart"))
+        }
+        "supcon" if !is_cross && views == 1 => Some(Fate { has_twins: true, ..unpaired(bound) }),
+        _ => None,
+    }
+}
+
+fn lost(label: &'static str) -> Fate {
+    Fate { label, has_twins: false, stops: false }
+}
+
+/// What `no_positive` makes of an anchor without a positive.
+fn unpaired(bound: &Bound) -> Fate {
+    if is_word(bound, "no_positive", "error") {
+        return Fate { stops: true, ..lost("needs two; one that is alone ends training") };
+    }
+    if is_word(bound, "no_positive", "zero") {
+        return lost("needs two; alone it counts as 0, without gradient");
+    }
+    lost("needs two; alone it is left out of the mean")
+}
+
+/// How many of `images` are in each class, were the fine classes of one size.
+fn sizes(map: &ClassMap, images: usize) -> Vec<f64> {
+    let share = images as f64 / map.of_fine.len() as f64;
+    let count = |class| map.of_fine.iter().filter(|it| **it as usize == class).count();
+    (0..map.names.len()).map(|class| count(class) as f64 * share).collect()
+}
+
+/// Batches drawn without replacement, epoch by epoch.
+struct Draw {
+    images: usize,
+    drop_last: bool,
+    /// Images in each class.
+    classes: Vec<f64>,
+}
+
+impl Draw {
+    /// The expected share of anchors that are alone in their class.
+    fn lonely(&self, batch: usize) -> Option<f64> {
+        if batch > self.images {
+            return None;
+        }
+        let rest = self.images % batch;
+        let whole = self.alone(batch);
+        if self.drop_last || rest == 0 {
+            return Some(whole);
+        }
+        let share = rest as f64 / self.images as f64;
+        Some((1.0 - share) * whole + share * self.alone(rest))
+    }
+
+    /// The same in batches of `batch` alone: for each class the chance that none of the other
+    /// images drawn is one of it (hypergeometric).
+    fn alone(&self, batch: usize) -> f64 {
+        let images = self.images as f64;
+        let chance = |size: f64| {
+            let mut chance = size / images;
+            for drawn in 0..batch - 1 {
+                let left = images - 1.0 - drawn as f64;
+                chance *= ((images - size - drawn as f64) / left).max(0.0);
+                if chance < 1e-9 {
+                    return 0.0;
+                }
+            }
+            chance
+        };
+        self.classes.iter().map(|size| chance(*size)).sum()
+    }
+
+    /// The first doubling of `batch` that leaves few anchors alone, with their share.
+    fn enough(&self, batch: usize) -> Option<(usize, f64)> {
+        let doubled = std::iter::successors(Some(batch), |batch| batch.checked_mul(2));
+        let mut shares = doubled.skip(1).map_while(|batch| Some((batch, self.lonely(batch)?)));
+        shares.find(|(_, share)| *share < FEW)
+    }
+}
