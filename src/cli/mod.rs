@@ -8,6 +8,7 @@ mod plan;
 mod progress;
 mod prompt;
 mod run;
+mod show;
 mod workspace;
 
 use std::path::PathBuf;
@@ -48,7 +49,7 @@ enum Command {
     /// What a run would do: trainings, what is shared, what is done already
     Plan(plan::PlanArgs),
     /// The experiment with every value and default worked out
-    Show(plan::ShowArgs),
+    Show(show::ShowArgs),
     /// The tree of a file, as it was understood
     Parse(check::ParseArgs),
     /// A component, or the code of a diagnostic
@@ -108,7 +109,7 @@ pub fn main(library: &Library) -> ExitCode {
         Command::Run(args) => run::run(library, &args),
         Command::Check(args) => check::check(library, &args),
         Command::Plan(args) => plan::plan(library, &args),
-        Command::Show(args) => plan::show(library, &args),
+        Command::Show(args) => show::show(library, &args),
         Command::Parse(args) => check::parse(&args),
         Command::Explain(args) => explain::explain(library, &args),
         Command::Data(command) => data::data(&command),

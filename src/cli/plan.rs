@@ -1,4 +1,4 @@
-//! `plan` and `show`: what a run would do, and with which values.
+//! `plan`: what a run would do.
 
 use super::workspace::{Workspace, store};
 use super::{Target, exit, prompt};
@@ -20,16 +20,6 @@ pub struct PlanArgs {
     /// Exit with 10 when there is something to do
     #[arg(long)]
     detailed_exitcode: bool,
-}
-
-/// Arguments of `show`.
-#[derive(clap::Args)]
-pub struct ShowArgs {
-    #[command(flatten)]
-    target: Target,
-    /// Print it as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// Prints what a run would do.
@@ -56,19 +46,8 @@ pub fn plan(library: &Library, args: &PlanArgs) -> u8 {
     if args.detailed_exitcode && has_work { exit::WORK } else { 0 }
 }
 
-/// Prints the experiment with every value worked out.
-pub fn show(library: &Library, args: &ShowArgs) -> u8 {
-    let workspace = Workspace::open(library, &args.target);
-    if let Some(code) = workspace.report() {
-        return code;
-    }
-    for plan in &workspace.plans {
-        prompt::print(&if args.json { json(plan) } else { plan.to_string() });
-    }
-    0
-}
-
-fn json(plan: &Plan) -> String {
+/// The plan as JSON.
+pub fn json(plan: &Plan) -> String {
     let text = serde_json::to_string_pretty(plan).expect("a plan is plain data");
     format!("{text}\n")
 }
