@@ -6,7 +6,7 @@ mod page;
 mod types;
 mod value;
 
-pub use bound::Bound;
+pub use bound::{Bound, shown};
 pub use facts::{ClassMap, DatasetFacts, Facts, LabelError};
 pub use types::*;
 pub use value::*;

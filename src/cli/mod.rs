@@ -4,6 +4,7 @@
 mod check;
 mod data;
 mod explain;
+mod origins;
 mod plan;
 mod progress;
 mod prompt;
@@ -52,7 +53,7 @@ enum Command {
     Show(show::ShowArgs),
     /// The tree of a file, as it was understood
     Parse(check::ParseArgs),
-    /// A component, or the code of a diagnostic
+    /// A component, the code of a diagnostic, or where a value comes from: explain FILE PATH
     Explain(explain::ExplainArgs),
     /// Datasets: list, fetch, inspect
     #[command(subcommand)]
@@ -60,7 +61,7 @@ enum Command {
 }
 
 /// An experiment file, and what of it.
-#[derive(clap::Args, Clone)]
+#[derive(clap::Args, Clone, Default)]
 struct Target {
     /// The experiment file; FILE:NAME for one sweep or experiment of it
     file: String,
