@@ -58,7 +58,7 @@ impl std::fmt::Display for Bound {
 }
 
 /// A value as a user writes it for a parameter of type `ty`.
-pub(super) fn shown(ty: &Type, value: &Value) -> String {
+pub fn shown(ty: &Type, value: &Value) -> String {
     match (ty, value) {
         (Type::Real { name: "fraction", .. }, Value::Real(value)) => Percent(*value).to_string(),
         _ => value.to_string(),

@@ -7,7 +7,7 @@ mod page;
 mod types;
 mod value;
 
-pub use bound::Bound;
+pub use bound::{Bound, shown};
 pub use cost::{At, Layer, Network, NetworkFn, Op, Pairing, Place, product};
 pub use facts::{ClassMap, DatasetFacts, Facts, LabelError, MachineFacts};
 pub use types::*;

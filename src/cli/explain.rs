@@ -1,5 +1,6 @@
 //! `explain`: the page of a component, or what a diagnostic's code means.
 
+use super::origins::{self, OriginArgs};
 use super::{exit, prompt};
 use crate::catalog::Catalog;
 use crate::diag::{ALL, Code, closest};
@@ -8,8 +9,11 @@ use crate::library::Library;
 /// Arguments of `explain`.
 #[derive(clap::Args)]
 pub struct ExplainArgs {
-    /// A component such as `supcon`, or a code such as B0102; without one, everything is listed
+    /// A component such as `supcon`, or a code such as B0102; without one, everything is listed.
+    /// An experiment file when a PATH follows
     name: Option<String>,
+    #[command(flatten)]
+    origin: OriginArgs,
 }
 
 /// Prints a page.
@@ -19,6 +23,9 @@ pub fn explain(library: &Library, args: &ExplainArgs) -> u8 {
         list(&catalog);
         return 0;
     };
+    if args.origin.is_asked() {
+        return origins::explain(library, name, &args.origin);
+    }
     let specs = catalog.named(name);
     for spec in &specs {
         prompt::print(&spec.page());

@@ -5,6 +5,7 @@ mod check;
 mod data;
 mod explain;
 mod fmt;
+mod origins;
 mod plan;
 mod progress;
 mod prompt;
@@ -49,13 +50,13 @@ enum Command {
     Check(check::CheckArgs),
     /// What a run would do: trainings, what is shared, what is done already
     Plan(plan::PlanArgs),
-    /// The experiment with every value and default worked out
     /// Files in the common style
     Fmt(fmt::FmtArgs),
+    /// The experiment with every value and default worked out
     Show(show::ShowArgs),
     /// The tree of a file, as it was understood
     Parse(check::ParseArgs),
-    /// A component, or the code of a diagnostic
+    /// A component, the code of a diagnostic, or where a value comes from: explain FILE PATH
     Explain(explain::ExplainArgs),
     /// Datasets: list, fetch, inspect
     #[command(subcommand)]
@@ -63,7 +64,7 @@ enum Command {
 }
 
 /// An experiment file, and what of it.
-#[derive(clap::Args, Clone)]
+#[derive(clap::Args, Clone, Default)]
 struct Target {
     /// The experiment file; FILE:NAME for one sweep or experiment of it
     file: String,

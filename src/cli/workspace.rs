@@ -9,13 +9,19 @@ use crate::diag::{Diagnostic, Source, Sources, has_errors, require_data};
 use crate::library::dataset::Dataset;
 use crate::library::{self, Library};
 use crate::plan::{Plan, check};
-use crate::resolve::{Bounds, MOST_BYTES, Options, load_within, resolve, too_large};
+use crate::resolve::{
+    Bounds, Design, MOST_BYTES, Options, Program, Reader, load_within, resolve, too_large,
+};
 use crate::store::Store;
 use crate::syntax::parse_assignment;
 
 /// A file worked out as far as it goes.
 pub struct Workspace {
     pub sources: Sources,
+    pub program: Program,
+    pub options: Options,
+    /// What the file declares; each has its plan only when nothing is wrong.
+    pub designs: Vec<Design>,
     pub plans: Vec<Plan>,
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -23,10 +29,15 @@ pub struct Workspace {
 impl Workspace {
     /// Works out `target`, with every problem found on the way.
     pub fn open(library: &Library, target: &Target) -> Self {
+        Self::open_through(library, target, &read)
+    }
+
+    /// The same with files that `reader` reads.
+    pub fn open_through(library: &Library, target: &Target, reader: Reader) -> Self {
         let mut sources = Sources::default();
         let (path, only) = split_target(&target.file);
         let bounds = bounds(&target.places, &path);
-        let (program, mut diagnostics) = load_within(&bounds, &path, &mut sources, &read);
+        let (program, mut diagnostics) = load_within(&bounds, &path, &mut sources, reader);
         let mut options = Options { only, set: Vec::new() };
         for text in &target.set {
             let file = sources.add(Source { name: "--set".into(), text: text.clone() });
@@ -35,9 +46,10 @@ impl Workspace {
                 Err(mut errors) => diagnostics.append(&mut errors),
             }
         }
-        let mut plans = Vec::new();
+        let (mut plans, mut designs) = (Vec::new(), Vec::new());
         if program.root().is_some() {
-            let (designs, mut found) = resolve(&program, &library.catalog(), &options);
+            let mut found;
+            (designs, found) = resolve(&program, &library.catalog(), &options);
             diagnostics.append(&mut found);
             let facts = facts(library, &target.places);
             let is_sound = !has_errors(&diagnostics);
@@ -47,13 +59,18 @@ impl Workspace {
                 diagnostics.append(&mut found);
             }
         }
-        Self { sources, plans, diagnostics }
+        Self { sources, program, options, designs, plans, diagnostics }
     }
 
     /// Shows the diagnostics; gives the exit code when some of them are errors.
     pub fn report(&self) -> Option<u8> {
         prompt::diagnose(&self.sources, &self.diagnostics);
         has_errors(&self.diagnostics).then_some(exit::DIAGNOSTICS)
+    }
+
+    /// Shows the diagnostics only when some of them are errors; gives the exit code then.
+    pub fn report_errors(&self) -> Option<u8> {
+        has_errors(&self.diagnostics).then(|| self.report()).flatten()
     }
 
     /// What was only a warning before is an error for a command that needs the data.

@@ -12,8 +12,12 @@ mod inherit;
 mod param;
 mod scope;
 mod sweep;
+mod trace;
+mod values;
 
 pub use import::{Bounds, MOST_BYTES, Program, Reader, decode, load, load_within, too_large};
+pub use trace::{Link, Origins, Role};
+pub use values::{Owner, Valued};
 
 use crate::catalog::{Bound, Catalog, Duration};
 use crate::diag::{Diagnostic, Span, Spanned, distinct, has_errors};

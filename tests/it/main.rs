@@ -37,4 +37,5 @@ mod parity;
 mod properties;
 mod resume;
 mod tape;
+mod tools;
 mod worked;

@@ -18,6 +18,7 @@ impl Section {
             match self.get_mut(&slot.name.node) {
                 Some(own) => {
                     own.replace(&slot.expr, out);
+                    own.past.extend(slot.past.iter().cloned());
                     own.patches = slot.patches.clone();
                 }
                 None => self.fields.push(slot.clone()),

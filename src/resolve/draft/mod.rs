@@ -33,6 +33,8 @@ pub(super) struct Slot {
     pub name: Name,
     pub expr: Expr,
     pub patches: Vec<Patch>,
+    /// What was written here before and replaced, in order; an empty path is the whole.
+    pub past: Vec<Patch>,
 }
 
 /// An override of something inside an expression: an argument of a call, a term's weight.
@@ -96,9 +98,16 @@ impl Section {
 }
 
 impl Slot {
+    /// A field as it is first written.
+    pub fn new(name: &Name, expr: &Expr) -> Self {
+        let (name, expr) = (name.clone(), expr.clone());
+        Self { name, expr, patches: Vec::new(), past: Vec::new() }
+    }
+
     /// Sets the whole to `expr`; what reached inside it before is lost.
     pub fn replace(&mut self, expr: &Expr, out: &mut Vec<Diagnostic>) {
-        for patch in self.patches.drain(..) {
+        self.past.push(Patch { path: Vec::new(), value: self.expr.clone() });
+        for patch in &self.patches {
             let lost = &patch.path[patch.path.len() - 1];
             let message = format!("this override of `{}` is lost", lost.node);
             out.push(
@@ -108,12 +117,14 @@ impl Slot {
                     .help("write the argument in the new call"),
             );
         }
+        self.past.append(&mut self.patches);
         self.expr = expr.clone();
     }
 
     /// Overrides what `path` names inside it.
     pub fn patch(&mut self, path: &[Name], value: &Expr) {
-        self.patches.retain(|patch| !is_inside(&patch.path, path));
+        let replaced = self.patches.extract_if(.., |patch| is_inside(&patch.path, path));
+        self.past.extend(replaced);
         self.patches.push(Patch { path: path.to_vec(), value: value.clone() });
     }
 }

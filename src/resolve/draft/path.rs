@@ -101,10 +101,7 @@ impl Section {
             (Some(slot), []) => slot.replace(value, out),
             (Some(slot), inside) => slot.patch(inside, value),
             (None, []) => match self.may_have(name) {
-                Ok(()) => {
-                    let (name, expr) = (name.clone(), value.clone());
-                    self.fields.push(Slot { name, expr, patches: Vec::new() });
-                }
+                Ok(()) => self.fields.push(Slot::new(name, value)),
                 Err(diagnostic) => out.push(diagnostic),
             },
             (None, _) => out.extend(self.no_such_path(path)),

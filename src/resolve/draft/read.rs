@@ -57,8 +57,7 @@ impl Section {
                     .at(first.name.span, "first here"),
             );
         }
-        let (name, expr) = (name.clone(), field.value.clone());
-        self.fields.push(Slot { name, expr, patches: Vec::new() });
+        self.fields.push(Slot::new(name, &field.value));
     }
 
     /// The fields this section may have; none when their names are the user's.

@@ -6,6 +6,8 @@ mod stage;
 mod term;
 mod train;
 
+pub(super) use term::split;
+
 use super::draft::{Patch, Section, Slot};
 use super::eval::{Eval, Want};
 use super::{Called, Entry, Experiment};

@@ -83,7 +83,12 @@ impl Eval<'_> {
 
     /// The lines of a stage's `loss` or `augment`: of its own block, of a named one, or of the
     /// experiment's. None when there is neither.
-    fn lines(&mut self, draft: &Section, stage: &Section, kind: &'static str) -> Option<Vec<Slot>> {
+    pub fn lines(
+        &mut self,
+        draft: &Section,
+        stage: &Section,
+        kind: &'static str,
+    ) -> Option<Vec<Slot>> {
         let here = [stage, draft].into_iter();
         let found =
             here.into_iter().find(|it| it.get(kind).is_some() || it.section(kind).is_some())?;

@@ -32,7 +32,7 @@ impl Eval<'_> {
             None => Some(Spanned { node: 1.0, span: call.span }),
         };
         let patches = patches.into_iter().cloned().collect();
-        let call = Slot { name: slot.name.clone(), expr: call.clone(), patches };
+        let call = Slot { patches, ..Slot::new(&slot.name, call) };
         let call = self.call(&call, Kind::Loss);
         let formula = formula.map_or("1".to_owned(), plain);
         Some(Term { name: slot.name.clone(), weight: weight?, formula, call: call? })
@@ -75,7 +75,7 @@ fn is_weight(patch: &Patch) -> bool {
 }
 
 /// The weight and the call of a term.
-fn split(expr: &Expr) -> Result<(Option<&Expr>, &Expr), Box<Diagnostic>> {
+pub(in crate::resolve) fn split(expr: &Expr) -> Result<(Option<&Expr>, &Expr), Box<Diagnostic>> {
     let wrong = |message: &str| Diagnostic::new(&codes::WRONG_TYPE, message);
     match &expr.kind {
         ExprKind::Call(_) | ExprKind::Path(_) => Ok((None, expr)),

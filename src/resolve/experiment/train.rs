@@ -50,7 +50,7 @@ impl Eval<'_> {
     }
 
     /// The experiment's `train` with the stage's own laid over it.
-    fn train_section(&self, draft: &Section, stage: &Section) -> Option<Section> {
+    pub fn train_section(&self, draft: &Section, stage: &Section) -> Option<Section> {
         let own = stage.section("train").filter(|_| stage.kind == "stage");
         match (draft.section("train").cloned(), own) {
             (Some(mut section), Some(own)) => {

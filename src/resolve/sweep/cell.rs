@@ -74,11 +74,25 @@ impl Reader<'_> {
 
     fn cell(
         &mut self,
-        mut draft: Section,
+        draft: Section,
         parts: &Parts,
         levels: &[usize],
         options: &Options,
     ) -> Option<Experiment> {
+        let (draft, params) = self.layered(draft, parts, levels, options);
+        let mut eval = Eval::new(self.program, self.catalog, &params, self.out);
+        eval.check_params(&params);
+        eval.experiment(&draft)
+    }
+
+    /// The draft of one cell, and the parameters it overrides.
+    pub(super) fn layered(
+        &mut self,
+        mut draft: Section,
+        parts: &Parts,
+        levels: &[usize],
+        options: &Options,
+    ) -> (Section, Params) {
         let mut params = Params::new();
         let own = parts.axes.iter().zip(levels).flat_map(|(axis, at)| &axis.levels[*at].changes);
         for change in parts.common.iter().chain(own) {
@@ -90,9 +104,7 @@ impl Reader<'_> {
         for field in &options.set {
             self.set(&mut draft, &mut params, field);
         }
-        let mut eval = Eval::new(self.program, self.catalog, &params, self.out);
-        eval.check_params(&params);
-        eval.experiment(&draft)
+        (draft, params)
     }
 
     /// Setting a swept path from the command line would silently change the design.
@@ -173,7 +185,7 @@ impl Axis {
         }
     }
 
-    fn label(&self) -> String {
+    pub(super) fn label(&self) -> String {
         self.names.iter().map(|name| name.node.as_str()).collect::<Vec<_>>().join("+")
     }
 }

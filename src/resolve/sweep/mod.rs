@@ -5,6 +5,9 @@ mod body;
 mod cell;
 mod filter;
 mod level;
+mod trace;
+
+pub(super) use trace::{Drafted, DraftedCell};
 
 use self::body::Parts;
 use super::draft::Section;

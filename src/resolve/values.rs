@@ -1,0 +1,124 @@
+//! Every value of an experiment with its path: what `--set` may change, what two experiments are
+//! compared by.
+
+use super::{Called, Experiment, Keep, Stage, Term};
+use crate::catalog::{Bound, ParamSpec, Value, shown};
+use crate::diag::Span;
+
+/// Whose a value is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Owner {
+    Stage(String),
+    Evaluation(String),
+}
+
+/// One value of an experiment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Valued {
+    pub owner: Owner,
+    /// The path below its owner.
+    pub rest: Vec<String>,
+    /// The value as it is written; of a component, its name.
+    pub value: String,
+    /// What it takes.
+    pub ty: String,
+    /// Where it stands; the call it belongs to, when it is a default.
+    pub span: Span,
+}
+
+impl Valued {
+    /// The whole path; a stage that has no name in the file has none here.
+    pub fn path(&self) -> String {
+        match &self.owner {
+            Owner::Stage(name) if name == "main" => self.rest.join("."),
+            Owner::Stage(name) | Owner::Evaluation(name) => {
+                let parts = std::iter::once(name).chain(&self.rest);
+                parts.map(String::as_str).collect::<Vec<_>>().join(".")
+            }
+        }
+    }
+
+    /// The path as it holds for every stage.
+    pub fn shared_path(&self) -> Option<String> {
+        matches!(self.owner, Owner::Stage(_)).then(|| self.rest.join("."))
+    }
+}
+
+impl Experiment {
+    /// Every value, defaults included, in the order of the language's blocks.
+    pub fn values(&self) -> Vec<Valued> {
+        let mut all = Vec::new();
+        for stage in &self.stages {
+            let owner = Owner::Stage(stage.name.node.clone());
+            List { owner, all: &mut all }.stage(stage);
+        }
+        for entry in &self.evaluations {
+            let owner = Owner::Evaluation(entry.name.node.clone());
+            List { owner, all: &mut all }.called(&[], &entry.call);
+        }
+        all
+    }
+}
+
+struct List<'a> {
+    owner: Owner,
+    all: &'a mut Vec<Valued>,
+}
+
+impl List<'_> {
+    fn stage(&mut self, stage: &Stage) {
+        self.called(&["data"], &stage.data);
+        self.called(&["encoder"], &stage.encoder);
+        for entry in &stage.augment {
+            self.called(&["augment", &entry.name.node], &entry.call);
+        }
+        self.add(&["views"], stage.views.node.to_string(), "count", stage.views.span);
+        stage.terms.iter().for_each(|term| self.term(term));
+        let train = &stage.train;
+        self.called(&["train", "optimizer"], &train.optimizer);
+        self.called(&["train", "schedule"], &train.schedule);
+        let batch = train.batch.node.to_string();
+        self.add(&["train", "batch"], batch, "count", train.batch.span);
+        let length = train.length.node.to_string();
+        self.add(&["train", "for"], length, "duration", train.length.span);
+        let drop_last = train.drop_last.to_string();
+        self.add(&["train", "drop_last"], drop_last, "true | false", stage.name.span);
+        let (keep, span) = match &train.keep {
+            Keep::Last => ("last".to_owned(), stage.name.span),
+            Keep::Best { term } => (format!("best(val.{}.accuracy)", term.node), term.span),
+        };
+        self.add(&["train", "keep"], keep, "last | best(val.TERM.accuracy)", span);
+    }
+
+    fn term(&mut self, term: &Term) {
+        let name = &term.name.node;
+        let weight = Value::Real(term.weight.node).to_string();
+        self.add(&["loss", name, "weight"], weight, "nonneg", term.weight.span);
+        self.called(&["loss", name], &term.call);
+    }
+
+    fn called(&mut self, path: &[&str], call: &Called) {
+        let name = call.bound.spec.name.to_owned();
+        self.add(path, name, call.bound.spec.kind.name(), call.span);
+        self.arguments(path, &call.bound, &|param| call.place(param.name));
+    }
+
+    fn arguments(&mut self, path: &[&str], bound: &Bound, place: &dyn Fn(&ParamSpec) -> Span) {
+        for (param, value) in bound.spec.params.iter().zip(&bound.args) {
+            let path = [path, &[param.name]].concat();
+            let span = place(param);
+            if let Value::Component(inner) = value {
+                self.add(&path, inner.spec.name.to_owned(), &param.ty.to_string(), span);
+                self.arguments(&path, inner, &|_| span);
+                continue;
+            }
+            self.add(&path, shown(&param.ty, value), &param.ty.to_string(), span);
+        }
+    }
+
+    fn add(&mut self, path: &[&str], value: String, ty: &str, span: Span) {
+        let rest = path.iter().map(|part| (*part).to_owned()).collect();
+        let (owner, ty) = (self.owner.clone(), ty.to_owned());
+        self.all.push(Valued { owner, rest, value, ty, span });
+    }
+}
