@@ -115,6 +115,11 @@ pub struct Misfit {
     pub help: String,
 }
 
+/// Whether a metric is a share of all images, written in percent.
+pub fn is_share(metric: &str) -> bool {
+    metric.ends_with("accuracy")
+}
+
 /// From images of a shape to the dimension of the embedding (encoders).
 pub type ShapeFn = fn(&Bound, ImageShape) -> Result<usize, Misfit>;
 
@@ -132,6 +137,8 @@ pub struct Spec {
     pub needs: &'static [Port],
     /// What an evaluation measures; the first is shown where one number is asked for.
     pub metrics: &'static [&'static str],
+    /// The splits it measures on.
+    pub splits: &'static [&'static str],
     pub shape: Option<ShapeFn>,
 }
 
@@ -212,7 +219,8 @@ macro_rules! component {
     (
         $(#[doc = $doc:literal])+
         $kind:ident as dyn $trait:path, version $version:literal
-            $(, needs [$($port:ident),* $(,)?])? $(, metrics [$($metric:ident),* $(,)?])? $(, shape $shape:path)?;
+            $(, needs [$($port:ident),* $(,)?])? $(, metrics [$($metric:ident),* $(,)?])?
+            $(, splits [$($split:ident),* $(,)?])? $(, shape $shape:path)?;
         $name:ident => $struct:ident {
             $( $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)? ),* $(,)?
         }
@@ -245,6 +253,7 @@ macro_rules! component {
                 } ),* ],
                 needs: &[ $($( $crate::catalog::Port::$port ),*)? ],
                 metrics: &[ $($( stringify!($metric) ),*)? ],
+                splits: $crate::component!(@splits $($($split)*)?),
                 shape: $crate::component!(@shape $struct $($shape)?),
             },
             build: |bound| Box::new($struct::from_bound(bound)),
@@ -258,4 +267,6 @@ macro_rules! component {
         Some(|bound, image| $shape(&$struct::from_bound(bound), image))
     };
     (@shape $struct:ident) => { None };
+    (@splits) => { &["train", "val", "test"] };
+    (@splits $($split:ident)+) => { &[ $( stringify!($split) ),+ ] };
 }

@@ -42,7 +42,7 @@ component! {
     ///   eval { near = knn(labels=fine, k=5) }
     /// }
     /// ```
-    Evaluation as dyn Evaluation, version 1, needs [Embedding, Labels], metrics [accuracy];
+    Evaluation as dyn Evaluation, version 1, needs [Embedding, Labels], metrics [accuracy], splits [val, test];
     knn => Knn {
         /// The encoder to measure; several are joined before the lengths are made one.
         on: catalog::Features = catalog::Features::Auto,
