@@ -1,18 +1,22 @@
 //! The plan: every training and evaluation of a design, complete, checked, and addressed by what
 //! it computes. Plain data; what differs only in names of files, sweeps or variables is the same.
 
+pub mod analysis;
 mod check;
 mod compile;
 mod digest;
 mod division;
 mod show;
+mod statistics;
 mod terms;
 mod trials;
 
+pub use analysis::{Analysis, Power};
 pub use check::check;
 pub use digest::Digest;
 pub use division::{Division, TooMany};
 
+pub use crate::catalog::is_share;
 pub use crate::diag::plural;
 
 use serde::Serialize;
@@ -35,6 +39,8 @@ pub struct Plan {
     pub stages: Vec<Stage>,
     pub evaluations: Vec<Evaluation>,
     pub trials: Vec<Trial>,
+    /// What is asked of the results; part of no digest.
+    pub analysis: Analysis,
 }
 
 /// One dimension of a sweep; a `zip` has several names.

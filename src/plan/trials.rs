@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::compile::{Compiled, compile};
-use super::{Axis, Cell, Digest, Plan, Trial};
+use super::{Analysis, Axis, Cell, Digest, Plan, Trial};
 use crate::catalog::Facts;
 use crate::diag::{Diagnostic, codes, plural};
 use crate::resolve::Design;
@@ -43,6 +43,7 @@ fn outline(design: &Design) -> Plan {
         stages: Vec::new(),
         evaluations: Vec::new(),
         trials: Vec::new(),
+        analysis: Analysis::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A draft to a complete experiment: every field evaluated, every default written out.
 
 mod evaluation;
+mod select;
 mod stage;
 mod term;
 mod train;
@@ -27,12 +28,12 @@ impl Eval<'_> {
         }
         self.stages = sections.iter().map(|stage| stage.name.node.clone()).collect();
         let stages: Vec<_> = sections.iter().map(|stage| self.stage(draft, stage)).collect();
-        let evaluations = self.evaluations(draft);
+        let (evaluations, selection) = self.evaluations(draft);
         if has_errors(&self.out[before..]) {
             return None;
         }
         let stages = stages.into_iter().collect::<Option<_>>()?;
-        Some(Experiment { name: draft.name.clone(), stages, evaluations })
+        Some(Experiment { name: draft.name.clone(), stages, evaluations, selection })
     }
 
     fn check_run(&mut self, draft: &Section) {

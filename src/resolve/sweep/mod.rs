@@ -1,10 +1,14 @@
 //! Sweeps to cells: what is chosen to run, the axes, what is filtered, and the seeds.
 
+mod analysis;
 mod axis;
 mod body;
 mod cell;
 mod filter;
 mod level;
+
+pub(super) use self::filter::near;
+pub(super) use self::level::{level_label, literal};
 
 use self::body::Parts;
 use super::draft::Section;
