@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::plan::Plan;
+use crate::plan::{Plan, is_share};
 use crate::run::{Outcome, TrialOutcome};
 
 /// A table of a design's results.
@@ -30,7 +30,7 @@ pub struct Column {
 impl Column {
     /// Whether its values are shares, shown in percent.
     pub fn is_share(&self) -> bool {
-        self.metric.ends_with("accuracy")
+        is_share(&self.metric)
     }
 
     /// `fine.accuracy`

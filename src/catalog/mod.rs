@@ -120,6 +120,11 @@ pub struct Misfit {
 /// From arguments to what they make a component read beyond [`Spec::needs`].
 pub type NeedsFn = fn(&Bound) -> &'static [Port];
 
+/// Whether a metric is a share of all images, written in percent.
+pub fn is_share(metric: &str) -> bool {
+    metric.ends_with("accuracy")
+}
+
 /// The declaration of a component.
 #[derive(Debug)]
 pub struct Spec {
@@ -140,6 +145,8 @@ pub struct Spec {
     pub network: Option<NetworkFn>,
     /// Numbers an optimizer keeps for each number it trains.
     pub moments: usize,
+    /// The splits an evaluation measures on.
+    pub splits: &'static [&'static str],
 }
 
 impl PartialEq for Spec {
@@ -233,8 +240,8 @@ macro_rules! component {
         $(#[doc = $doc:literal])+
         $kind:ident as dyn $trait:path, version $version:literal
             $(, needs [$($port:ident),* $(,)?])? $(, also $also:path)?
-            $(, metrics [$($metric:ident),* $(,)?])? $(, network $network:path)?
-            $(, moments $moments:literal)?;
+            $(, metrics [$($metric:ident),* $(,)?])? $(, splits [$($split:ident),* $(,)?])?
+            $(, network $network:path)? $(, moments $moments:literal)?;
         $name:ident => $struct:ident {
             $( $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)? ),* $(,)?
         }
@@ -270,6 +277,7 @@ macro_rules! component {
                 metrics: &[ $($( stringify!($metric) ),*)? ],
                 network: $crate::component!(@network $struct $($network)?),
                 moments: $crate::component!(@moments $($moments)?),
+                splits: $crate::component!(@splits $($($split)*)?),
             },
             build: |bound| Box::new($struct::from_bound(bound)),
         };
@@ -286,4 +294,6 @@ macro_rules! component {
     (@network $struct:ident) => { None };
     (@moments $moments:literal) => { $moments };
     (@moments) => { 0 };
+    (@splits) => { &["train", "val", "test"] };
+    (@splits $($split:ident)+) => { &[ $( stringify!($split) ),+ ] };
 }

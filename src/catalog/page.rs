@@ -40,7 +40,11 @@ impl Spec {
         page.truncate(page.trim_end().len());
         page.push('\n');
         if !self.metrics.is_empty() {
-            page.push_str(&format!("\nMeasures `{}`.\n", self.metrics.join("`, `")));
+            page.push_str(&format!("\nMeasures `{}`", self.metrics.join("`, `")));
+            page.push_str(&match self.splits {
+                [_, _, _] => ".\n".to_owned(),
+                some => format!(", on `{}`.\n", some.join("` and `")),
+            });
         }
         if !self.params.is_empty() {
             page.push_str("\n## Parameters\n\n");

@@ -89,10 +89,14 @@ codes! {
     AMBIGUOUS = "B0402" "ambiguous-amount" Error "a number could be a fraction or a count";
     WRONG_UNIT = "B0403" "wrong-unit" Error "a unit does not belong here";
     TEST_SELECTION = "B0501" "selected-on-test" Error "the model is selected on the data it is reported on";
+    SPLIT_DIFFERS = "B0503" "split-differs" Error "cells that are compared do not share their splits";
     AXIS_CLASH = "B0520" "axes-clash" Error "two axes set one path, or share one name";
     EQUAL_CELLS = "B0521" "equal-cells" Note "two cells of a sweep are the same experiment";
     TOO_MANY_CELLS = "B0523" "too-many-cells" Error "a sweep is larger than can be meant";
     NOT_YET = "B0590" "not-computed" Warning "a declared analysis is read but not computed by this version";
+    HOPELESS = "B0601" "comparison-cannot-succeed" Error "a declared comparison can never be significant";
+    LOW_POWER = "B0602" "low-power" Note "a declared comparison sees only large differences";
+    UNCORRECTED = "B0603" "uncorrected-comparisons" Warning "several comparisons are made without a correction";
     MEMORY = "B0701" "too-little-memory" Error "a training needs more memory than the machine has";
     TIME = "B0702" "too-little-time" Error "a run takes longer than its `limit`";
     DISK = "B0703" "too-little-disk" Error "the results need more disk than is free";

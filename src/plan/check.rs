@@ -1,5 +1,6 @@
 //! What can be known to be wrong before any training: shapes, sizes, labels, views, unused stages.
 
+use super::analysis::analyse;
 use super::compile::{facts_of, labels_of, read_by};
 use super::schedule;
 use super::terms::Terms;
@@ -23,10 +24,11 @@ pub fn check(
     }
     let mut out = checker.out;
     out.extend(unused_stages(design));
+    let analysis = analyse(design, facts, &mut out);
     if has_errors(&out) {
         return (None, distinct(out));
     }
-    let plan = plan(design, facts, limit, &mut out);
+    let plan = Plan { analysis, ..plan(design, facts, limit, &mut out) };
     ((!has_errors(&out)).then_some(plan), distinct(out))
 }
 

@@ -3,6 +3,7 @@
 
 mod afford;
 pub mod amount;
+pub mod analysis;
 mod check;
 mod compile;
 mod constant;
@@ -13,16 +14,19 @@ mod memory;
 mod partners;
 mod schedule;
 mod show;
+mod statistics;
 mod terms;
 mod trials;
 mod unused;
 
 pub use afford::disk;
+pub use analysis::{Analysis, Power};
 pub use check::check;
 pub use cost::{Cost, Model};
 pub use digest::Digest;
 pub use division::{Division, TooMany};
 
+pub use crate::catalog::is_share;
 pub use crate::diag::plural;
 
 use serde::Serialize;
@@ -45,6 +49,8 @@ pub struct Plan {
     pub stages: Vec<Stage>,
     pub evaluations: Vec<Evaluation>,
     pub trials: Vec<Trial>,
+    /// What is asked of the results; part of no digest.
+    pub analysis: Analysis,
 }
 
 /// One dimension of a sweep; a `zip` has several names.

@@ -42,6 +42,9 @@ impl Display for Plan {
             writeln!(f, "\neval {}  on {}", evaluation.name, self.sources(evaluation))?;
             writeln!(f, "  {}", evaluation.call)?;
         }
+        if !self.analysis.is_empty() {
+            write!(f, "\nanalysis\n{}", self.analysis)?;
+        }
         Ok(())
     }
 }

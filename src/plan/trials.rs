@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::compile::{Compiled, compile, facts_of};
 use super::cost::Costs;
-use super::{Axis, Cell, Cost, Digest, Plan, Stage, Trial, afford};
+use super::{Analysis, Axis, Cell, Cost, Digest, Plan, Stage, Trial, afford};
 use crate::catalog::Facts;
 use crate::diag::{Diagnostic, codes, plural};
 use crate::resolve::{Design, Experiment};
@@ -53,6 +53,7 @@ fn outline(design: &Design) -> Plan {
         stages: Vec::new(),
         evaluations: Vec::new(),
         trials: Vec::new(),
+        analysis: Analysis::default(),
     }
 }
 

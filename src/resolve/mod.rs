@@ -1,6 +1,7 @@
 //! Files to designs: imports, values, inheritance, overrides and sweeps are worked out; what is left
 //! is, for each cell of each sweep, a complete experiment whose every value has a place.
 
+pub mod analysis;
 mod declared;
 mod draft;
 mod eval;
@@ -19,6 +20,7 @@ pub use import::{Bounds, MOST_BYTES, Program, Reader, decode, load, load_within,
 pub use trace::{Link, Origins, Role};
 pub use values::{Owner, Valued};
 
+use self::analysis::Analyses;
 use crate::catalog::{Bound, Catalog, Duration};
 use crate::diag::{Diagnostic, Span, Spanned, distinct, has_errors};
 use crate::syntax::Field;
@@ -39,6 +41,8 @@ pub struct Design {
     pub axes: Vec<Axis>,
     pub seeds: Spanned<Vec<u64>>,
     pub cells: Vec<Cell>,
+    /// What is asked of the results.
+    pub analyses: Analyses,
 }
 
 /// One dimension of a sweep; a `zip` has several names.
@@ -66,6 +70,18 @@ pub struct Experiment {
     pub evaluations: Vec<Entry>,
     /// The longest a run may take, in seconds.
     pub limit: Option<Spanned<f64>>,
+    pub selection: Option<Selection>,
+}
+
+/// The number that chooses which model is evaluated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selection {
+    /// As it is written, with its split.
+    pub metric: Spanned<String>,
+    /// The evaluation that measures it.
+    pub entry: String,
+    /// Chosen on the test split, and declared to be.
+    pub is_oracle: bool,
 }
 
 /// One training.

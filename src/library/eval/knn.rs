@@ -43,7 +43,7 @@ component! {
     /// }
     /// ```
     Evaluation as dyn Evaluation, version 1, needs [Embedding, Labels], metrics [accuracy],
-        network network;
+        splits [val, test], network network;
     knn => Knn {
         /// The encoder to measure; several are joined before the lengths are made one.
         on: catalog::Features = catalog::Features::Auto,

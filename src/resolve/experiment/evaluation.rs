@@ -1,17 +1,21 @@
 //! The evaluations of an experiment, and which stages they read.
 
-use super::super::Entry;
-use super::super::draft::Section;
+use super::super::analysis::SPLITS;
+use super::super::draft::{Section, Slot};
 use super::super::eval::Eval;
+use super::super::{Entry, Selection};
+use super::select::SELECT;
 use crate::catalog::{Features, Kind, ParamType, Value};
 use crate::diag::{Diagnostic, codes};
-
-/// Words that begin the name of a metric, and so cannot name an evaluation.
-const SPLITS: &[&str] = &["train", "val", "test"];
+use crate::syntax::ExprKind;
 
 impl Eval<'_> {
-    pub(super) fn evaluations(&mut self, draft: &Section) -> Vec<Entry> {
+    /// The evaluations, and what selects the model, where that is said.
+    pub(super) fn evaluations(&mut self, draft: &Section) -> (Vec<Entry>, Option<Selection>) {
         let slots = draft.section("eval").map_or(&[][..], |eval| &eval.fields);
+        let is_select = |slot: &&Slot| slot.name.node == SELECT && slot.expr.kind != ExprKind::None;
+        let select = slots.iter().find(is_select);
+        let slots: Vec<Slot> = slots.iter().filter(|slot| !is_select(slot)).cloned().collect();
         for slot in slots.iter().filter(|slot| SPLITS.contains(&slot.name.node.as_str())) {
             let name = &slot.name;
             self.out.push(
@@ -20,11 +24,12 @@ impl Eval<'_> {
                     .help(format!("metrics are written `{}.NAME.accuracy`", name.node)),
             );
         }
-        let mut entries = self.entries(slots, Kind::Evaluation);
+        let mut entries = self.entries(&slots, Kind::Evaluation);
         for entry in &mut entries {
             self.place(entry);
         }
-        entries
+        let selection = select.and_then(|select| self.selection(select, &entries));
+        (entries, selection)
     }
 
     /// Without being told, an evaluation reads the only stage.

@@ -2,6 +2,7 @@
 
 mod evaluation;
 mod limit;
+mod select;
 mod stage;
 mod term;
 mod train;
@@ -30,12 +31,12 @@ impl Eval<'_> {
         }
         self.stages = sections.iter().map(|stage| stage.name.node.clone()).collect();
         let stages: Vec<_> = sections.iter().map(|stage| self.stage(draft, stage)).collect();
-        let evaluations = self.evaluations(draft);
+        let (evaluations, selection) = self.evaluations(draft);
         if has_errors(&self.out[before..]) {
             return None;
         }
         let stages = stages.into_iter().collect::<Option<_>>()?;
-        Some(Experiment { name: draft.name.clone(), stages, evaluations, limit })
+        Some(Experiment { name: draft.name.clone(), stages, evaluations, limit, selection })
     }
 
     /// What is asked of the machine: the longest a run may take.

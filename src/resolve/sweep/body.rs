@@ -3,10 +3,9 @@
 use super::super::draft::{EXPERIMENT_BLOCKS, Section};
 use super::{Axis, Change, Reader};
 use crate::diag::{Diagnostic, Span, codes};
+use crate::resolve::analysis::ANALYSES;
 use crate::syntax::{Block, Expr, ExprKind, Field, Name, Statement};
 
-/// Blocks that analyse results.
-const ANALYSES: &[&str] = &["table", "figure", "compare"];
 /// Blocks that make axes.
 const AXES: &[&str] = &["grid", "zip", "choose", "toggle"];
 
@@ -18,8 +17,8 @@ pub(super) struct Parts {
     pub axes: Vec<Axis>,
     pub filters: Vec<Expr>,
     pub seeds: Option<Field>,
-    /// Where an analysis is declared that is not computed.
-    analyses: Vec<(String, Span)>,
+    /// What is asked of the results.
+    pub analyses: Vec<Statement>,
 }
 
 impl Reader<'_> {
@@ -31,8 +30,9 @@ impl Reader<'_> {
                 Statement::Block(block) => self.block(block, &mut parts),
                 Statement::Where(test) => parts.filters.push(test.clone()),
                 Statement::Field(field) => self.field(field, &mut parts),
-                Statement::Expect(test) => parts.analyses.push(("expect".into(), test.span)),
-                Statement::Claim { text, .. } => parts.analyses.push(("claim".into(), text.span)),
+                Statement::Expect(_) | Statement::Claim { .. } => {
+                    parts.analyses.push(statement.clone());
+                }
                 Statement::Unreadable(_) => {}
                 other => {
                     let sweep = Name { node: "sweep".into(), span: Span::default() };
@@ -40,26 +40,7 @@ impl Reader<'_> {
                 }
             }
         }
-        self.later(&parts.analyses);
         parts
-    }
-
-    /// Analyses are read, so that files for a later version check today.
-    fn later(&mut self, analyses: &[(String, Span)]) {
-        let mut kinds: Vec<&str> = analyses.iter().map(|(kind, _)| kind.as_str()).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        if kinds.is_empty() {
-            return;
-        }
-        let list = kinds.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ");
-        let message = format!("read, but not computed by this version: {list}");
-        let mut diagnostic = Diagnostic::new(&codes::NOT_YET, message);
-        for (at, (_, span)) in analyses.iter().enumerate() {
-            let label = if at == 0 { "the table of means is printed all the same" } else { "" };
-            diagnostic = diagnostic.at(*span, label);
-        }
-        self.out.push(diagnostic);
     }
 
     fn field(&mut self, field: &Field, parts: &mut Parts) {
@@ -98,7 +79,7 @@ impl Reader<'_> {
             "choose" => parts.axes.extend(self.choose(block)),
             "toggle" => parts.axes.extend(self.toggle(block)),
             kind if ANALYSES.contains(&kind) => {
-                parts.analyses.push((kind.to_owned(), block.header));
+                parts.analyses.push(Statement::Block(block.clone()));
             }
             kind if EXPERIMENT_BLOCKS.contains(&kind) => {
                 let over = Section::over(&Statement::Block(block.clone()), &block.kind, self.out);

@@ -51,7 +51,8 @@ impl Reader<'_> {
             );
         }
         let axes = parts.axes.iter().map(Axis::outline).collect();
-        Some(Design { name, axes, seeds, cells })
+        let analyses = self.analyses(&parts.axes, &parts.analyses, &cells);
+        Some(Design { name, axes, seeds, cells, analyses })
     }
 
     /// How many cells there are, before any is filtered.

@@ -9,17 +9,19 @@ use crate::syntax::{Expr, ExprKind, Op, Path};
 impl Reader<'_> {
     /// Whether a cell passes every `where`; one that is wrong was reported, and lets all pass.
     pub(super) fn passes(&mut self, axes: &[Axis], levels: &[usize], filters: &[Expr]) -> bool {
-        let mut filter = Filter { axes, levels, out: self.out };
+        let mut filter = Filter { axes, levels, out: self.out, word: "`where`" };
         filters.iter().all(|test| filter.truth(test).unwrap_or(true))
     }
 }
 
 /// The cell a condition is asked of.
-struct Filter<'a> {
-    axes: &'a [Axis],
+pub(super) struct Filter<'a> {
+    pub axes: &'a [Axis],
     /// The level's number on each axis.
-    levels: &'a [usize],
-    out: &'a mut Vec<Diagnostic>,
+    pub levels: &'a [usize],
+    pub out: &'a mut Vec<Diagnostic>,
+    /// What the condition belongs to, in messages.
+    pub word: &'static str,
 }
 
 /// One side of a comparison.
@@ -32,7 +34,8 @@ struct Side {
 }
 
 impl Filter<'_> {
-    fn truth(&mut self, test: &Expr) -> Option<bool> {
+    /// Whether the cell passes; none when that cannot be said, which was reported.
+    pub fn truth(&mut self, test: &Expr) -> Option<bool> {
         match &test.kind {
             ExprKind::Paren(inner) => self.truth(inner),
             ExprKind::Not(inner) => self.truth(inner).map(|it| !it),
@@ -51,9 +54,15 @@ impl Filter<'_> {
 
     fn unreadable(&mut self, test: &Expr) -> Option<bool> {
         self.out.push(
-            Diagnostic::new(&codes::WRONG_TYPE, "`where` compares axes with their levels")
-                .at(test.span, "cannot be read as a condition")
-                .help("for example `where alpha != 0%`"),
+            Diagnostic::new(
+                &codes::WRONG_TYPE,
+                format!("{} compares axes with their levels", self.word),
+            )
+            .at(test.span, "cannot be read as a condition")
+            .help(match self.word {
+                "`where`" => "for example `where alpha != 0%`",
+                _ => "for example `[alpha != 0%]`",
+            }),
         );
         None
     }
@@ -171,7 +180,7 @@ impl Filter<'_> {
 }
 
 /// Equal but for binary noise.
-fn near(a: f64, b: f64) -> bool {
+pub(in crate::resolve) fn near(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
 }
 

@@ -152,7 +152,7 @@ impl Eval<'_> {
 }
 
 /// A level as the tables show it.
-pub(super) fn level_label(expr: &Expr) -> String {
+pub(in crate::resolve) fn level_label(expr: &Expr) -> String {
     match &expr.kind {
         ExprKind::Text(text) => text.clone(),
         _ => plain(expr),
@@ -171,7 +171,7 @@ fn numbered(value: f64, percent: bool, span: Span) -> Labelled {
 }
 
 /// The number an expression is as it stands.
-pub(super) fn literal(expr: &Expr) -> Option<f64> {
+pub(in crate::resolve) fn literal(expr: &Expr) -> Option<f64> {
     match &expr.kind {
         ExprKind::Number { value, unit: Some(Unit::Percent), .. } => Some(value / 100.0),
         ExprKind::Number { value, .. } => Some(*value),

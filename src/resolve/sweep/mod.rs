@@ -1,5 +1,6 @@
 //! Sweeps to cells: what is chosen to run, the axes, what is filtered, and the seeds.
 
+mod analysis;
 mod axis;
 mod body;
 mod cell;
@@ -8,6 +9,9 @@ mod level;
 mod trace;
 
 pub(super) use trace::{Drafted, DraftedCell};
+
+pub(super) use self::filter::near;
+pub(super) use self::level::{level_label, literal};
 
 use self::body::Parts;
 use super::draft::Section;
