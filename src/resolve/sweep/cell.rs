@@ -91,7 +91,7 @@ impl Reader<'_> {
             self.set(&mut draft, &mut params, field);
         }
         let mut eval = Eval::new(self.program, self.catalog, &params, self.out);
-        eval.check_params(&params);
+        eval.check_changed_params(&params);
         eval.experiment(&draft)
     }
 
