@@ -18,6 +18,7 @@ mod engine;
 mod evaluations;
 mod extension;
 mod format;
+mod fuzz;
 mod golden;
 mod gradients;
 mod kernels;
@@ -25,8 +26,12 @@ mod lab;
 mod language;
 mod layers;
 mod learning;
+#[path = "../fuzz/locality.rs"]
+mod locality;
 mod loss_cases;
 mod losses;
+#[path = "../fuzz/mutation.rs"]
+mod mutation;
 mod networks;
 mod numeric;
 mod optimizers;
@@ -34,5 +39,7 @@ mod params;
 mod parity;
 mod properties;
 mod resume;
+#[path = "../fuzz/survey.rs"]
+mod survey;
 mod tape;
 mod worked;
