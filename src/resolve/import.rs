@@ -1,8 +1,10 @@
 //! A file with everything it imports.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::scope::declared_by;
 use crate::diag::{Diagnostic, Source, Sources, Span, codes};
 use crate::syntax::{File, Statement, parse, place_of_edition};
 
@@ -24,9 +26,23 @@ pub struct Module {
     pub tree: File,
     /// The name of each import, and the file it stands for; none when that cannot be read.
     pub imports: Vec<(String, Option<u16>)>,
+    /// The number of the statement that declares each name, the first if there are several.
+    pub names: BTreeMap<String, usize>,
+    /// The numbers of the parameters whose value to begin with depends on something.
+    pub linked: Vec<usize>,
 }
 
 impl Module {
+    fn new(file: u16, path: &Path, tree: File) -> Self {
+        let (mut names, mut linked) = (BTreeMap::new(), Vec::new());
+        for (at, statement) in tree.statements.iter().enumerate() {
+            let Some((name, meaning)) = declared_by(statement) else { continue };
+            names.entry(name.node.clone()).or_insert(at);
+            linked.extend(meaning.is_linked_param().then_some(at));
+        }
+        Self { file, path: path.into(), tree, imports: Vec::new(), names, linked }
+    }
+
     /// The file imported as `alias`.
     pub fn import(&self, alias: &str) -> Option<u16> {
         let found = self.imports.iter().find(|(name, _)| name == alias);
@@ -172,7 +188,7 @@ impl Loader<'_> {
         self.diagnostics.append(&mut errors);
         self.diagnostics.extend(no_edition(file, &tree, &text));
         let at = self.program.files.len();
-        self.program.files.push(Module { file, path: path.into(), tree, imports: Vec::new() });
+        self.program.files.push(Module::new(file, path, tree));
         self.above.push((path.to_owned(), from));
         let imports = self.imports(at, path);
         self.above.pop();

@@ -1,11 +1,13 @@
 //! Parameters: every value is of its type and inside its domain.
 
+use std::collections::BTreeSet;
+
 use super::eval::{Eval, Params, Want, kind_of};
 use super::experiment::plain;
 use super::scope::{self, Meaning};
 use crate::catalog::Type;
 use crate::diag::{Diagnostic, codes};
-use crate::syntax::{Call, Expr, ExprKind, Param};
+use crate::syntax::{Call, Expr, ExprKind, Param, Statement};
 
 /// The types a parameter may be declared with.
 const TYPES: &[(&str, Type)] = &[
@@ -29,6 +31,24 @@ impl Eval<'_> {
         for module in &self.program.files {
             for (_, meaning) in scope::names(module) {
                 let Meaning::Param(param) = meaning else { continue };
+                let key = (module.file, param.name.node.clone());
+                self.check_param(param, params.get(&key).unwrap_or(&param.default));
+            }
+        }
+    }
+
+    /// Checks the parameters whose values `params` may have changed.
+    pub fn check_changed_params(&mut self, params: &Params) {
+        if params.is_empty() {
+            return;
+        }
+        for module in &self.program.files {
+            let named = params.range((module.file, String::new())..);
+            let named = named.take_while(|((file, _), _)| *file == module.file);
+            let changed = named.filter_map(|((_, name), _)| module.names.get(name));
+            let places: BTreeSet<usize> = changed.chain(&module.linked).copied().collect();
+            for at in places {
+                let Statement::Param(param) = &module.tree.statements[at] else { continue };
                 let key = (module.file, param.name.node.clone());
                 self.check_param(param, params.get(&key).unwrap_or(&param.default));
             }

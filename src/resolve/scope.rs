@@ -21,6 +21,13 @@ impl Meaning<'_> {
         !matches!(self, Self::Block(_))
     }
 
+    /// Whether it is a parameter whose value to begin with may depend on another.
+    pub fn is_linked_param(&self) -> bool {
+        use crate::syntax::ExprKind::{Bool, None, Number, Text};
+        let is_plain = |it: &Expr| matches!(it.kind, Number { .. } | Text(_) | Bool(_) | None);
+        matches!(self, Self::Param(param) if !is_plain(&param.default))
+    }
+
     fn is_block_of(&self, kind: &str) -> bool {
         matches!(self, Self::Block(block) if block.kind.node == kind)
     }
@@ -28,7 +35,12 @@ impl Meaning<'_> {
 
 /// The names a module declares itself, with what they stand for.
 pub(super) fn names(module: &Module) -> impl Iterator<Item = (&Name, Meaning<'_>)> {
-    module.tree.statements.iter().filter_map(|statement| match statement {
+    module.tree.statements.iter().filter_map(declared_by)
+}
+
+/// The name a statement declares, with what it stands for.
+pub(super) fn declared_by(statement: &Statement) -> Option<(&Name, Meaning<'_>)> {
+    match statement {
         Statement::Let { name, value } => Some((name, Meaning::Let(value))),
         Statement::Param(param) => Some((&param.name, Meaning::Param(param))),
         Statement::Declaration { kind, name, value } => {
@@ -36,7 +48,7 @@ pub(super) fn names(module: &Module) -> impl Iterator<Item = (&Name, Meaning<'_>
         }
         Statement::Block(block) => block.label.as_ref().map(|label| (label, Meaning::Block(block))),
         _ => None,
-    })
+    }
 }
 
 /// What `path`, written in file `file`, stands for: a name of that file, or of one it imports.
@@ -58,7 +70,8 @@ pub(super) fn lookup<'a>(
 }
 
 fn find<'a>(module: &'a Module, wanted: &str) -> Option<Meaning<'a>> {
-    names(module).find(|(name, _)| name.node == wanted).map(|(_, meaning)| meaning)
+    let at = *module.names.get(wanted)?;
+    declared_by(&module.tree.statements[at]).map(|(_, meaning)| meaning)
 }
 
 /// Every name of `file` and of its imports whose meaning `is_wanted`, as it is written there.

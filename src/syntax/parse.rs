@@ -69,6 +69,11 @@ impl<'a> Reader<'a> {
     fn simple(&mut self, span: Span) -> Option<Statement> {
         let pair = self.parse(Rule::one_statement, span)?;
         let inner = pieces(pair).next().expect("`one_statement` holds one");
+        let foreign = mistake::foreign_values(span, &self.text[span.range()]);
+        if !foreign.is_empty() {
+            self.diagnostics.extend(foreign);
+            return None;
+        }
         Some(Lower { file: self.file, offset: span.start as usize }.statement(inner))
     }
 

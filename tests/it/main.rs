@@ -21,6 +21,7 @@ mod engine;
 mod evaluations;
 mod extension;
 mod format;
+mod fuzz;
 mod golden;
 mod gradients;
 mod kernels;
@@ -28,8 +29,12 @@ mod lab;
 mod language;
 mod layers;
 mod learning;
+#[path = "../fuzz/locality.rs"]
+mod locality;
 mod loss_cases;
 mod losses;
+#[path = "../fuzz/mutation.rs"]
+mod mutation;
 mod networks;
 mod numeric;
 mod optimizers;
@@ -37,6 +42,8 @@ mod params;
 mod parity;
 mod properties;
 mod resume;
+#[path = "../fuzz/survey.rs"]
+mod survey;
 mod tape;
 mod tools;
 mod worked;

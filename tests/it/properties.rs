@@ -197,6 +197,17 @@ proptest! {
         }
     }
 
+    #[test]
+    fn formatting_keeps_what_is_said(
+        file in any::<prop::sample::Index>(),
+        places in prop::collection::vec((0.0..1.0, prop::sample::select(LAYOUT)), 0..6),
+    ) {
+        let files = real_files();
+        let (_, text) = &files[file.index(files.len())];
+        let edit = |(place, token)| Edit { place, removed: 0, token };
+        check_formatted(&apply(text, &places.into_iter().map(edit).collect::<Vec<_>>()));
+    }
+
     /// What is written after a broken statement is still read.
     #[test]
     fn a_broken_line_does_not_hide_the_rest(junk in "[a-z =+*:()\\[\\]\"]{0,30}[a-z)(]") {
@@ -246,21 +257,6 @@ fn formatting_real_files_keeps_what_they_say() {
 /// What people put between the words of a statement.
 const LAYOUT: &[&str] =
     &[" ", "  ", "\t", "\n", "\n\n\n", "\r\n", "# c\n", " # (\n", "\n# own line\n", ";", ", ", "-"];
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
-
-    #[test]
-    fn formatting_keeps_what_is_said(
-        file in any::<prop::sample::Index>(),
-        places in prop::collection::vec((0.0..1.0, prop::sample::select(LAYOUT)), 0..6),
-    ) {
-        let files = real_files();
-        let (_, text) = &files[file.index(files.len())];
-        let edit = |(place, token)| Edit { place, removed: 0, token };
-        check_formatted(&apply(text, &places.into_iter().map(edit).collect::<Vec<_>>()));
-    }
-}
 
 #[test]
 fn real_files_are_worked_out() {

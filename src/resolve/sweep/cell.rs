@@ -82,7 +82,7 @@ impl Reader<'_> {
     ) -> Option<Experiment> {
         let (draft, params) = self.layered(draft, parts, levels, options);
         let mut eval = Eval::new(self.program, self.catalog, &params, self.out);
-        eval.check_params(&params);
+        eval.check_changed_params(&params);
         eval.experiment(&draft)
     }
 

@@ -96,7 +96,7 @@ impl<'a> Formatter<'a> {
     fn file(mut self) -> String {
         let items = std::mem::take(&mut self.items);
         let start = if self.source.starts_with('\u{feff}') { 3 } else { 0 };
-        let (_, rows) = self.rows(&items, start..self.source.len(), start);
+        let (_, rows) = self.rows(&items, start..self.source.len(), false);
         for (at, row) in rows.iter().enumerate() {
             self.row(row, 0, at == 0);
         }
@@ -109,7 +109,7 @@ impl<'a> Formatter<'a> {
         &self,
         items: &'i [Item],
         range: std::ops::Range<usize>,
-        opened: usize,
+        is_block: bool,
     ) -> (Option<Span>, Vec<Row<'i>>) {
         let mut rows: Vec<Row> = Vec::new();
         let (mut beside, mut end) = (None, range.start);
@@ -118,7 +118,7 @@ impl<'a> Formatter<'a> {
             let newlines = self.source[end..start].matches('\n').count();
             end = behind;
             match (part, rows.last_mut()) {
-                (Part::Comment(span), None) if newlines == 0 && opened > 0 => beside = Some(span),
+                (Part::Comment(span), None) if newlines == 0 && is_block => beside = Some(span),
                 (Part::Comment(span), Some(row)) if newlines == 0 => row.beside = Some(span),
                 (Part::Item(item), Some(row)) if newlines == 0 => row.parts.push(Part::Item(item)),
                 (part, _) => {
@@ -257,7 +257,7 @@ impl Formatter<'_> {
     /// The braces behind `from` with what they hold, over several lines; gives where they end.
     fn block(&mut self, from: usize, items: &[Item], indent: usize) -> usize {
         let end = self.body(from, items).end;
-        let (beside, rows) = self.rows(items, from..end, 1);
+        let (beside, rows) = self.rows(items, from..end, true);
         self.out.push('{');
         if let Some(comment) = beside {
             self.out += &format!("  {}", &self.source[comment.range()]);

@@ -3,10 +3,11 @@
 //! It is found before any grammar rule is tried, so that a bracket left open or a statement that
 //! cannot be read does not hide the rest of the file.
 
-use self::nest::{Level, Nest, closer};
+use self::nest::{Nest, closer};
 use crate::diag::{Diagnostic, Span, codes};
 
 mod nest;
+mod report;
 
 /// A piece of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +43,7 @@ pub fn outline(file: u16, source: &str) -> Outline {
         at: if source.starts_with('\u{feff}') { 3 } else { 0 },
         depth: 0,
         guess: false,
+        surplus: 0,
         content_end: 0,
         broken: Vec::new(),
         comments: Vec::new(),
@@ -50,6 +52,7 @@ pub fn outline(file: u16, source: &str) -> Outline {
     scan.bytes[..scan.at].fill(b' ');
     scan.blank_comments();
     scan.guess = !scan.is_balanced();
+    scan.surplus = if scan.guess { scan.surplus_braces() } else { 0 };
     scan.content_end = scan.bytes.trim_ascii_end().len();
     let items = scan.items(None);
     let text = String::from_utf8(scan.bytes).expect("only whole ASCII bytes were replaced");
@@ -64,6 +67,8 @@ struct Scan {
     depth: usize,
     /// Brackets do not match somewhere, so indentation decides where one was left open.
     guess: bool,
+    /// So many `}` more than `{` are there: as many close nothing.
+    surplus: usize,
     /// Behind the last byte that is not white space.
     content_end: usize,
     /// Where strings begin that do not end; their statements are not read.
@@ -150,6 +155,23 @@ impl Scan {
         open.is_empty()
     }
 
+    fn surplus_braces(&mut self) -> usize {
+        let (mut opened, mut closed, mut at) = (0, 0, self.at);
+        while at < self.bytes.len() {
+            match self.bytes[at] {
+                b'"' => {
+                    at = self.string_end(at, false);
+                    continue;
+                }
+                b'{' => opened += 1,
+                b'}' => closed += 1,
+                _ => {}
+            }
+            at += 1;
+        }
+        usize::saturating_sub(closed, opened)
+    }
+
     /// Statements up to the `}` that ends `block`, or the end of the file.
     fn items(&mut self, block: Option<Open>) -> Vec<Item> {
         let mut items = Vec::new();
@@ -164,11 +186,15 @@ impl Scan {
                 return items;
             }
             match byte {
+                b'}' if block.is_some_and(|it| self.is_astray(it)) => {
+                    self.surplus -= 1;
+                    self.stray(1);
+                }
                 b'}' if block.is_some() => {
                     self.at += 1;
                     return items;
                 }
-                b'}' | b')' | b']' => self.stray(),
+                b'}' | b')' | b']' => self.stray(usize::MAX),
                 _ => items.push(self.item()),
             }
         }
@@ -182,10 +208,24 @@ impl Scan {
 
     /// Whether indentation says that `block` was meant to be closed before `self.at`.
     fn ends_by_indent(&self, block: Open, byte: u8) -> bool {
-        self.guess
-            && byte != b'}'
-            && self.is_line_start(self.at)
-            && self.indent(self.at) <= block.indent
+        if byte == b'}' && self.is_astray(block) {
+            return false;
+        }
+        let begins = byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'"');
+        if !self.guess || !(begins || byte == b'}') || !self.is_line_start(self.at) {
+            return false;
+        }
+        let indent = self.indent(self.at);
+        // A `}` closes the block it stands below.
+        if byte == b'}' { indent < block.indent } else { indent <= block.indent }
+    }
+
+    /// Whether a `}` at `self.at` is one too many: it stands neither on the line of the `{` of
+    /// `block` nor below its header.
+    fn is_astray(&self, block: Open) -> bool {
+        self.surplus > 0
+            && self.bytes[block.brace..self.at].contains(&b'\n')
+            && !(self.is_line_start(self.at) && self.indent(self.at) == block.indent)
     }
 
     fn is_line_start(&self, at: usize) -> bool {
@@ -197,32 +237,6 @@ impl Scan {
     fn indent(&self, at: usize) -> usize {
         let start = self.bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |n| n + 1);
         self.bytes[start..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
-    }
-
-    /// What a block holds that was not closed cannot be known.
-    fn unclosed_block(&mut self, block: Open, before: usize) -> Item {
-        let brace = self.span(block.brace, block.brace + 1);
-        let end = self.bytes[..before].iter().rposition(|byte| !byte.is_ascii_whitespace());
-        let end = end.map_or(before, |at| at + 1);
-        self.diagnostics.push(
-            Diagnostic::new(&codes::DELIMITER, "`{` is never closed")
-                .at(brace, "opened here")
-                .at(self.span(end, end), "expected `}` after this"),
-        );
-        Item::Unreadable(self.span(end, end))
-    }
-
-    /// Closing brackets where none is open, all in a row.
-    fn stray(&mut self) {
-        let (start, byte) = (self.at, self.bytes[self.at]);
-        while self.bytes.get(self.at) == Some(&byte) {
-            self.at += 1;
-        }
-        let message = format!("`{}` closes nothing", char::from(byte));
-        self.diagnostics.push(
-            Diagnostic::new(&codes::DELIMITER, message)
-                .at(self.span(start, self.at), "no bracket of this kind is open here"),
-        );
     }
 
     /// One statement or block from `self.at` on.
@@ -237,9 +251,11 @@ impl Scan {
                     continue;
                 }
                 b'\n' if nest.is_empty() && self.continues(start, has_value) => {
-                    self.bytes[self.at] = b' ';
+                    self.join_lines();
+                    continue;
                 }
                 b'\n' | b';' if nest.is_empty() => break,
+                b';' if self.guess => return self.unclosed(start, &nest),
                 b'\n' if self.statement_follows(start) => return self.unclosed(start, &nest),
                 b'\n' => self.bytes[self.at] = b' ',
                 b'{' if nest.is_empty() && !has_value => match self.depth < MOST_BLOCKS {
@@ -294,13 +310,24 @@ impl Scan {
         }
     }
 
+    /// Goes on to the next character that is seen, as if there were no line ends before it.
+    fn join_lines(&mut self) {
+        while self.bytes.get(self.at).is_some_and(u8::is_ascii_whitespace) {
+            self.bytes[self.at] = b' ';
+            self.at += 1;
+        }
+    }
+
     /// A value may stand on the line behind its `=`, and `{` on the line behind its header.
     fn continues(&self, start: usize, has_value: bool) -> bool {
         let line = self.bytes[start..self.at].trim_ascii_end();
         let behind = &self.bytes[self.at..];
         let blank = behind.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         match has_value {
-            true => line.ends_with(b"=") && !line.ends_with(b"=="),
+            true => {
+                let next = &behind[blank..];
+                line.ends_with(b"=") && !line.ends_with(b"==") && !begins_statement(next)
+            }
             false => behind.get(blank) == Some(&b'{'),
         }
     }
@@ -316,43 +343,6 @@ impl Scan {
         self.guess
             && !matches!(line.get(blank), None | Some(b'\n' | b')' | b']'))
             && self.indent(self.at + 1) <= self.indent(start)
-    }
-
-    fn unclosed(&mut self, start: usize, nest: &Nest) -> Item {
-        let Level { opener, at, .. } = nest.innermost();
-        let end = self.bytes[..self.at].trim_ascii_end().len();
-        let (opener, closer) = (char::from(opener), char::from(closer(opener)));
-        self.diagnostics.push(
-            Diagnostic::new(&codes::DELIMITER, format!("`{opener}` is never closed"))
-                .at(self.span(at, at + 1), "opened here")
-                .at(self.span(end, end), format!("expected `{closer}` by the end of this line")),
-        );
-        Item::Unreadable(self.span(start, end))
-    }
-
-    fn mismatch(&mut self, start: usize, nest: &Nest) -> Item {
-        let Level { opener, at, .. } = nest.innermost();
-        let found = char::from(self.bytes[self.at]);
-        let message = format!("`{}` is closed by `{found}`", char::from(opener));
-        let expected = format!("expected `{}`", char::from(closer(opener)));
-        self.diagnostics.push(
-            Diagnostic::new(&codes::DELIMITER, message)
-                .at(self.span(at, at + 1), "opened here")
-                .at(self.span(self.at, self.at + 1), expected),
-        );
-        self.at = self.line_end(self.at);
-        Item::Unreadable(self.span(start, self.at))
-    }
-
-    fn too_deep(&mut self, span: Span) -> Item {
-        let message = "this is nested deeper, or is longer, than an experiment can need";
-        let first = Span { end: span.start + 1, ..span };
-        self.diagnostics.push(
-            Diagnostic::new(&codes::STATEMENT, message)
-                .at(first, "in this statement")
-                .help("name a part of it with `let`"),
-        );
-        Item::Unreadable(span)
     }
 
     /// The block whose header began at `start` and whose `{` is at `self.at`.
@@ -386,4 +376,14 @@ impl Scan {
         }
         found
     }
+}
+
+/// Whether `text` begins as a statement does: with one of its words, or with a name that is set.
+fn begins_statement(text: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    let (name, rest) = text.split_at(text.iter().take_while(|it| is_part(it)).count());
+    let rest = rest.trim_ascii_start();
+    let words: &[&[u8]] = &[b"let", b"param", b"import", b"where", b"expect", b"claim", b"edition"];
+    let is_set = rest.starts_with(b"=") && !rest.starts_with(b"==");
+    words.contains(&name) || (is_set && !name.is_empty())
 }

@@ -28,6 +28,11 @@ impl Nest {
         *self.levels.last().expect("asked only inside a bracket")
     }
 
+    /// The brackets that close all that are open.
+    pub fn closing(&self) -> String {
+        self.levels.iter().rev().map(|level| char::from(closer(level.opener))).collect()
+    }
+
     pub fn closes(&self, byte: u8) -> bool {
         closer(self.innermost().opener) == byte
     }

@@ -1,0 +1,86 @@
+//! What is said of brackets that do not match.
+
+use super::nest::{Level, Nest, closer};
+use super::{Item, Open, Scan};
+use crate::diag::{Diagnostic, Span, codes};
+
+/// So many diagnostics may be about one line.
+const RECENT: usize = 8;
+
+impl Scan {
+    /// What a block holds that was not closed cannot be known.
+    pub(super) fn unclosed_block(&mut self, block: Open, before: usize) -> Item {
+        let brace = self.span(block.brace, block.brace + 1);
+        let end = self.bytes[..before].iter().rposition(|byte| !byte.is_ascii_whitespace());
+        let end = end.map_or(before, |at| at + 1);
+        if self.is_explained(block.brace) {
+            return Item::Unreadable(self.span(end, end));
+        }
+        self.diagnostics.push(
+            Diagnostic::new(&codes::DELIMITER, "`{` is never closed")
+                .at(brace, "opened here")
+                .at(self.span(end, end), "expected `}` after this"),
+        );
+        Item::Unreadable(self.span(end, end))
+    }
+
+    /// Whether something was reported behind `at` on its line that makes a bracket there open.
+    fn is_explained(&self, at: usize) -> bool {
+        let line = at + 1..self.line_end(at);
+        let next = self.broken.partition_point(|it| *it < line.start);
+        let starts = |it: &Diagnostic| line.contains(&it.labels[0].0.range().start);
+        self.broken.get(next).is_some_and(|it| line.contains(it))
+            || self.diagnostics.iter().rev().take(RECENT).any(starts)
+    }
+
+    /// Closing brackets where none is open, all in a row, or the first of them.
+    pub(super) fn stray(&mut self, most: usize) {
+        let (start, byte) = (self.at, self.bytes[self.at]);
+        while self.bytes.get(self.at) == Some(&byte) && self.at - start < most {
+            self.at += 1;
+        }
+        let message = format!("`{}` closes nothing", char::from(byte));
+        self.diagnostics.push(
+            Diagnostic::new(&codes::DELIMITER, message)
+                .at(self.span(start, self.at), "no bracket of this kind is open here"),
+        );
+    }
+
+    pub(super) fn unclosed(&mut self, start: usize, nest: &Nest) -> Item {
+        let Level { opener, at, .. } = nest.innermost();
+        let end = self.bytes[..self.at].trim_ascii_end().len();
+        let (opener, closer) = (char::from(opener), char::from(closer(opener)));
+        self.diagnostics.push(
+            Diagnostic::new(&codes::DELIMITER, format!("`{opener}` is never closed"))
+                .at(self.span(at, at + 1), "opened here")
+                .at(self.span(end, end), format!("expected `{closer}` by the end of this line"))
+                .fix(self.span(end, end), nest.closing()),
+        );
+        Item::Unreadable(self.span(start, end))
+    }
+
+    pub(super) fn mismatch(&mut self, start: usize, nest: &Nest) -> Item {
+        let Level { opener, at, .. } = nest.innermost();
+        let found = char::from(self.bytes[self.at]);
+        let message = format!("`{}` is closed by `{found}`", char::from(opener));
+        let expected = format!("expected `{}`", char::from(closer(opener)));
+        self.diagnostics.push(
+            Diagnostic::new(&codes::DELIMITER, message)
+                .at(self.span(at, at + 1), "opened here")
+                .at(self.span(self.at, self.at + 1), expected),
+        );
+        self.at = self.line_end(self.at);
+        Item::Unreadable(self.span(start, self.at))
+    }
+
+    pub(super) fn too_deep(&mut self, span: Span) -> Item {
+        let message = "this is nested deeper, or is longer, than an experiment can need";
+        let first = Span { end: span.start + 1, ..span };
+        self.diagnostics.push(
+            Diagnostic::new(&codes::STATEMENT, message)
+                .at(first, "in this statement")
+                .help("name a part of it with `let`"),
+        );
+        Item::Unreadable(span)
+    }
+}
