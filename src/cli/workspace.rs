@@ -36,8 +36,6 @@ impl Workspace {
         }
         let mut plans = Vec::new();
         if program.root().is_some() {
-            let (designs, mut found) = resolve(&program, &library.catalog(), &options);
-            diagnostics.append(&mut found);
             let facts = facts(library, &target.places);
             let is_sound = !has_errors(&diagnostics);
             for design in &designs {
@@ -49,6 +47,9 @@ impl Workspace {
         Self { sources, plans, diagnostics }
     }
 
+            let catalog = library.catalog().knowing(&facts);
+            let (designs, mut found) = resolve(&program, &catalog, &options);
+            diagnostics.append(&mut found);
     /// Shows the diagnostics; gives the exit code when some of them are errors.
     pub fn report(&self) -> Option<u8> {
         prompt::diagnose(&self.sources, &self.diagnostics);

@@ -4,14 +4,13 @@
 mod check;
 mod compile;
 mod digest;
-mod division;
 mod show;
 mod terms;
 mod trials;
 
+pub use crate::catalog::{Division, TooMany};
 pub use check::check;
 pub use digest::Digest;
-pub use division::{Division, TooMany};
 
 pub use crate::diag::plural;
 

@@ -76,11 +76,11 @@ fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> 
     }
     let (mut designs, mut plans) = (Vec::new(), Vec::new());
     if program.root().is_some() {
-        let found;
-        (designs, found) = resolve(&program, &library.catalog(), &options);
-        diagnostics.extend(found);
         let mut facts = facts(library, &asked.absent);
         facts.datasets.retain(|name, _| !asked.unknown.contains(name));
+        let found;
+        (designs, found) = resolve(&program, &library.catalog().knowing(&facts), &options);
+        diagnostics.extend(found);
         for design in &designs {
             let (plan, found) = check(design, &facts, asked.limit);
             plans.extend(plan);

@@ -2,7 +2,7 @@
 
 use super::super::draft::Patch;
 use super::{Eval, Want};
-use crate::catalog::{Bound, ParamSpec, Spec, Value};
+use crate::catalog::{Bound, Division, ParamSpec, Spec, Value};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::resolve::Called;
 use crate::syntax::{Arg, Expr, Name};
@@ -102,7 +102,8 @@ impl Eval<'_> {
                 (None, Some(name)) => name.span.to(expr.span),
                 _ => expr.span,
             };
-            return (self.value(expr, &inside, Want::param(param)), Some(place));
+            let want = Want::param(param).of(self.images(site.spec, param));
+            return (self.value(expr, &inside, want), Some(place));
         }
         let value = match param.default {
             Some(default) if inside.is_empty() => Some(default()),
@@ -118,6 +119,17 @@ impl Eval<'_> {
     /// A default component with some of its arguments overridden.
     fn patched_default(
         &mut self,
+    /// How many images an amount that a dataset takes is a share of.
+    fn images(&self, spec: &'static Spec, param: &ParamSpec) -> Option<usize> {
+        let facts = self.catalog.facts(spec)?;
+        let division = Division::of(&Bound::defaults(spec), facts).ok()?;
+        Some(match param.name {
+            "train" => division.train,
+            "val" => division.train + division.val,
+            _ => facts.train,
+        })
+    }
+
         default: Value,
         param: &ParamSpec,
         patches: &[&Patch],
