@@ -6,7 +6,7 @@ use std::path::Path;
 
 use balance::catalog::{Bound, Catalog, Facts};
 use balance::diag::{
-    Diagnostic, Look, Severity, Source, Sources, has_errors, render, require_data,
+    Diagnostic, Look, Severity, Source, Sources, has_errors, mend, render, require_data,
 };
 use balance::library::{self, Library};
 use balance::plan::{Plan, check};
@@ -125,6 +125,26 @@ pub fn plan_of(text: &str) -> Plan {
 }
 
 impl Worked {
+/// The text of a file in `folder` with every mend made, as `check --fix` does, and what is left.
+pub fn mended(folder: &Path, text: &str) -> (String, Worked) {
+    let mut text = text.to_owned();
+    for _ in 0..16 {
+        let reader = |path: &Path| match path == Path::new("edited.exp") {
+            true => Ok(text.as_bytes().to_vec()),
+            false => std::fs::read(folder.join(path)),
+        };
+        let worked = work("edited.exp", &reader, &Asked::default());
+        // The files it imports stay as they are.
+        let is_here = |it: &&Diagnostic| it.fixes.iter().all(|fix| fix.span.file == 0);
+        let here: Vec<_> = worked.diagnostics.iter().filter(is_here).cloned().collect();
+        match mend(&worked.sources, &here).texts.remove(&0) {
+            Some(next) => text = next,
+            None => return (text, worked),
+        }
+    }
+    panic!("there is always more to mend in\n{text}");
+}
+
     /// The diagnostics as a user sees them in a log, errors first.
     pub fn rendered(&self) -> String {
         let mut sorted = self.diagnostics.clone();

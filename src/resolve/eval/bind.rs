@@ -3,9 +3,12 @@
 use super::super::draft::Patch;
 use super::{Eval, Want};
 use crate::catalog::{Bound, Division, ParamSpec, Spec, Value};
-use crate::diag::{Diagnostic, Span, codes};
+use crate::diag::{Diagnostic, Span, closest, codes};
 use crate::resolve::Called;
 use crate::syntax::{Arg, Expr, Name};
+
+/// Columns of a signature in a message.
+const SIGNATURE: usize = 76;
 
 /// A call that is being matched to its component's parameters.
 struct Site<'a> {
@@ -116,9 +119,6 @@ impl Eval<'_> {
         (value, None)
     }
 
-    /// A default component with some of its arguments overridden.
-    fn patched_default(
-        &mut self,
     /// How many images an amount that a dataset takes is a share of.
     fn images(&self, spec: &'static Spec, param: &ParamSpec) -> Option<usize> {
         let facts = self.catalog.facts(spec)?;
@@ -130,6 +130,9 @@ impl Eval<'_> {
         })
     }
 
+    /// A default component with some of its arguments overridden.
+    fn patched_default(
+        &mut self,
         default: Value,
         param: &ParamSpec,
         patches: &[&Patch],
@@ -176,10 +179,14 @@ fn unknown_argument(spec: &Spec, name: &Name) -> Diagnostic {
     let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
     match spec.params {
         [] => diagnostic.at(name.span, "it takes none"),
-        _ => match crate::diag::closest(&name.node, names) {
-            Some(near) => diagnostic.at(name.span, format!("did you mean `{near}`?")),
-            None => diagnostic.at(name.span, "not one of its arguments"),
+        _ => match closest(&name.node, names.clone()) {
+            Some(near) => diagnostic
+                .expected(name.span, &name.node, names)
+                .help(spec.signature_with(near, SIGNATURE)),
+            None => diagnostic
+                .at(name.span, "not one of its arguments")
+                .help(spec.signature_with("", SIGNATURE)),
         }
-        .help(spec.signature()),
+        .more(spec.name),
     }
 }
