@@ -8,7 +8,7 @@ use crate::diag::{Diagnostic, Source, Sources, has_errors, require_data};
 use crate::library::dataset::Dataset;
 use crate::library::{self, Library};
 use crate::plan::{Plan, check};
-use crate::resolve::{Options, load, resolve};
+use crate::resolve::{Options, allow, load, resolve};
 use crate::store::Store;
 use crate::syntax::parse_assignment;
 
@@ -44,6 +44,7 @@ impl Workspace {
                 diagnostics.append(&mut found);
             }
         }
+        let diagnostics = allow(&program, &sources, &options, diagnostics);
         Self { sources, plans, diagnostics }
     }
 

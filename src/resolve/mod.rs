@@ -1,6 +1,7 @@
 //! Files to designs: imports, values, inheritance, overrides and sweeps are worked out; what is left
 //! is, for each cell of each sweep, a complete experiment whose every value has a place.
 
+mod allow;
 mod declared;
 mod draft;
 mod eval;
@@ -12,6 +13,7 @@ mod param;
 mod scope;
 mod sweep;
 
+pub use allow::allow;
 pub use import::{Program, Reader, load};
 
 use crate::catalog::{Bound, Catalog, Duration};

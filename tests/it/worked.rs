@@ -10,7 +10,7 @@ use balance::diag::{
 };
 use balance::library::{self, Library};
 use balance::plan::{Plan, check};
-use balance::resolve::{Design, Options, load, resolve};
+use balance::resolve::{Design, Options, allow, load, resolve};
 use balance::syntax::parse_assignment;
 
 /// What a file came to.
@@ -87,6 +87,7 @@ fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> 
             diagnostics.extend(found);
         }
     }
+    let mut diagnostics = allow(&program, &sources, &options, diagnostics);
     if asked.run {
         require_data(&mut diagnostics);
     }
@@ -124,7 +125,6 @@ pub fn plan_of(text: &str) -> Plan {
     worked.plans.into_iter().next().unwrap()
 }
 
-impl Worked {
 /// The text of a file in `folder` with every mend made, as `check --fix` does, and what is left.
 pub fn mended(folder: &Path, text: &str) -> (String, Worked) {
     let mut text = text.to_owned();
@@ -145,6 +145,7 @@ pub fn mended(folder: &Path, text: &str) -> (String, Worked) {
     panic!("there is always more to mend in\n{text}");
 }
 
+impl Worked {
     /// The diagnostics as a user sees them in a log, errors first.
     pub fn rendered(&self) -> String {
         let mut sorted = self.diagnostics.clone();
