@@ -1,5 +1,6 @@
 //! `plan` and `show`: what a run would do, and with which values.
 
+use super::format::Format;
 use super::workspace::{Workspace, store};
 use super::{Target, exit, prompt};
 use crate::library::Library;
@@ -20,6 +21,9 @@ pub struct PlanArgs {
     /// Exit with 10 when there is something to do
     #[arg(long)]
     detailed_exitcode: bool,
+    /// The form of what the check finds
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 /// Arguments of `show`.
@@ -34,7 +38,8 @@ pub struct ShowArgs {
 
 /// Prints what a run would do.
 pub fn plan(library: &Library, args: &PlanArgs) -> u8 {
-    let workspace = Workspace::open(library, &args.target);
+    let mut workspace = Workspace::open(library, &args.target);
+    workspace.format = args.format;
     if let Some(code) = workspace.report() {
         return code;
     }

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use super::format::{Deny, Format};
 use super::{Places, Target, exit, prompt};
 use crate::catalog::{Bound, Facts};
-use crate::diag::{Diagnostic, Source, Sources, has_errors, require_data};
+use crate::diag::{Diagnostic, Severity, Source, Sources, has_errors, require_data};
 use crate::library::dataset::Dataset;
 use crate::library::{self, Library};
 use crate::plan::{Plan, check};
-use crate::resolve::{Options, allow, load, resolve};
+use crate::report::diagnostics::Checked;
+use crate::resolve::{Options, Reader, allow, load, resolve};
 use crate::store::Store;
 use crate::syntax::parse_assignment;
 
@@ -17,15 +19,23 @@ pub struct Workspace {
     pub sources: Sources,
     pub plans: Vec<Plan>,
     pub diagnostics: Vec<Diagnostic>,
+    /// How the diagnostics are told.
+    pub format: Format,
+    /// Whether warnings stop as errors do.
+    pub deny: Option<Deny>,
 }
 
 impl Workspace {
     /// Works out `target`, with every problem found on the way.
     pub fn open(library: &Library, target: &Target) -> Self {
+        Self::open_by(library, target, &|path| std::fs::read(path))
+    }
+
+    /// The same with files that `reader` reads.
+    pub fn open_by(library: &Library, target: &Target, reader: Reader) -> Self {
         let mut sources = Sources::default();
         let (path, only) = split_target(&target.file);
-        let reader = |path: &Path| std::fs::read(path);
-        let (program, mut diagnostics) = load(&path, &mut sources, &reader);
+        let (program, mut diagnostics) = load(&path, &mut sources, reader);
         let mut options = Options { only, set: Vec::new() };
         for text in &target.set {
             let file = sources.add(Source { name: "--set".into(), text: text.clone() });
@@ -37,6 +47,9 @@ impl Workspace {
         let mut plans = Vec::new();
         if program.root().is_some() {
             let facts = facts(library, &target.places);
+            let catalog = library.catalog().knowing(&facts);
+            let (designs, mut found) = resolve(&program, &catalog, &options);
+            diagnostics.append(&mut found);
             let is_sound = !has_errors(&diagnostics);
             for design in &designs {
                 let (plan, mut found) = check(design, &facts, target.limit);
@@ -45,16 +58,29 @@ impl Workspace {
             }
         }
         let diagnostics = allow(&program, &sources, &options, diagnostics);
-        Self { sources, plans, diagnostics }
+        Self { sources, plans, diagnostics, format: Format::default(), deny: None }
     }
 
-            let catalog = library.catalog().knowing(&facts);
-            let (designs, mut found) = resolve(&program, &catalog, &options);
-            diagnostics.append(&mut found);
-    /// Shows the diagnostics; gives the exit code when some of them are errors.
+    /// Shows the diagnostics; gives the exit code when some of them stop the command.
     pub fn report(&self) -> Option<u8> {
-        prompt::diagnose(&self.sources, &self.diagnostics);
-        has_errors(&self.diagnostics).then_some(exit::DIAGNOSTICS)
+        match self.format {
+            Format::Human => prompt::diagnose(&self.sources, &self.diagnostics),
+            _ if self.diagnostics.is_empty() => {}
+            format => prompt::eprint(&format.text(&[self.checked("")])),
+        }
+        self.failure()
+    }
+
+    /// The exit code when some of the diagnostics stop the command.
+    pub fn failure(&self) -> Option<u8> {
+        let is_warning = |it: &Diagnostic| it.code.severity == Severity::Warning;
+        let is_denied = self.deny.is_some() && self.diagnostics.iter().any(is_warning);
+        (is_denied || has_errors(&self.diagnostics)).then_some(exit::DIAGNOSTICS)
+    }
+
+    /// What was found, as the file `path`.
+    pub fn checked<'a>(&'a self, path: &'a str) -> Checked<'a> {
+        Checked { path, sources: &self.sources, diagnostics: &self.diagnostics }
     }
 
     /// What was only a warning before is an error for a command that needs the data.

@@ -132,7 +132,10 @@ impl Eval<'_> {
             heads if heads.contains(&term.node.as_str()) => {
                 diagnostic.expected(metric.span, &metric.node, ["accuracy"])
             }
-            heads => diagnostic.expected(term.span, &term.node, heads.iter().copied()),
+            // Another stage that inherits this may have a term of the name that is written.
+            heads => {
+                diagnostic.expected(term.span, &term.node, heads.iter().copied()).without_fix()
+            }
         });
         None
     }
