@@ -2,6 +2,7 @@
 
 mod bound;
 mod cost;
+mod division;
 mod facts;
 mod page;
 mod types;
@@ -9,6 +10,7 @@ mod value;
 
 pub use bound::{Bound, shown};
 pub use cost::{At, Layer, Network, NetworkFn, Op, Pairing, Place, product};
+pub use division::{Division, TooMany};
 pub use facts::{ClassMap, DatasetFacts, Facts, LabelError, MachineFacts};
 pub use types::*;
 pub use value::*;
@@ -196,12 +198,23 @@ pub struct Entry<T: ?Sized + 'static> {
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     specs: Vec<&'static Spec>,
+    facts: Facts,
 }
 
 impl Catalog {
     /// A catalog of `specs`, in reading order.
     pub fn new(specs: impl IntoIterator<Item = &'static Spec>) -> Self {
-        Self { specs: specs.into_iter().collect() }
+        Self { specs: specs.into_iter().collect(), facts: Facts::default() }
+    }
+
+    /// The same with what is known of its datasets, for advice that counts images.
+    pub fn knowing(self, facts: &Facts) -> Self {
+        Self { facts: facts.clone(), ..self }
+    }
+
+    /// What is known of the dataset that `spec` declares.
+    pub fn facts(&self, spec: &Spec) -> Option<&DatasetFacts> {
+        self.facts.datasets.get(spec.name).filter(|_| spec.kind == Kind::Dataset)
     }
 
     /// The component of `kind` called `name`.

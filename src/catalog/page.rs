@@ -22,6 +22,26 @@ impl Spec {
         format!("{}({})", self.name, params.join(", "))
     }
 
+    /// The signature with the parameter `first` first, and as many others as stand in `width`
+    /// columns.
+    pub fn signature_with(&self, first: &str, width: usize) -> String {
+        let (mut shown, others): (Vec<_>, Vec<_>) =
+            self.params.iter().partition(|param| param.name == first);
+        let all = self.params.len();
+        shown.extend(others);
+        let mut text = format!("{}(", self.name);
+        for (at, param) in shown.iter().enumerate() {
+            let next = param.signature();
+            let is_last = at + 1 == all;
+            let room = if is_last { 1 } else { ", …)".len() };
+            if at > 0 && text.chars().count() + next.chars().count() + room > width {
+                return format!("{text}…)");
+            }
+            text += &format!("{next}{}", if is_last { "" } else { ", " });
+        }
+        text + ")"
+    }
+
     /// The first sentence of the documentation.
     pub fn summary(&self) -> &'static str {
         self.docs.lines().next().unwrap_or_default().trim()

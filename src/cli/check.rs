@@ -1,8 +1,10 @@
 //! `check` and `parse`: what can be said of files without training.
 
+use super::fix::Changes;
+use super::format::{Deny, Format};
 use super::workspace::{Workspace, read};
 use super::{Places, Target, exit, prompt};
-use crate::diag::{Source, Sources, Span, codes};
+use crate::diag::{Source, Sources, Span, codes, has_errors};
 use crate::library::Library;
 use crate::plan::{Plan, plural};
 use crate::resolve::decode;
@@ -14,6 +16,18 @@ pub struct CheckArgs {
     /// Experiment files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
+    /// Mend what has one sure mend
+    #[arg(long)]
+    fix: bool,
+    /// With --fix: print the changes, and make none
+    #[arg(long, requires = "fix")]
+    diff: bool,
+    /// The form of what is found
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// What stops besides errors
+    #[arg(long, value_enum, value_name = "WHAT")]
+    deny: Option<Deny>,
     #[command(flatten)]
     places: Places,
 }
@@ -27,7 +41,8 @@ pub struct ParseArgs {
 
 /// Checks every file; the exit code says whether one has errors.
 pub fn check(library: &Library, args: &CheckArgs) -> u8 {
-    let mut code = 0;
+    let mut changes = Changes::default();
+    let mut checked = Vec::new();
     for file in &args.files {
         let target = Target {
             file: file.clone(),
@@ -35,15 +50,46 @@ pub fn check(library: &Library, args: &CheckArgs) -> u8 {
             limit: None,
             places: args.places.clone(),
         };
-        let mut workspace = Workspace::open(library, &target);
+        let mut workspace = match args.fix {
+            true => changes.mend(library, &target),
+            false => Workspace::open(library, &target),
+        };
+        workspace.deny = args.deny;
         let is_library = forgive_library(&mut workspace);
+        checked.push((file, workspace, is_library));
+    }
+    if args.diff {
+        let diff = changes.diff();
+        prompt::print(&diff);
+        return if diff.is_empty() { 0 } else { exit::DIAGNOSTICS };
+    }
+    // What programs read is told alone.
+    let is_drawn = args.format == Format::Human;
+    if !changes.write(if is_drawn { prompt::print } else { prompt::eprint }) {
+        return exit::FAILED;
+    }
+    tell(&checked, args.format);
+    checked.iter().find_map(|(_, workspace, _)| workspace.failure()).unwrap_or_default()
+}
+
+/// Says of each file what was found in it, or that it is sound.
+fn tell(checked: &[(&String, Workspace, bool)], format: Format) {
+    if format != Format::Human {
+        let all: Vec<_> = checked.iter().map(|(file, it, _)| it.checked(file)).collect();
+        return prompt::print(&format.text(&all));
+    }
+    for (file, workspace, is_library) in checked {
+        let says = match is_library {
+            true => "nothing to run".to_owned(),
+            false => designs(workspace),
+        };
         match workspace.report() {
-            Some(failed) => code = failed,
-            None if is_library => prompt::print(&format!("{file}: sound: nothing to run\n")),
-            None => prompt::print(&format!("{file}: sound: {}\n", designs(&workspace))),
+            Some(_) if has_errors(&workspace.diagnostics) => {}
+            Some(_) => prompt::eprint(&format!("{file}: warnings are denied\n")),
+            None if prompt::is_quiet() => {}
+            None => prompt::print(&format!("{file}: sound: {says}\n")),
         }
     }
-    code
 }
 
 /// A file that only declares what others import is sound, though there is nothing to run in it;

@@ -4,7 +4,9 @@
 mod check;
 mod data;
 mod explain;
+mod fix;
 mod fmt;
+mod format;
 mod origins;
 mod plan;
 mod progress;
@@ -38,6 +40,8 @@ pub(crate) mod exit {
 #[derive(Parser)]
 #[command(name = "balance", version, max_term_width = 100)]
 struct Arguments {
+    #[command(flatten)]
+    style: prompt::Style,
     #[command(subcommand)]
     command: Command,
 }
@@ -112,6 +116,7 @@ pub fn main(library: &Library) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 });
         }
     };
+    prompt::speak(arguments.style);
     let code = match arguments.command {
         Command::Run(args) => run::run(library, &args),
         Command::Check(args) => check::check(library, &args),

@@ -1,5 +1,6 @@
 //! `plan`: what a run would do.
 
+use super::format::Format;
 use super::workspace::{Workspace, store};
 use super::{Target, exit, prompt};
 use crate::library::Library;
@@ -20,11 +21,15 @@ pub struct PlanArgs {
     /// Exit with 10 when there is something to do
     #[arg(long)]
     detailed_exitcode: bool,
+    /// The form of what the check finds
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 /// Prints what a run would do.
 pub fn plan(library: &Library, args: &PlanArgs) -> u8 {
-    let workspace = Workspace::open(library, &args.target);
+    let mut workspace = Workspace::open(library, &args.target);
+    workspace.format = args.format;
     if let Some(code) = workspace.report() {
         return code;
     }

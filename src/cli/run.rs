@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use candle_core::Device;
 
+use super::format::{Deny, Format};
 use super::progress::Progress;
 use super::workspace::{Workspace, data_root, store};
 use super::{Target, exit, prompt};
@@ -25,12 +26,19 @@ pub struct RunArgs {
     /// Show what would be done, and stop
     #[arg(long)]
     dry_run: bool,
+    /// The form of what the check finds
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// What stops besides errors
+    #[arg(long, value_enum, value_name = "WHAT")]
+    deny: Option<Deny>,
 }
 
 /// Runs every design of a file.
 pub fn run(library: &Library, args: &RunArgs) -> u8 {
     let mut workspace = Workspace::open(library, &args.target);
     workspace.require_data();
+    (workspace.format, workspace.deny) = (args.format, args.deny);
     if let Some(code) = workspace.report() {
         return code;
     }

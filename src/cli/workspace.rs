@@ -3,14 +3,16 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::format::{Deny, Format};
 use super::{Places, Target, exit, prompt};
 use crate::catalog::{Bound, Facts};
-use crate::diag::{Diagnostic, Source, Sources, has_errors, require_data};
+use crate::diag::{Diagnostic, Severity, Source, Sources, has_errors, require_data};
 use crate::library::dataset::Dataset;
 use crate::library::{self, Library};
 use crate::plan::{Plan, check};
+use crate::report::diagnostics::Checked;
 use crate::resolve::{
-    Bounds, Design, MOST_BYTES, Options, Program, Reader, load_within, resolve, too_large,
+    Bounds, Design, MOST_BYTES, Options, Program, Reader, allow, load_within, resolve, too_large,
 };
 use crate::store::Store;
 use crate::syntax::parse_assignment;
@@ -24,6 +26,10 @@ pub struct Workspace {
     pub designs: Vec<Design>,
     pub plans: Vec<Plan>,
     pub diagnostics: Vec<Diagnostic>,
+    /// How the diagnostics are told.
+    pub format: Format,
+    /// Whether warnings stop as errors do.
+    pub deny: Option<Deny>,
 }
 
 impl Workspace {
@@ -48,10 +54,11 @@ impl Workspace {
         }
         let (mut plans, mut designs) = (Vec::new(), Vec::new());
         if program.root().is_some() {
-            let mut found;
-            (designs, found) = resolve(&program, &library.catalog(), &options);
-            diagnostics.append(&mut found);
             let facts = facts(library, &target.places);
+            let catalog = library.catalog().knowing(&facts);
+            let mut found;
+            (designs, found) = resolve(&program, &catalog, &options);
+            diagnostics.append(&mut found);
             let is_sound = !has_errors(&diagnostics);
             for design in &designs {
                 let (plan, mut found) = check(design, &facts, target.limit);
@@ -59,13 +66,31 @@ impl Workspace {
                 diagnostics.append(&mut found);
             }
         }
-        Self { sources, program, options, designs, plans, diagnostics }
+        let diagnostics = allow(&program, &sources, &options, diagnostics);
+        let (format, deny) = (Format::default(), None);
+        Self { sources, program, options, designs, plans, diagnostics, format, deny }
     }
 
-    /// Shows the diagnostics; gives the exit code when some of them are errors.
+    /// Shows the diagnostics; gives the exit code when some of them stop the command.
     pub fn report(&self) -> Option<u8> {
-        prompt::diagnose(&self.sources, &self.diagnostics);
-        has_errors(&self.diagnostics).then_some(exit::DIAGNOSTICS)
+        match self.format {
+            Format::Human => prompt::diagnose(&self.sources, &self.diagnostics),
+            _ if self.diagnostics.is_empty() => {}
+            format => prompt::eprint(&format.text(&[self.checked("")])),
+        }
+        self.failure()
+    }
+
+    /// The exit code when some of the diagnostics stop the command.
+    pub fn failure(&self) -> Option<u8> {
+        let is_warning = |it: &Diagnostic| it.code.severity == Severity::Warning;
+        let is_denied = self.deny.is_some() && self.diagnostics.iter().any(is_warning);
+        (is_denied || has_errors(&self.diagnostics)).then_some(exit::DIAGNOSTICS)
+    }
+
+    /// What was found, as the file `path`.
+    pub fn checked<'a>(&'a self, path: &'a str) -> Checked<'a> {
+        Checked { path, sources: &self.sources, diagnostics: &self.diagnostics }
     }
 
     /// Shows the diagnostics only when some of them are errors; gives the exit code then.

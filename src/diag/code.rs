@@ -67,6 +67,9 @@ codes! {
     DUPLICATE = "B0022" "declared-twice" Error "one name is declared twice";
     CYCLE = "B0023" "cyclic-definition" Error "a name is defined by itself";
     NO_EDITION = "B0024" "no-edition" Warning "a file does not say which edition of the language it is written in";
+    NO_REASON = "B0030" "allow-needs-reason" Error "an `allow` does not say why";
+    CANNOT_ALLOW = "B0031" "cannot-allow" Error "an `allow` names an error, or nothing that is known";
+    UNUSED_ALLOW = "B0032" "unused-allow" Warning "an `allow` silences nothing";
     UNKNOWN_BLOCK = "B0101" "unknown-block" Error "no block or field has this name here";
     UNKNOWN_NAME = "B0102" "unknown-name" Error "no component, argument or value has this name";
     WRONG_TYPE = "B0103" "wrong-type" Error "a value is of another type than is needed here";

@@ -1,13 +1,17 @@
 //! Diagnostics: what went wrong, where, and what to write instead.
 
 mod code;
+mod fix;
+mod position;
 mod render;
 mod suggest;
 mod words;
 
 pub use code::{ALL, Code, Severity, codes};
+pub use fix::{Mended, mend};
+pub use position::{Position, Positions};
 pub use render::{Look, render};
-pub use suggest::closest;
+pub use suggest::{certain, closest};
 pub(crate) use words::or_list;
 pub use words::plural;
 
@@ -55,6 +59,13 @@ pub struct Source {
     pub text: String,
 }
 
+impl Source {
+    /// Whether this is a file, and not an argument of the command line such as `--set`.
+    pub fn is_file(&self) -> bool {
+        !self.name.starts_with("--")
+    }
+}
+
 /// All files of one run; [`Span::file`] indexes them.
 #[derive(Debug, Clone, Default)]
 pub struct Sources(Vec<Source>);
@@ -96,6 +107,8 @@ pub struct Diagnostic {
     pub labels: Vec<(Span, String)>,
     /// What to write instead, one line each.
     pub help: Vec<String>,
+    /// What `balance explain` says more about, where that is worth reading.
+    pub more: Option<&'static str>,
     /// Edits that together mend it without changing what was meant; none when that takes a person.
     pub fixes: Vec<Fix>,
 }
@@ -115,6 +128,7 @@ impl Diagnostic {
             message: message.into(),
             labels: Vec::new(),
             help: Vec::new(),
+            more: None,
             fixes: Vec::new(),
         }
     }
@@ -131,9 +145,21 @@ impl Diagnostic {
         self
     }
 
+    /// Says which page of `balance explain` to read.
+    pub fn more(mut self, page: &'static str) -> Self {
+        self.more = Some(page);
+        self
+    }
+
     /// Offers to write `text` in place of `span`; for edits that are safe without a look.
     pub fn fix(mut self, span: Span, text: impl Into<String>) -> Self {
         self.fixes.push(Fix { span, text: text.into() });
+        self
+    }
+
+    /// Takes back the edits: what is right here may be wrong where the same text is read again.
+    pub fn without_fix(mut self) -> Self {
+        self.fixes.clear();
         self
     }
 
@@ -148,7 +174,13 @@ impl Diagnostic {
         let mut names: Vec<&str> = names.into_iter().collect();
         names.dedup();
         if let Some(near) = closest(written, names.iter().copied()) {
-            return self.at(span, format!("did you mean `{near}`?"));
+            let is_whole = span.range().len() == written.len();
+            let mend = certain(written, names.iter().copied()).filter(|_| is_whole);
+            let at = self.at(span, format!("did you mean `{near}`?"));
+            return match mend {
+                Some(near) => at.fix(span, near),
+                None => at,
+            };
         }
         let list = or_list(&names);
         match list.len() {

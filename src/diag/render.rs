@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Diagnostic, Severity, Sources, Span};
+use super::{Diagnostic, Fix, Severity, Sources, Span};
 
 /// How diagnostics are drawn.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +42,8 @@ pub fn render(sources: &Sources, diagnostics: &[Diagnostic], look: Look) -> Stri
         .without_syntax_highlighting();
     let mut out = String::new();
     for diagnostic in diagnostics.iter().take(MOST_DRAWN) {
-        let shown = Shown::new(sources, diagnostic);
+        let spelt = if look.unicode { diagnostic } else { &in_ascii(diagnostic) };
+        let shown = Shown::new(sources, spelt);
         handler.render_report(&mut out, &shown).expect("a String takes every write");
         out.push('\n');
     }
@@ -50,6 +51,20 @@ pub fn render(sources: &Sources, diagnostics: &[Diagnostic], look: Look) -> Stri
         out.push_str(&format!("and {} more\n", diagnostics.len() - MOST_DRAWN));
     }
     out
+}
+
+/// The same without the signs that messages use and ASCII has not.
+fn in_ascii(diagnostic: &Diagnostic) -> Diagnostic {
+    let spell = |text: &str| {
+        text.replace('…', "...").replace('×', "x").replace('±', "+-").replace('–', "-")
+    };
+    let label = |(span, text): &(Span, String)| (*span, spell(text));
+    Diagnostic {
+        message: spell(&diagnostic.message),
+        labels: diagnostic.labels.iter().map(label).collect(),
+        help: diagnostic.help.iter().map(|line| spell(line)).collect(),
+        ..diagnostic.clone()
+    }
 }
 
 /// One diagnostic beside the text of its main file; places in other files become related notes.
@@ -93,7 +108,7 @@ impl<'a> Shown<'a> {
         Self {
             diagnostic,
             code: format!("{} {}", diagnostic.code.number, diagnostic.code.name),
-            help: Some([&lines[..], &diagnostic.help[..]].concat().join("\n")),
+            help: Some([lines, help(sources, diagnostic)].concat().join("\n")),
             source: None,
             labels: Vec::new(),
             elsewhere: Vec::new(),
@@ -107,7 +122,7 @@ impl<'a> Shown<'a> {
         Self {
             diagnostic,
             code: format!("{} {}", diagnostic.code.number, diagnostic.code.name),
-            help: (!diagnostic.help.is_empty()).then(|| diagnostic.help.join("\n")),
+            help: Some(help(sources, diagnostic).join("\n")).filter(|help| !help.is_empty()),
             source: file.map(|file| named(sources, file)),
             labels: here.into_iter().map(|(span, text)| label(sources, *span, text)).collect(),
             elsewhere: elsewhere
@@ -120,6 +135,17 @@ impl<'a> Shown<'a> {
                 .collect(),
         }
     }
+}
+
+/// The lines of advice; the last says what the program itself can do about it.
+fn help(sources: &Sources, diagnostic: &Diagnostic) -> Vec<String> {
+    let is_fixable = |fix: &Fix| sources.get(fix.span.file).is_file();
+    let fix = (!diagnostic.fixes.is_empty() && diagnostic.fixes.iter().all(is_fixable))
+        .then(|| "fix available: `balance check --fix`".to_owned());
+    let more = diagnostic.more.map(|page| format!("more: `balance explain {page}`"));
+    let last = [fix, more].into_iter().flatten().collect::<Vec<_>>().join("   ");
+    let last = Some(last).filter(|line| !line.is_empty());
+    diagnostic.help.iter().cloned().chain(last).collect()
 }
 
 fn named(sources: &Sources, file: u16) -> miette::NamedSource<String> {

@@ -15,6 +15,29 @@ pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     scored.filter(|(edits, _)| *edits <= limit).min().map(|(_, candidate)| candidate)
 }
 
+/// The candidate that `name` can only be a slip for, so that it may be written without asking: one
+/// edit away, or two in a long word, and no other is as near. Numbers tell things apart, and so do
+/// letters at the end, but for a plural's and doubled ones.
+pub fn certain<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    let near = closest(name, candidates.clone())?;
+    let (wanted, found) = (name.to_lowercase(), near.to_lowercase());
+    let letters = name.chars().count();
+    let edits = distance(&wanted, &found);
+    let is_near = letters >= 3 && edits <= if letters >= 8 { 2 } else { 1 };
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let rest = wanted.strip_prefix(&found).or_else(|| found.strip_prefix(&wanted));
+    let shorter = if wanted.len() < found.len() { &wanted } else { &found };
+    let is_end = |it: &str| it.is_empty() || it == "s" || shorter.ends_with(it);
+    let is_slip = digits(&wanted) == digits(&found) && rest.is_none_or(is_end);
+    let is_rival = |it: &str| {
+        it.len() <= LONGEST && it != near && distance(&wanted, &it.to_lowercase()) <= edits
+    };
+    (is_near && is_slip && !candidates.into_iter().any(is_rival)).then_some(near)
+}
+
 /// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
@@ -50,5 +73,26 @@ mod tests {
         assert_eq!(closest("vicreg", words), None);
         assert_eq!(closest("supcon", ["supcon"]), None);
         assert_eq!(closest(&"s".repeat(1000), words), None);
+    }
+
+    #[test]
+    fn only_a_slip_is_certain() {
+        let words = ["temperature", "labels", "adamw", "sgd", "resnet", "cifar10", "cosine", "own"];
+        for (slip, meant) in [
+            ("temprature", "temperature"),
+            ("temperture", "temperature"),
+            ("label", "labels"),
+            ("cifer10", "cifar10"),
+            ("cosnie", "cosine"),
+            ("OWN", "own"),
+            ("sgdd", "sgd"),
+        ] {
+            assert_eq!(certain(slip, words), Some(meant));
+        }
+        // Another optimizer, another network, another dataset, something new.
+        for other in ["adam", "sgdm", "resnet50", "cifar20", "ow", "timperatore2"] {
+            assert_eq!(certain(other, words), None, "{other}");
+        }
+        assert_eq!(certain("tap", ["tau", "tan"]), None);
     }
 }

@@ -9,7 +9,6 @@ mod compile;
 mod constant;
 mod cost;
 mod digest;
-mod division;
 mod memory;
 mod partners;
 mod schedule;
@@ -19,12 +18,12 @@ mod terms;
 mod trials;
 mod unused;
 
+pub use crate::catalog::{Division, TooMany};
 pub use afford::disk;
 pub use analysis::{Analysis, Power};
 pub use check::check;
 pub use cost::{Cost, Model};
 pub use digest::Digest;
-pub use division::{Division, TooMany};
 
 pub use crate::catalog::is_share;
 pub use crate::diag::plural;

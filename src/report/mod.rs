@@ -1,5 +1,6 @@
-//! Tables and plans as text: for the terminal, for documents, for programs.
+//! Tables, plans and diagnostics as text: for the terminal, for documents, for programs.
 
+pub mod diagnostics;
 mod origins;
 mod plan;
 mod table;

@@ -1,6 +1,7 @@
 //! Files to designs: imports, values, inheritance, overrides and sweeps are worked out; what is left
 //! is, for each cell of each sweep, a complete experiment whose every value has a place.
 
+mod allow;
 pub mod analysis;
 mod declared;
 mod draft;
@@ -16,6 +17,7 @@ mod sweep;
 mod trace;
 mod values;
 
+pub use allow::allow;
 pub use import::{Bounds, MOST_BYTES, Program, Reader, decode, load, load_within, too_large};
 pub use trace::{Link, Origins, Role};
 pub use values::{Owner, Valued};

@@ -78,7 +78,7 @@ impl Eval<'_> {
             return None;
         };
         let docs = param.doc.as_ref().map_or("", |doc| &doc.node);
-        self.value(value, &[], Want { ty, name: &param.name.node, docs }).map(|_| ())
+        self.value(value, &[], Want { docs, ..Want::new(&param.name.node, ty) }).map(|_| ())
     }
 
     /// `param tier: one_of("smoke", "cpu") = "smoke"`

@@ -187,3 +187,139 @@ fn a_wrong_command_line_is_code_2() {
     let said = lab.say(&["explain", "supcom"]).ended(2);
     assert!(said.err.contains("did you mean `supcon`?"), "{said:?}");
 }
+
+/// Two slips with one sure mend each, and a choice that takes a person.
+const SLIPS: &str = r#"edition 1
+experiment a {
+  data = digits(label=coarse) # a remark
+  encoder = resnet50()
+  loss { class = cross_entropy(smothing=10%) }
+  train { optimizer = adamw(lr=1e-3); batch = 64; for = 5 epochs }
+  eval { fine = linear(labels=fine) }
+}
+"#;
+
+#[test]
+fn slips_are_mended_in_their_files() {
+    let lab = Lab::new();
+    let file = lab.file("a.exp", SLIPS);
+    let said = lab.say(&["check", "a.exp"]).ended(1);
+    assert_eq!(said.err.matches("fix available: `balance check --fix`").count(), 2, "{said:?}");
+    let said = lab.say(&["check", "a.exp", "--fix", "--diff"]).ended(1);
+    assert_eq!(fs::read_to_string(&file).unwrap(), SLIPS);
+    assert!(said.out.starts_with("--- a.exp\n+++ a.exp\n@@ "), "{said:?}");
+    assert!(said.out.contains("+  data = digits(labels=coarse) # a remark\n"), "{said:?}");
+    assert!(said.err.is_empty(), "{said:?}");
+
+    let said = lab.say(&["check", "a.exp", "--fix"]).ended(1);
+    let mended: Vec<&str> = said.out.lines().collect();
+    assert_eq!(mended[0], "a.exp:3: mended B0102: `digits` has no argument `label`");
+    assert_eq!(mended[1], "a.exp:5: mended B0102: `cross_entropy` has no argument `smothing`");
+    assert!(said.err.contains("no encoder is called `resnet50`"), "{said:?}");
+    assert!(said.err.ends_with("1 error\n"), "{said:?}");
+    let text = SLIPS.replace("label=c", "labels=c").replace("smothing", "smoothing");
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+
+    fs::write(&file, text.replace("resnet50", "mlp")).unwrap();
+    let said = lab.say(&["check", "a.exp", "--fix"]).ended(0);
+    assert_eq!(said.out, "a.exp: sound: a (1 run)\n");
+    assert!(lab.say(&["check", "a.exp", "--fix", "--diff"]).ended(0).out.is_empty());
+    lab.say(&["check", "a.exp", "--diff"]).ended(2);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_mended_file_keeps_its_place_and_its_permissions() {
+    use std::os::unix::fs::PermissionsExt;
+    let lab = Lab::new();
+    let file = lab.file("real/a.exp", &SLIPS.replace("resnet50", "mlp"));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink(&file, lab.path("link.exp")).unwrap();
+    lab.say(&["check", "link.exp", "--fix"]).ended(0);
+    assert!(lab.path("link.exp").is_symlink());
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(fs::read_to_string(&file).unwrap().contains("labels=coarse"));
+    assert_eq!(fs::read_dir(lab.path("real")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_imported_is_mended_with_it() {
+    let lab = Lab::new();
+    let library = lab.file("lib.exp", "edition 1\nencoder small = mlp(outt=16)\n");
+    let text = TEXT.replacen("edition 1", "edition 1\nimport \"lib.exp\" as lib", 1);
+    lab.file("a.exp", &text.replace("mlp(widths=[16], out=8)", "lib.smal"));
+    let said = lab.say(&["check", "a.exp", "--fix"]).ended(0);
+    assert_eq!(said.out.lines().count(), 3, "{said:?}");
+    assert_eq!(fs::read_to_string(library).unwrap(), "edition 1\nencoder small = mlp(out=16)\n");
+}
+
+#[test]
+fn warnings_stop_where_they_are_denied() {
+    let lab = Lab::new();
+    let left = "stage left { encoder = mlp(); loss { class = cross_entropy() } }";
+    let text = TEXT.replace("stage contrast", &format!("{left}\n  stage contrast"));
+    lab.file("a.exp", &text);
+    let said = lab.say(&["check", "a.exp"]).ended(0);
+    assert!(said.err.contains("B0310") && said.out.contains("a.exp: sound: "), "{said:?}");
+    let said = lab.say(&["check", "a.exp", "--deny", "warnings"]).ended(1);
+    assert!(said.err.ends_with("a.exp: warnings are denied\n"), "{said:?}");
+    lab.say(&["run", "a.exp:far", "--deny", "warnings"]).ended(1);
+    assert!(!lab.store().exists());
+    lab.say(&["check", "a.exp", "--deny", "everything"]).ended(2);
+}
+
+#[test]
+fn diagnostics_are_told_to_programs() {
+    let lab = Lab::new();
+    lab.file("a.exp", SLIPS);
+    lab.file("b.exp", TEXT);
+    let said = lab.say(&["check", "a.exp", "b.exp", "--format", "json"]).ended(1);
+    assert!(said.err.is_empty(), "{said:?}");
+    let told: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(told["files"][1]["path"], "b.exp");
+    assert_eq!(told["files"][0]["errors"], 3);
+    assert_eq!(told["diagnostics"][0]["fixes"][0]["insert"], "labels");
+    let said = lab.say(&["check", "a.exp", "--format", "github"]).ended(1);
+    assert_eq!(said.out.matches("::error file=a.exp,line=").count(), 3, "{said:?}");
+    let said = lab.say(&["check", "b.exp", "--format", "sarif"]).ended(0);
+    let log: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+    // Beside the output of other commands.
+    let said = lab.say(&["plan", "a.exp", "--format", "github"]).ended(1);
+    assert!(said.out.is_empty() && said.err.starts_with("::error "), "{said:?}");
+}
+
+#[test]
+fn the_look_is_chosen() {
+    let lab = Lab::new();
+    lab.file("a.exp", SLIPS);
+    lab.file("b.exp", TEXT);
+    let plain = lab.say(&["check", "a.exp"]).ended(1);
+    assert!(plain.err.contains('╭') && !plain.err.contains('\u{1b}'), "{plain:?}");
+    let said = lab.say(&["check", "a.exp", "--color", "always"]).ended(1);
+    assert!(said.err.contains('\u{1b}'), "{said:?}");
+    let said = lab.say(&["check", "a.exp", "--ascii"]).ended(1);
+    assert!(said.err.is_ascii(), "{said:?}");
+    for (locale, is_ascii) in [("C", true), ("de_DE.ISO-8859-1", true), ("de_DE.UTF-8", false)] {
+        let output = lab.balance(&["check", "a.exp"]).env("LC_ALL", locale).output().unwrap();
+        assert_eq!(output.stderr.is_ascii(), is_ascii, "{locale}");
+    }
+    let said = lab.say(&["check", "b.exp", "-q"]).ended(0);
+    assert!(said.out.is_empty() && said.err.is_empty(), "{said:?}");
+}
+
+#[test]
+fn everything_can_be_explained() {
+    let lab = Lab::new();
+    let said = lab.say(&["explain"]).ended(0);
+    let named = |word: &str| said.out.lines().any(|it| it.split_whitespace().any(|w| w == word));
+    assert!(named("supcon") && named("B0102") && named("lonely-anchors"), "{said:?}");
+    for name in ["B0102", "b0102", "unknown-name"] {
+        let said = lab.say(&["explain", name]).ended(0);
+        assert!(said.out.starts_with("# B0102 unknown-name\n"), "{said:?}");
+    }
+    for (slip, meant) in [("lonely-anchor", "lonely-anchors"), ("B01O2", "B0102")] {
+        let said = lab.say(&["explain", slip]).ended(2);
+        assert!(said.err.contains(&format!("did you mean `{meant}`?")), "{said:?}");
+    }
+}

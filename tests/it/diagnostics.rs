@@ -91,6 +91,32 @@ fn every_page_belongs_to_a_code() {
 }
 
 #[test]
+fn the_json_is_as_its_schema_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &Path| -> serde_json::Value {
+        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    };
+    let schema = read(&root.join("docs/reference/check-1.schema.json"));
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let mut fixes = 0;
+    for entry in fs::read_dir(root.join("tests/golden/format")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|it| it == "json") {
+            let told = read(&path);
+            let errors: Vec<String> =
+                validator.iter_errors(&told).map(|it| it.to_string()).collect();
+            assert!(errors.is_empty(), "{}: {errors:#?}", path.display());
+            let all = told["diagnostics"].as_array().unwrap();
+            fixes += all.iter().filter(|it| it["fixes"] != serde_json::json!([])).count();
+        }
+    }
+    assert!(fixes > 0, "no golden tells of a fix");
+    for wrong in [r#"{"version": 2, "files": [], "diagnostics": []}"#, "{}"] {
+        assert!(!validator.is_valid(&serde_json::from_str(wrong).unwrap()), "{wrong}");
+    }
+}
+
+#[test]
 fn links_of_pages_lead_somewhere() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/diagnostics");
     for code in ALL {

@@ -235,6 +235,7 @@ fn run(command: &str, folder: &Path) -> String {
         .env("PATH", format!("{}:{search}", program.display()))
         .env("BALANCE_DATA", folder.join("data"))
         .env_remove("BALANCE_STORE")
+        .env("LC_ALL", "C.UTF-8")
         .stdin(Stdio::null())
         .stderr(output.try_clone().unwrap())
         .stdout(output)

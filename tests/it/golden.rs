@@ -7,10 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use balance::diag::{ALL, Source, Sources, has_errors};
+use balance::report::diagnostics::{Checked, github, json, sarif};
 use balance::syntax;
 use expect_test::expect_file;
 
-use crate::worked::{Asked, Worked, work};
+use crate::worked::{Asked, Worked, mended, work};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -76,6 +77,60 @@ fn golden_errors() {
 }
 
 #[test]
+fn golden_fixes() {
+    for case in cases("fix") {
+        let folder = case.parent().unwrap();
+        let (text, left) = mended(folder, &fs::read_to_string(&case).unwrap());
+        expect_file![case.with_extension("fixed")].assert_eq(&text);
+        let is_mended = left.diagnostics.is_empty();
+        assert_eq!(is_mended, !case.ends_with("left_alone.exp"), "{}", left.rendered());
+    }
+}
+
+#[test]
+fn golden_formats() {
+    for case in cases("format") {
+        let worked = worked(&case);
+        let path = case.file_name().unwrap().to_str().unwrap();
+        let Worked { sources, diagnostics, .. } = &worked;
+        let checked = [Checked { path, sources, diagnostics }];
+        expect_file![case.with_extension("json")].assert_eq(&json(&checked));
+        expect_file![case.with_extension("github")].assert_eq(&github(&checked));
+        // The version of the program is no part of the format.
+        let version = format!("\"{}\"", env!("CARGO_PKG_VERSION"));
+        let log = sarif(&checked).replace(&version, "\"VERSION\"");
+        expect_file![case.with_extension("sarif")].assert_eq(&log);
+    }
+}
+
+/// Labels are not wrapped, so they are short; what the user wrote is as wide as it is.
+#[test]
+fn golden_errors_are_no_wider_than_a_page() {
+    const WIDTH: usize = 88;
+    let mut wide = Vec::new();
+    for case in cases("errors") {
+        let shown = fs::read_to_string(case.with_extension("stderr")).unwrap();
+        let widest = |line: &str| match line.split_once("╰── ") {
+            // Where the label stands is the user's matter.
+            Some((_, label)) => label.chars().count() > LONGEST_LABEL,
+            None => !is_of_a_file(line) && line.chars().count() > WIDTH,
+        };
+        let lines = shown.lines().filter(|line| widest(line));
+        wide.extend(lines.map(|line| format!("{}\n{line}", case.display())));
+    }
+    assert!(wide.is_empty(), "{}", wide.join("\n"));
+}
+
+/// A label wider than this does not fit beside its place.
+const LONGEST_LABEL: usize = 72;
+
+/// Whether a line shows, or marks, what stands in a file.
+fn is_of_a_file(line: &str) -> bool {
+    let line = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+    line.starts_with(['│', '·', '╭']) || line.starts_with("× `")
+}
+
+#[test]
 fn every_code_has_a_golden() {
     let cases = cases("errors");
     let names: Vec<_> = cases.iter().map(|it| it.file_stem().unwrap().to_str().unwrap()).collect();
@@ -89,7 +144,15 @@ fn every_code_has_a_golden() {
 /// A file without its case is a case that was lost.
 #[test]
 fn no_golden_is_left_over() {
-    for (folder, extension) in [("syntax", "ast"), ("plan", "plan"), ("errors", "stderr")] {
+    for (folder, extension) in [
+        ("syntax", "ast"),
+        ("plan", "plan"),
+        ("errors", "stderr"),
+        ("fix", "fixed"),
+        ("format", "json"),
+        ("format", "github"),
+        ("format", "sarif"),
+    ] {
         for entry in fs::read_dir(root().join(folder)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|it| it == extension) {

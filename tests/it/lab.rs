@@ -121,7 +121,7 @@ impl Lab {
         let mut command = Command::new(env!("CARGO_BIN_EXE_balance"));
         command.args(arguments).current_dir(self.folder.path());
         command.env("BALANCE_STORE", self.store()).env("BALANCE_DATA", self.path("data"));
-        command.env_remove("RUST_BACKTRACE").stdin(Stdio::null());
+        command.env("LC_ALL", "C.UTF-8").env_remove("RUST_BACKTRACE").stdin(Stdio::null());
         command
     }
 

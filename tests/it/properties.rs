@@ -4,17 +4,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use balance::diag::{Diagnostic, Sources};
+use balance::diag::{Diagnostic, Look, Sources, render};
+use balance::report::diagnostics::{Checked, github, json, sarif};
 use balance::syntax::{self, Statement};
 use proptest::prelude::*;
 
-use crate::worked::{Asked, Worked, work, work_all, work_text};
+use crate::worked::{Asked, Worked, mended, work, work_all, work_text};
 
 /// Whatever was made of a text can be shown, and every label lies in its file on character borders.
 fn check_sound(worked: &Worked) {
     for diagnostic in &worked.diagnostics {
         check_labels(&worked.sources, diagnostic);
     }
+    check_formats(worked);
     let rendered = worked.rendered();
     assert_eq!(rendered.is_empty(), worked.diagnostics.is_empty());
     for plan in &worked.plans {
@@ -22,6 +24,20 @@ fn check_sound(worked: &Worked) {
         serde_json::to_string(plan).unwrap();
     }
     assert!(!worked.plans.is_empty() || !worked.diagnostics.is_empty(), "neither plan nor reason");
+}
+
+/// Whatever is found can be told to programs, in ASCII, and in colour.
+fn check_formats(worked: &Worked) {
+    let Worked { sources, diagnostics, .. } = worked;
+    let checked = [Checked { path: "a.exp", sources, diagnostics }];
+    let told: serde_json::Value = serde_json::from_str(&json(&checked)).unwrap();
+    assert_eq!(told["diagnostics"].as_array().unwrap().len(), diagnostics.len());
+    let log: serde_json::Value = serde_json::from_str(&sarif(&checked)).unwrap();
+    assert_eq!(log["runs"][0]["results"].as_array().unwrap().len(), diagnostics.len());
+    assert_eq!(github(&checked).lines().count(), diagnostics.len());
+    for (color, unicode) in [(false, false), (true, true)] {
+        render(sources, diagnostics, Look { color, unicode, width: 60 });
+    }
 }
 
 fn check_labels(sources: &Sources, diagnostic: &Diagnostic) {
@@ -208,6 +224,14 @@ proptest! {
         check_formatted(&apply(text, &places.into_iter().map(edit).collect::<Vec<_>>()));
     }
 
+    /// Mends come to an end, and what could be read before can be read after.
+    #[test]
+    fn mends_settle(file in any::<prop::sample::Index>(), edits in edits()) {
+        let files = real_files();
+        let (path, text) = &files[file.index(files.len())];
+        check_mends(path, &apply(text, &edits));
+    }
+
     /// What is written after a broken statement is still read.
     #[test]
     fn a_broken_line_does_not_hide_the_rest(junk in "[a-z =+*:()\\[\\]\"]{0,30}[a-z)(]") {
@@ -258,12 +282,22 @@ fn formatting_real_files_keeps_what_they_say() {
 const LAYOUT: &[&str] =
     &[" ", "  ", "\t", "\n", "\n\n\n", "\r\n", "# c\n", " # (\n", "\n# own line\n", ";", ", ", "-"];
 
+/// Every mend is made in a few rounds, and none breaks a statement.
+fn check_mends(path: &Path, text: &str) {
+    let is_unread = |code: &&&str| **code < "B0020" && **code != "B0006";
+    let unread = |worked: &Worked| worked.codes().iter().filter(is_unread).count();
+    let before = unread(&work_as(path, text));
+    let (mended, left) = mended(path.parent().unwrap(), text);
+    assert!(unread(&left) <= before, "{text}\nis mended to\n{mended}\n{}", left.rendered());
+}
+
 #[test]
 fn real_files_are_worked_out() {
     let files = real_files();
     assert!(files.len() > 100);
     for (path, text) in &files {
         check_sound(&work_as(path, text));
+        check_mends(path, text);
     }
 }
 

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use balance::catalog::{Bound, Catalog, Facts, MachineFacts};
 use balance::diag::{
-    Diagnostic, Look, Severity, Source, Sources, has_errors, render, require_data,
+    Diagnostic, Look, Severity, Source, Sources, has_errors, mend, render, require_data,
 };
 use balance::library::{self, Library};
 use balance::plan::{Plan, check};
-use balance::resolve::{Design, Options, load, resolve};
+use balance::resolve::{Design, Options, allow, load, resolve};
 use balance::syntax::parse_assignment;
 
 /// What a file came to.
@@ -91,18 +91,19 @@ fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> 
     }
     let (mut designs, mut plans) = (Vec::new(), Vec::new());
     if program.root().is_some() {
-        let found;
-        (designs, found) = resolve(&program, &library.catalog(), &options);
-        diagnostics.extend(found);
         let mut facts = facts(library, &asked.absent);
         facts.datasets.retain(|name, _| !asked.unknown.contains(name));
         facts.machine = asked.machine;
+        let found;
+        (designs, found) = resolve(&program, &library.catalog().knowing(&facts), &options);
+        diagnostics.extend(found);
         for design in &designs {
             let (plan, found) = check(design, &facts, asked.limit);
             plans.extend(plan);
             diagnostics.extend(found);
         }
     }
+    let mut diagnostics = allow(&program, &sources, &options, diagnostics);
     if asked.run {
         require_data(&mut diagnostics);
     }
@@ -138,6 +139,26 @@ pub fn plan_of(text: &str) -> Plan {
     let worked = work_text(text);
     assert_eq!(worked.plans.len(), 1, "{}\nin\n{text}", worked.rendered());
     worked.plans.into_iter().next().unwrap()
+}
+
+/// The text of a file in `folder` with every mend made, as `check --fix` does, and what is left.
+pub fn mended(folder: &Path, text: &str) -> (String, Worked) {
+    let mut text = text.to_owned();
+    for _ in 0..16 {
+        let reader = |path: &Path| match path == Path::new("edited.exp") {
+            true => Ok(text.as_bytes().to_vec()),
+            false => std::fs::read(folder.join(path)),
+        };
+        let worked = work("edited.exp", &reader, &Asked::default());
+        // The files it imports stay as they are.
+        let is_here = |it: &&Diagnostic| it.fixes.iter().all(|fix| fix.span.file == 0);
+        let here: Vec<_> = worked.diagnostics.iter().filter(is_here).cloned().collect();
+        match mend(&worked.sources, &here).texts.remove(&0) {
+            Some(next) => text = next,
+            None => return (text, worked),
+        }
+    }
+    panic!("there is always more to mend in\n{text}");
 }
 
 impl Worked {

@@ -130,7 +130,11 @@ impl Vit {
                     image.height, image.width
                 ),
                 label: format!("{side} / {patch} leaves {over} {pixels} over"),
-                help: format!("patch sizes that fit: {}", listed(image.height, fitting)),
+                help: format!(
+                    "patch sizes that fit: {}; {}",
+                    listed(image.height, fitting),
+                    tokens(image, patch, fitting)
+                ),
             });
         }
         if dim % heads != 0 {
@@ -146,6 +150,14 @@ impl Vit {
         }
         Ok(())
     }
+}
+
+/// What the patch size nearest to `patch` that fits makes of an image.
+fn tokens(image: ImageShape, patch: usize, fits: impl Fn(&usize) -> bool) -> String {
+    let near = (1..=image.height).filter(fits).min_by_key(|it| it.abs_diff(patch)).unwrap_or(1);
+    let patches = (image.height / near) * (image.width / near);
+    let all = patches + 1;
+    format!("`patch={near}` makes {patches} patches + 1 class token = {all} tokens")
 }
 
 /// The numbers up to `most` that fit.

@@ -74,7 +74,7 @@ fn duration(number: Quantity, span: Span, want: Want) -> Result<Value, Box<Diagn
             return Err(Box::new(
                 Diagnostic::new(&codes::UNIT, "a duration needs a unit")
                     .at(span, format!("{amount} what?"))
-                    .help(format!("write `{amount} epochs` or `{amount} steps`")),
+                    .help(epochs_or_steps(amount, want.whole)),
             ));
         }
         Some(_) => return Err(wrong_unit(number, span, want, "epochs, steps or samples")),
@@ -83,6 +83,22 @@ fn duration(number: Quantity, span: Span, want: Want) -> Result<Value, Box<Diagn
         return Err(out_of_range(number, span, want, format!("0 to {LONGEST}")));
     }
     Ok(Value::Duration(Duration { amount: number.value, unit }))
+}
+
+/// What a bare length could mean, where an epoch has `epoch` steps.
+fn epochs_or_steps(amount: f64, epoch: Option<usize>) -> String {
+    let Some(epoch) = epoch.filter(|_| amount > 0.0) else {
+        return format!("write `{amount} epochs` or `{amount} steps`");
+    };
+    let steps = (amount * epoch as f64).round();
+    let epochs = amount / epoch as f64;
+    let digits = if epochs >= 10.0 { 1.0 } else { 10.0 };
+    let epochs = (epochs * digits).round() / digits;
+    let epochs = if epochs > 0.0 { epochs.to_string() } else { "less than 0.1".to_owned() };
+    format!(
+        "write `{amount} epochs` (about {steps} steps here) or `{amount} steps` (about {epochs} \
+         epochs)"
+    )
 }
 
 fn amount(number: Quantity, span: Span, want: Want) -> Result<Value, Box<Diagnostic>> {
@@ -109,7 +125,11 @@ fn amount(number: Quantity, span: Span, want: Want) -> Result<Value, Box<Diagnos
                 false => format!("write `{name}={n} samples`"),
             };
             let label = match n <= 100.0 {
-                true => format!("{n} could be {n}% or {n} images"),
+                true => {
+                    let images = want.whole.map(|all| Amount::Fraction(n / 100.0).of(all));
+                    let images = images.map_or(String::new(), |it| format!(" ({it} images)"));
+                    format!("{n} could be {n}%{images} or {n} images")
+                }
                 false => format!("{n} what?"),
             };
             Err(Box::new(Diagnostic::new(&codes::AMBIGUOUS, message).at(span, label).help(advice)))

@@ -2,10 +2,13 @@
 
 use super::super::draft::Patch;
 use super::{Eval, Want};
-use crate::catalog::{Bound, ParamSpec, Spec, Value};
-use crate::diag::{Diagnostic, Span, codes};
+use crate::catalog::{Bound, Division, ParamSpec, Spec, Value};
+use crate::diag::{Diagnostic, Span, closest, codes};
 use crate::resolve::Called;
 use crate::syntax::{Arg, Expr, Name};
+
+/// Columns of a signature in a message.
+const SIGNATURE: usize = 76;
 
 /// A call that is being matched to its component's parameters.
 struct Site<'a> {
@@ -102,7 +105,8 @@ impl Eval<'_> {
                 (None, Some(name)) => name.span.to(expr.span),
                 _ => expr.span,
             };
-            return (self.value(expr, &inside, Want::param(param)), Some(place));
+            let want = Want::param(param).of(self.images(site.spec, param));
+            return (self.value(expr, &inside, want), Some(place));
         }
         let value = match param.default {
             Some(default) if inside.is_empty() => Some(default()),
@@ -113,6 +117,17 @@ impl Eval<'_> {
             }
         };
         (value, None)
+    }
+
+    /// How many images an amount that a dataset takes is a share of.
+    fn images(&self, spec: &'static Spec, param: &ParamSpec) -> Option<usize> {
+        let facts = self.catalog.facts(spec)?;
+        let division = Division::of(&Bound::defaults(spec), facts).ok()?;
+        Some(match param.name {
+            "train" => division.train,
+            "val" => division.train + division.val,
+            _ => facts.train,
+        })
     }
 
     /// A default component with some of its arguments overridden.
@@ -164,10 +179,14 @@ fn unknown_argument(spec: &Spec, name: &Name) -> Diagnostic {
     let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
     match spec.params {
         [] => diagnostic.at(name.span, "it takes none"),
-        _ => match crate::diag::closest(&name.node, names) {
-            Some(near) => diagnostic.at(name.span, format!("did you mean `{near}`?")),
-            None => diagnostic.at(name.span, "not one of its arguments"),
+        _ => match closest(&name.node, names.clone()) {
+            Some(near) => diagnostic
+                .expected(name.span, &name.node, names)
+                .help(spec.signature_with(near, SIGNATURE)),
+            None => diagnostic
+                .at(name.span, "not one of its arguments")
+                .help(spec.signature_with("", SIGNATURE)),
         }
-        .help(spec.signature()),
+        .more(spec.name),
     }
 }

@@ -25,17 +25,24 @@ pub(super) struct Want<'a> {
     /// The parameter or field.
     pub name: &'a str,
     pub docs: &'a str,
+    /// What a share is of, where that is known: images of a split, steps of an epoch.
+    pub whole: Option<usize>,
 }
 
 impl<'a> Want<'a> {
     /// A value of type `ty` for the field `name`.
     pub fn new(name: &'a str, ty: &'a Type) -> Self {
-        Self { ty, name, docs: "" }
+        Self { ty, name, docs: "", whole: None }
     }
 
     /// What a declared parameter accepts.
     pub fn param(param: &'a ParamSpec) -> Self {
-        Self { ty: &param.ty, name: param.name, docs: param.docs }
+        Self { ty: &param.ty, name: param.name, docs: param.docs, whole: None }
+    }
+
+    /// The same as a share of `whole`.
+    pub fn of(self, whole: Option<usize>) -> Self {
+        Self { whole, ..self }
     }
 
     /// The same parameter with an inner type of its own.

@@ -142,7 +142,8 @@ impl Eval<'_> {
         if !is_closed {
             self.out.push(
                 Diagnostic::new(&codes::WRONG_TYPE, "an interval includes both ends")
-                    .at(expr.span, "write `..=`"),
+                    .at(expr.span, "write `..=`")
+                    .fix(between(expr), "..="),
             );
             return None;
         }
@@ -162,6 +163,16 @@ impl Eval<'_> {
             return None;
         }
         Some(Value::Interval(Interval { low, high }))
+    }
+}
+
+/// Where the operator stands, with the space around it.
+fn between(expr: &Expr) -> Span {
+    match &expr.kind {
+        ExprKind::Binary { left, right, .. } => {
+            Span { start: left.span.end, end: right.span.start, ..expr.span }
+        }
+        _ => expr.span,
     }
 }
 

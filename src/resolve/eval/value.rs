@@ -53,7 +53,8 @@ impl Eval<'_> {
             (ExprKind::Text(text), Type::Text) => Some(Value::Text(text.clone())),
             (ExprKind::Text(text), Type::Choice(words)) if words.contains(&text.as_str()) => {
                 let diagnostic = wrong_type(expr, want);
-                self.out.push(diagnostic.help(format!("write `{text}` without quotes")));
+                let help = format!("write `{text}` without quotes");
+                self.out.push(diagnostic.help(help).fix(expr.span, text));
                 None
             }
             (ExprKind::Bool(_) | ExprKind::Not(_) | ExprKind::Binary { .. }, Type::Bool) => {

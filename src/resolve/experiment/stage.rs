@@ -20,7 +20,7 @@ impl Eval<'_> {
             None => Some(Spanned { node: 1, span: stage.span }),
         };
         let terms = self.terms(draft, stage);
-        let train = self.train(draft, stage, terms.as_deref());
+        let train = self.train(draft, stage, (data.as_ref(), terms.as_deref()));
         let loss = stage.section("loss").or_else(|| draft.section("loss"));
         Some(Stage {
             name: stage.name.clone(),

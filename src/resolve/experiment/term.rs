@@ -5,7 +5,7 @@ use super::super::draft::{Patch, Slot};
 use super::super::eval::{Eval, Want};
 use super::plain;
 use crate::catalog::{Kind, Type, Value};
-use crate::diag::{Diagnostic, Spanned, codes};
+use crate::diag::{Diagnostic, Span, Spanned, codes};
 use crate::syntax::{Expr, ExprKind, Op};
 
 const WEIGHT: Type = Type::Real { name: "nonneg", min: 0.0, max: f64::INFINITY, open: false };
@@ -83,11 +83,9 @@ pub(in crate::resolve) fn split(expr: &Expr) -> Result<(Option<&Expr>, &Expr), B
         ExprKind::Binary { op: Op::Multiply, left, right } if is_call(right) => {
             Ok((Some(left), right))
         }
-        ExprKind::Binary { op: Op::Multiply, left, right } if is_call(left) => Err(Box::new(
-            wrong("a term's weight stands before its call")
-                .at(right.span, "this is the weight")
-                .help(format!("write `{} * {left}`", plain(right))),
-        )),
+        ExprKind::Binary { op: Op::Multiply, left, right } if is_call(left) => {
+            Err(Box::new(weight_first(left, right)))
+        }
         // `0.5 * supcon`: a component without arguments.
         ExprKind::Binary { op: Op::Multiply, left, right } if is_path(right) => {
             Ok((Some(left), right))
@@ -103,6 +101,28 @@ pub(in crate::resolve) fn split(expr: &Expr) -> Result<(Option<&Expr>, &Expr), B
                 .at(expr.span, "cannot be read as one")
                 .help("for example `0.5 * supcon(temperature=0.5)`"),
         )),
+    }
+}
+
+/// `supcon() * 0.5`: the weight, where it is one word, can be moved.
+fn weight_first(call: &Expr, weight: &Expr) -> Diagnostic {
+    let diagnostic = Diagnostic::new(&codes::WRONG_TYPE, "a term's weight stands before its call")
+        .at(weight.span, "this is the weight")
+        .help(format!("write `{} * {call}`", factor(weight)));
+    if !matches!(weight.kind, ExprKind::Number { .. } | ExprKind::Path(_)) {
+        return diagnostic;
+    }
+    let (start, end) = (call.span.start, call.span.end);
+    diagnostic
+        .fix(Span { end: start, ..call.span }, format!("{} * ", plain(weight)))
+        .fix(Span { start: end, end: weight.span.end, ..call.span }, "")
+}
+
+/// An expression as a factor, in parentheses where it needs them.
+fn factor(expr: &Expr) -> String {
+    match &expr.kind {
+        ExprKind::Paren(inner) => format!("({})", plain(inner)),
+        _ => plain(expr),
     }
 }
 

@@ -4,7 +4,7 @@ use super::super::draft::{Section, Slot, as_path};
 use super::super::eval::{Eval, Want};
 use super::super::{Called, Keep, Term, Train};
 use super::stage::shown_name;
-use crate::catalog::{Bound, Duration, Kind, Type, Value};
+use crate::catalog::{Bound, Division, Duration, Kind, Type, Value};
 use crate::diag::{Diagnostic, Span, Spanned, codes};
 use crate::syntax::{ExprKind, Name};
 
@@ -13,7 +13,7 @@ impl Eval<'_> {
         &mut self,
         draft: &Section,
         stage: &Section,
-        terms: Option<&[Term]>,
+        (data, terms): (Option<&Called>, Option<&[Term]>),
     ) -> Option<Train> {
         let Some(section) = self.train_section(draft, stage) else {
             if stage.means("train") || draft.means("train") {
@@ -31,7 +31,8 @@ impl Eval<'_> {
         let length = self.trained(&section, "for", "for = 50 epochs");
         let optimizer = optimizer.and_then(|slot| self.call(slot, Kind::Optimizer));
         let batch = batch.and_then(|slot| self.count(slot));
-        let length = length.and_then(|slot| self.length(slot));
+        let epoch = self.epoch(data, batch.as_ref());
+        let length = length.and_then(|slot| self.length(slot, epoch));
         let schedule = match section.get("schedule") {
             Some(slot) => self.call(slot, Kind::Schedule),
             None => self.constant(section.span),
@@ -78,8 +79,15 @@ impl Eval<'_> {
         train.get(name)
     }
 
-    fn length(&mut self, slot: &Slot) -> Option<Spanned<Duration>> {
-        match self.value(&slot.expr, &[], Want::new("for", &Type::Duration))? {
+    /// The steps of an epoch, as far as it is known.
+    fn epoch(&self, data: Option<&Called>, batch: Option<&Spanned<usize>>) -> Option<usize> {
+        let data = &data?.bound;
+        let division = Division::of(data, self.catalog.facts(data.spec)?).ok()?;
+        Some(division.train.div_ceil(batch?.node))
+    }
+
+    fn length(&mut self, slot: &Slot, epoch: Option<usize>) -> Option<Spanned<Duration>> {
+        match self.value(&slot.expr, &[], Want::new("for", &Type::Duration).of(epoch))? {
             Value::Duration(node) => Some(Spanned { node, span: slot.expr.span }),
             _ => None,
         }
@@ -127,7 +135,10 @@ impl Eval<'_> {
             heads if heads.contains(&term.node.as_str()) => {
                 diagnostic.expected(metric.span, &metric.node, ["accuracy"])
             }
-            heads => diagnostic.expected(term.span, &term.node, heads.iter().copied()),
+            // Another stage that inherits this may have a term of the name that is written.
+            heads => {
+                diagnostic.expected(term.span, &term.node, heads.iter().copied()).without_fix()
+            }
         });
         None
     }

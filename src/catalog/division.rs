@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::catalog::{Amount, Bound, DatasetFacts, Natural};
+use super::{Amount, Bound, DatasetFacts, Natural};
 
 /// The sizes of a dataset's splits, exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -1,0 +1,119 @@
+//! Edits that mend: which of them can be made together, and the texts they come to.
+
+use std::collections::BTreeMap;
+
+use super::{Diagnostic, Fix, Sources};
+
+/// What the edits of some diagnostics come to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Mended {
+    /// The new text of each file that changes.
+    pub texts: BTreeMap<u16, String>,
+    /// The diagnostics that are mended, by index.
+    pub done: Vec<usize>,
+}
+
+/// Edits by place: file, start and end.
+type Edits<'a> = BTreeMap<(u16, u32, u32), &'a Fix>;
+
+/// Makes the edits of as many of `diagnostics` as do not get in each other's way, the first ones
+/// first. Those of one diagnostic are made together or not at all.
+pub fn mend(sources: &Sources, diagnostics: &[Diagnostic]) -> Mended {
+    let mut edits = Edits::new();
+    let mut done = Vec::new();
+    for (at, diagnostic) in diagnostics.iter().enumerate() {
+        if diagnostic.fixes.iter().any(|fix| !is_possible(sources, fix)) {
+            continue;
+        }
+        let mut added = Vec::new();
+        let fits = diagnostic.fixes.iter().all(|fix| add(&mut edits, fix, &mut added));
+        match fits && !diagnostic.fixes.is_empty() {
+            true => done.push(at),
+            false => edits.retain(|key, _| !added.contains(key)),
+        }
+    }
+    Mended { texts: apply(sources, &edits), done }
+}
+
+/// Whether `fix` changes a file, and lies in it.
+fn is_possible(sources: &Sources, fix: &Fix) -> bool {
+    let source = sources.get(fix.span.file);
+    source.is_file() && source.text.get(fix.span.range()).is_some_and(|old| old != fix.text)
+}
+
+/// Adds an edit unless it gets in the way of another; keeps in mind that it was added.
+fn add<'a>(edits: &mut Edits<'a>, fix: &'a Fix, added: &mut Vec<(u16, u32, u32)>) -> bool {
+    let key = (fix.span.file, fix.span.start, fix.span.end);
+    // Edits that do not overlap end in the order they begin, so the neighbours decide.
+    let before = edits.range(..=key).next_back();
+    let behind = edits.range(key..).next();
+    if [before, behind].into_iter().flatten().any(|(_, other)| clash(other, fix)) {
+        return false;
+    }
+    if edits.insert(key, fix).is_none() {
+        added.push(key);
+    }
+    true
+}
+
+fn clash(a: &Fix, b: &Fix) -> bool {
+    let apart = a.span.end <= b.span.start || b.span.end <= a.span.start;
+    let one_place = a.span == b.span;
+    a.span.file == b.span.file && a != b && (one_place || !apart)
+}
+
+fn apply(sources: &Sources, edits: &Edits) -> BTreeMap<u16, String> {
+    let mut texts = BTreeMap::new();
+    for ((file, ..), fix) in edits.iter().rev() {
+        let text = texts.entry(*file).or_insert_with(|| sources.get(*file).text.clone());
+        text.replace_range(fix.span.range(), &fix.text);
+    }
+    texts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Source, Span, codes};
+    use super::*;
+
+    fn mended(edits: &[&[(usize, usize, &str)]]) -> (String, Vec<usize>) {
+        let mut sources = Sources::default();
+        sources.add(Source { name: "a.exp".into(), text: "one two three".into() });
+        let diagnostic = |fixes: &&[(usize, usize, &str)]| {
+            let new = Diagnostic::new(&codes::UNKNOWN_NAME, "");
+            fixes
+                .iter()
+                .fold(new, |it, (start, end, text)| it.fix(Span::new(0, *start, *end), *text))
+        };
+        let diagnostics: Vec<Diagnostic> = edits.iter().map(diagnostic).collect();
+        let mended = mend(&sources, &diagnostics);
+        let text = mended.texts.get(&0).cloned();
+        (text.unwrap_or_else(|| sources.get(0).text.clone()), mended.done)
+    }
+
+    #[test]
+    fn edits_that_clash_are_left_for_the_next_time() {
+        assert_eq!(mended(&[&[(8, 13, "3")], &[(0, 3, "1")]]), ("1 two 3".into(), vec![0, 1]));
+        assert_eq!(mended(&[&[(0, 7, "12")], &[(4, 7, "2")]]), ("12 three".into(), vec![0]));
+        // The same edit for two reasons; an insertion beside an edit; two insertions at a place.
+        assert_eq!(mended(&[&[(0, 3, "1")], &[(0, 3, "1")]]), ("1 two three".into(), vec![0, 1]));
+        assert_eq!(mended(&[&[(3, 3, ",")], &[(0, 3, "1")]]), ("1, two three".into(), vec![0, 1]));
+        assert_eq!(mended(&[&[(3, 3, ")")], &[(3, 3, "]")]]), ("one) two three".into(), vec![0]));
+    }
+
+    #[test]
+    fn edits_of_one_diagnostic_stand_or_fall_together() {
+        let both: &[_] = &[(0, 3, "1"), (4, 7, "2")];
+        assert_eq!(mended(&[&[(4, 7, "zwei")], both]), ("one zwei three".into(), vec![0]));
+        let clashing: &[_] = &[(0, 3, "1"), (1, 3, "2")];
+        assert_eq!(mended(&[clashing, &[(1, 2, "0")]]), ("o0e two three".into(), vec![1]));
+    }
+
+    #[test]
+    fn what_changes_nothing_or_lies_outside_is_no_edit() {
+        let plain = "one two three";
+        for edit in [(0, 3, "one"), (10, 99, ""), (7, 4, "x")] {
+            assert_eq!(mended(&[&[edit]]), (plain.into(), vec![]));
+        }
+    }
+}
