@@ -71,6 +71,8 @@ pub enum Op {
     BatchNorm,
     /// A kernel that needs nothing but its input and output for its way back.
     Kernel,
+    /// A share of the numbers set to zero, in training alone.
+    Drop,
     /// The same numbers in another order, before anything is learned.
     Rearrange,
     /// The sum of two values.
@@ -229,7 +231,8 @@ impl Network {
         if share == 0.0 {
             return self;
         }
-        self.kernel().noting(|layer| layer.constants = factors)
+        let shape = self.shape().to_vec();
+        self.layer(Op::Drop, shape).noting(|layer| layer.constants = factors)
     }
 
     /// Self-attention of packed queries, keys and values `[tokens, 3 * width]`, with a number of

@@ -4,10 +4,12 @@
 mod check;
 mod data;
 mod explain;
+mod machine;
 mod plan;
 mod progress;
 mod prompt;
 mod run;
+mod schema;
 mod show;
 mod workspace;
 
@@ -54,6 +56,8 @@ enum Command {
     Parse(check::ParseArgs),
     /// A component, or the code of a diagnostic
     Explain(explain::ExplainArgs),
+    /// The JSON Schema of what is written for other programs
+    Schema(schema::SchemaArgs),
     /// Datasets: list, fetch, inspect
     #[command(subcommand)]
     Data(data::DataCommand),
@@ -112,6 +116,7 @@ pub fn main(library: &Library) -> ExitCode {
         Command::Show(args) => show::show(library, &args),
         Command::Parse(args) => check::parse(&args),
         Command::Explain(args) => explain::explain(library, &args),
+        Command::Schema(args) => schema::schema(&args),
         Command::Data(command) => data::data(&command),
     };
     ExitCode::from(code)

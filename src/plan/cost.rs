@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::memory::{self, NUMBER};
@@ -19,9 +20,10 @@ const AHEAD: u64 = 3;
 const THERE_AND_BACK: f64 = 3.0;
 
 /// The encoder of a stage, as the graph will hold it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Model {
     #[serde(flatten, serialize_with = "super::component")]
+    #[schemars(flatten, schema_with = "super::schema::component")]
     pub call: Bound,
     /// Channels, height and width of an image.
     #[serde(rename = "in")]
@@ -38,7 +40,7 @@ pub struct Model {
 }
 
 /// What a training or an evaluation costs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Cost {
     /// Trained numbers: those of the encoder and of the terms.
     pub parameters: u64,
@@ -276,6 +278,14 @@ impl Stage {
             scratch_bytes: layers.state(training.moments).saturating_add(best).saturating_mul(2),
             embedding_bytes: layers.embedding(),
         }
+    }
+
+    /// The bytes that its model holds at most while it embeds images for an evaluation.
+    ///
+    /// # Errors
+    /// When its components do not fit each other.
+    pub fn embedding_bytes(&self) -> Result<u64, Misfit> {
+        self.layers().map(|layers| layers.embedding())
     }
 
     /// The bytes that a step of its training holds at most, without the dataset and the batches

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::compile::{Compiled, compile, facts_of};
 use super::cost::Costs;
-use super::{Axis, Cell, Cost, Digest, Plan, Stage, Trial, afford};
+use super::{Axis, Cell, Cost, Digest, Origin, Plan, SCHEMA, Stage, Trial, afford};
 use crate::catalog::Facts;
 use crate::diag::{Diagnostic, codes, plural};
 use crate::resolve::{Design, Experiment};
@@ -45,7 +45,9 @@ fn outline(design: &Design) -> Plan {
         levels: axis.levels.clone(),
     };
     Plan {
+        schema: SCHEMA,
         plan_version: 1,
+        source: Origin::default(),
         design: design.name.node.clone(),
         axes: design.axes.iter().map(axis).collect(),
         seeds: design.seeds.node.clone(),

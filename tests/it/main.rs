@@ -33,5 +33,6 @@ mod params;
 mod parity;
 mod properties;
 mod resume;
+mod schema;
 mod tape;
 mod worked;
