@@ -322,8 +322,8 @@ impl Network {
         self.layer(Op::Kernel, vec![rows]).noting(|layer| layer.multiply_adds = multiply_adds)
     }
 
-    /// The layers of `other` behind `value`, which becomes what `other` is given.
-    pub fn then(mut self, value: At, other: &Self) -> Self {
+    /// Adds the layers of `other` behind `value`, which becomes what `other` is given.
+    pub fn append(&mut self, value: At, other: &Self) {
         let first = self.values.len() - 1;
         let place = |index: usize| if index == 0 { value.0 } else { first + index };
         self.values.extend(other.values.iter().skip(1).cloned());
@@ -333,7 +333,6 @@ impl Network {
             ..layer.clone()
         }));
         self.at = place(other.at);
-        self
     }
 
     /// Trained numbers.

@@ -9,6 +9,7 @@ mod cost;
 mod digest;
 mod division;
 mod memory;
+mod recent;
 mod schema;
 mod show;
 mod terms;

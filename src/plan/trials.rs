@@ -25,7 +25,8 @@ pub(super) fn plan(
     };
     for (at, cell) in design.cells.iter().enumerate() {
         for seed in &design.seeds.node {
-            let compiled = compile(&cell.experiment, facts, *seed, limit);
+            let networks = &mut sharing.costs.networks;
+            let compiled = compile(&cell.experiment, facts, *seed, limit, networks);
             let trial = sharing.trial(compiled, (at, *seed), &cell.experiment, out);
             sharing.plan.trials.push(trial);
         }
@@ -114,7 +115,7 @@ impl Sharing<'_> {
         let declared = experiment.stages.iter().find(|it| it.name.node == stage.name);
         let training = stage.training(images);
         out.extend(declared.and_then(|declared| {
-            afford::memory(declared, (&training, &layers), &cost, &self.facts.machine)
+            afford::memory(declared, (&training, &layers.1), &cost, &self.facts.machine)
         }));
         cost
     }
