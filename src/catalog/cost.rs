@@ -71,6 +71,8 @@ pub enum Op {
     BatchNorm,
     /// A kernel that needs nothing but its input and output for its way back.
     Kernel,
+    /// A share of the numbers set to zero, in training alone.
+    Drop,
     /// The same numbers in another order, before anything is learned.
     Rearrange,
     /// The sum of two values.
@@ -229,7 +231,8 @@ impl Network {
         if share == 0.0 {
             return self;
         }
-        self.kernel().noting(|layer| layer.constants = factors)
+        let shape = self.shape().to_vec();
+        self.layer(Op::Drop, shape).noting(|layer| layer.constants = factors)
     }
 
     /// Self-attention of packed queries, keys and values `[tokens, 3 * width]`, with a number of
@@ -319,8 +322,8 @@ impl Network {
         self.layer(Op::Kernel, vec![rows]).noting(|layer| layer.multiply_adds = multiply_adds)
     }
 
-    /// The layers of `other` behind `value`, which becomes what `other` is given.
-    pub fn then(mut self, value: At, other: &Self) -> Self {
+    /// Adds the layers of `other` behind `value`, which becomes what `other` is given.
+    pub fn append(&mut self, value: At, other: &Self) {
         let first = self.values.len() - 1;
         let place = |index: usize| if index == 0 { value.0 } else { first + index };
         self.values.extend(other.values.iter().skip(1).cloned());
@@ -330,7 +333,6 @@ impl Network {
             ..layer.clone()
         }));
         self.at = place(other.at);
-        self
     }
 
     /// Trained numbers.

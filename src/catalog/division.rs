@@ -1,11 +1,12 @@
 //! How a dataset is divided into training, validation and test images.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Amount, Bound, DatasetFacts, Natural};
 
 /// The sizes of a dataset's splits, exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Division {
     /// Images for training.
     pub train: usize,

@@ -43,7 +43,7 @@ pub struct DatasetFacts {
 }
 
 /// A labelling: the names of its classes, and the class of each fine class.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct ClassMap {
     pub names: Vec<String>,
     pub of_fine: Vec<u32>,

@@ -7,11 +7,13 @@ mod explain;
 mod fix;
 mod fmt;
 mod format;
+mod machine;
 mod origins;
 mod plan;
 mod progress;
 mod prompt;
 mod run;
+mod schema;
 mod show;
 mod workspace;
 
@@ -62,6 +64,8 @@ enum Command {
     Parse(check::ParseArgs),
     /// A component, the code of a diagnostic, or where a value comes from: explain FILE PATH
     Explain(explain::ExplainArgs),
+    /// The JSON Schema of what is written for other programs
+    Schema(schema::SchemaArgs),
     /// Datasets: list, fetch, inspect
     #[command(subcommand)]
     Data(data::DataCommand),
@@ -125,6 +129,7 @@ pub fn main(library: &Library) -> ExitCode {
         Command::Show(args) => show::show(library, &args),
         Command::Parse(args) => check::parse(&args),
         Command::Explain(args) => explain::explain(library, &args),
+        Command::Schema(args) => schema::schema(&args),
         Command::Data(command) => data::data(&command),
     };
     ExitCode::from(code)

@@ -1,14 +1,15 @@
 //! `plan`: what a run would do.
 
 use super::format::Format;
+use std::path::{Path, PathBuf};
+
+use super::machine::speed;
 use super::workspace::{Workspace, store};
 use super::{Target, exit, prompt};
 use crate::library::Library;
-use std::path::Path;
-
-use crate::plan::{Digest, Plan};
+use crate::plan::{Digest, Evaluation, Plan, Stage};
 use crate::report::{StageUse, summary};
-use crate::store::{Store, result};
+use crate::store::{self as files, Store, result};
 
 /// Arguments of `plan`.
 #[derive(clap::Args)]
@@ -18,6 +19,9 @@ pub struct PlanArgs {
     /// Print the plan as JSON
     #[arg(long)]
     json: bool,
+    /// Write the plan as JSON into a file
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// Exit with 10 when there is something to do
     #[arg(long)]
     detailed_exitcode: bool,
@@ -34,21 +38,36 @@ pub fn plan(library: &Library, args: &PlanArgs) -> u8 {
         return code;
     }
     let store = store(&args.target.places, &args.target.file);
-    let mut has_work = false;
-    for (at, plan) in workspace.plans.iter().enumerate() {
-        has_work |= (0..plan.evaluations.len())
-            .any(|it| evaluation_use(&store, plan, it) != StageUse::Cached);
-        if args.json {
-            prompt::print(&json(plan));
-            continue;
+    let text = match args.json || args.out.is_some() {
+        true => workspace.plans.iter().map(json).collect(),
+        false => tables(&store, &workspace.plans),
+    };
+    match &args.out {
+        None => prompt::print(&text),
+        Some(path) => {
+            if let Err(error) = files::write(path, text.as_bytes()) {
+                prompt::eprint(&format!("{} cannot be written: {error}\n", path.display()));
+                return exit::FAILED;
+            }
         }
-        if at > 0 {
-            prompt::print("\n");
-        }
-        let stages = |at| stage_use(&store, plan, at);
-        prompt::print(&summary(plan, stages, |at| evaluation_use(&store, plan, at)));
     }
+    let has_work = workspace.plans.iter().any(|plan| has_work(&store, plan));
     if args.detailed_exitcode && has_work { exit::WORK } else { 0 }
+}
+
+fn tables(store: &Store, plans: &[Plan]) -> String {
+    let rate = speed(store.root());
+    let table = |plan: &Plan| {
+        let stages: Vec<_> = plan.stages.iter().map(|it| stage_use(store, it)).collect();
+        let evaluations: Vec<_> =
+            plan.evaluations.iter().map(|it| evaluation_use(store, it)).collect();
+        summary(plan, &stages, &evaluations, rate)
+    };
+    plans.iter().map(table).collect::<Vec<_>>().join("\n")
+}
+
+fn has_work(store: &Store, plan: &Plan) -> bool {
+    plan.evaluations.iter().any(|it| evaluation_use(store, it) != StageUse::Cached)
 }
 
 /// The plan as JSON.
@@ -57,19 +76,18 @@ pub fn json(plan: &Plan) -> String {
     format!("{text}\n")
 }
 
-fn stage_use(store: &Store, plan: &Plan, at: usize) -> StageUse {
-    let stage = &plan.stages[at];
+fn stage_use(store: &Store, stage: &Stage) -> StageUse {
     state_of(&store.stage(stage), &stage.digest)
 }
 
-fn evaluation_use(store: &Store, plan: &Plan, at: usize) -> StageUse {
-    let evaluation = &plan.evaluations[at];
+fn evaluation_use(store: &Store, evaluation: &Evaluation) -> StageUse {
     state_of(&store.evaluation(evaluation), &evaluation.digest)
 }
 
 fn state_of(folder: &Path, digest: &Digest) -> StageUse {
     match (result::<serde_json::Value>(folder, digest), folder.exists()) {
         (Ok(Some(_)), _) => StageUse::Cached,
+        (Err(why), _) => StageUse::Unusable(why),
         (_, true) => StageUse::Begun,
         (_, false) => StageUse::ToDo,
     }

@@ -4,12 +4,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::format::{Deny, Format};
+use super::machine::{disk_free, memory, speed};
 use super::{Places, Target, exit, prompt};
-use crate::catalog::{Bound, Facts};
+use crate::catalog::{Bound, Facts, MachineFacts};
 use crate::diag::{Diagnostic, Severity, Source, Sources, has_errors, require_data};
+use crate::digest::blake3;
 use crate::library::dataset::Dataset;
 use crate::library::{self, Library};
-use crate::plan::{Plan, check};
+use crate::plan::{Origin, OriginFile, Plan, check, disk};
 use crate::report::diagnostics::Checked;
 use crate::resolve::{
     Bounds, Design, MOST_BYTES, Options, Program, Reader, allow, load_within, resolve, too_large,
@@ -46,7 +48,7 @@ impl Workspace {
         let (program, mut diagnostics) = load_within(&bounds, &path, &mut sources, reader);
         let mut options = Options { only, set: Vec::new() };
         for text in &target.set {
-            let file = sources.add(Source { name: "--set".into(), text: text.clone() });
+            let file = sources.add(Source { name: SET.into(), text: text.clone() });
             match parse_assignment(file, text) {
                 Ok(field) => options.set.push(field),
                 Err(mut errors) => diagnostics.append(&mut errors),
@@ -54,15 +56,20 @@ impl Workspace {
         }
         let (mut plans, mut designs) = (Vec::new(), Vec::new());
         if program.root().is_some() {
-            let facts = facts(library, &target.places);
+            let mut facts = facts(library, &target.places);
             let catalog = library.catalog().knowing(&facts);
             let mut found;
             (designs, found) = resolve(&program, &catalog, &options);
             diagnostics.append(&mut found);
+            let root = store(&target.places, &target.file).root().to_owned();
+            facts.machine = machine(&designs, &root);
+            let origin = origin(&sources, &path, &target.set);
             let is_sound = !has_errors(&diagnostics);
             for design in &designs {
                 let (plan, mut found) = check(design, &facts, target.limit);
-                plans.extend(plan.filter(|_| is_sound));
+                found.extend(plan.as_ref().and_then(|plan| over_disk(design, plan, &root)));
+                let plan = plan.filter(|_| is_sound);
+                plans.extend(plan.map(|plan| Plan { source: origin.clone(), ..plan }));
                 diagnostics.append(&mut found);
             }
         }
@@ -154,6 +161,40 @@ fn facts(library: &Library, places: &Places) -> Facts {
         facts.datasets.insert(entry.spec.name.to_owned(), known);
     }
     facts
+}
+
+/// What plans were worked out from, wherever the project lies.
+fn origin(sources: &Sources, root: &Path, set: &[String]) -> Origin {
+    let folder = root.parent().unwrap_or(Path::new(""));
+    let file = |source: &Source| {
+        let path = Path::new(&source.name);
+        let path = path.strip_prefix(folder).unwrap_or(path).display().to_string();
+        OriginFile { path, blake3: blake3(source.text.as_bytes()) }
+    };
+    let files = sources.iter().filter(|source| source.name != SET);
+    Origin { files: files.map(file).collect(), set: set.to_vec() }
+}
+
+/// The name of what the command line sets.
+const SET: &str = "--set";
+
+/// What is known of this machine, as far as `designs` ask.
+fn machine(designs: &[Design], root: &Path) -> MachineFacts {
+    let has_limit = designs.iter().flat_map(|it| &it.cells).any(|it| it.experiment.limit.is_some());
+    MachineFacts {
+        memory: memory(),
+        disk_free: None,
+        flops_per_second: if has_limit { speed(root) } else { None },
+    }
+}
+
+/// Bytes of results for which it is worth a process to ask what is free.
+const LARGE: u64 = 64 << 20;
+
+/// Results that do not fit on the disk that `root` is on.
+fn over_disk(design: &Design, plan: &Plan, root: &Path) -> Option<Diagnostic> {
+    let is_large = plan.disk_bytes() > LARGE;
+    disk(design, plan, is_large.then(|| disk_free(root)).flatten())
 }
 
 /// The folder datasets are in.

@@ -8,7 +8,7 @@ pub use build::{build, stage_stream};
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor};
 
-use crate::kernel::{PairTerm, contrastive, gradients};
+use crate::kernel::{PairTerm, contrastive, gradients, without_gradients};
 use crate::library::encoder::Network;
 use crate::library::loss::{Activations, Single};
 use crate::nn::Mode;
@@ -114,7 +114,8 @@ impl Model {
 
     /// The embeddings `[rows, dim]` of images, as evaluations see them.
     pub fn embed(&self, images: &Tensor) -> Result<Tensor> {
-        Ok(self.encoder.forward(images, &Mode::Eval)?.detach())
+        let embedding = without_gradients(|| self.encoder.forward(images, &Mode::Eval));
+        Ok(embedding?.detach())
     }
 
     /// For each term with a classifier: its name, and how many of the images it has right.

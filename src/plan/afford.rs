@@ -22,7 +22,7 @@ pub(super) fn memory(
     let parameters = plural_grouped(cost.parameters, "parameter");
     let help = match training.largest_batch(layers, available) {
         Some(batch) => format!("the largest batch that fits is {batch}"),
-        None => format!("not even `batch = 1` fits; a narrower network may: {parameters} are many"),
+        None => "not even `batch = 1` fits; a narrower network may".to_owned(),
     };
     let (needed, there) = (bytes(cost.peak_bytes), bytes(available));
     let message = format!("this training needs {needed} of memory, and the machine has {there}");

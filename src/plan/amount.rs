@@ -49,8 +49,11 @@ fn scaled(mut value: f64, step: f64, units: &[&str]) -> String {
 
 /// One decimal where it matters.
 fn digits(value: f64) -> String {
-    let is_whole = value >= 100.0 || value.fract() == 0.0;
-    if is_whole { format!("{value:.0}") } else { format!("{value:.1}") }
+    if value >= 100.0 {
+        return format!("{value:.0}");
+    }
+    let text = format!("{value:.1}");
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }
 
 #[cfg(test)]

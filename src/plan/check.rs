@@ -2,6 +2,7 @@
 
 use super::analysis::analyse;
 use super::compile::{facts_of, labels_of, read_by};
+use super::recent::Networks;
 use super::schedule;
 use super::terms::Terms;
 use super::trials::plan;
@@ -18,7 +19,12 @@ pub fn check(
     facts: &Facts,
     limit: Option<usize>,
 ) -> (Option<Plan>, Vec<Diagnostic>) {
-    let mut checker = Checker { facts, out: Vec::new(), is_sweep: !design.axes.is_empty() };
+    let mut checker = Checker {
+        facts,
+        out: Vec::new(),
+        is_sweep: !design.axes.is_empty(),
+        networks: Networks::default(),
+    };
     for cell in &design.cells {
         checker.experiment(&cell.experiment);
     }
@@ -36,6 +42,7 @@ struct Checker<'a> {
     facts: &'a Facts,
     out: Vec<Diagnostic>,
     is_sweep: bool,
+    networks: Networks,
 }
 
 impl Checker<'_> {
@@ -108,14 +115,15 @@ impl Checker<'_> {
         self.out.extend(labels_misfit(known, (&own, &Labels::Declared), &stage.data, &stage.data));
         self.sizes(stage, known);
         let dim = self.shape(stage, known);
-        let mut terms = Terms { stage, known, dim, out: &mut self.out, is_sweep: self.is_sweep };
+        let (out, networks) = (&mut self.out, &mut self.networks);
+        let mut terms = Terms { stage, known, dim, networks, out, is_sweep: self.is_sweep };
         terms.check();
     }
 
     /// The width of the stage's embedding.
     fn shape(&mut self, stage: &Stage, known: &DatasetFacts) -> Option<usize> {
         let encoder = &stage.encoder;
-        match encoder.bound.network(&Place::of_encoder(known.image)) {
+        match self.networks.of(&encoder.bound, &Place::of_encoder(known.image)) {
             Ok(network) => Some(network.width()),
             Err(misfit) => {
                 let images = format!("images are {}", known.image);

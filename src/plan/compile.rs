@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::recent::Networks;
 use super::schedule::steps_per_epoch;
 use super::{Cost, Data, Digest, Division, Evaluation, Model, Named, Stage, Term};
-use crate::catalog::{Bound, ClassMap, DatasetFacts, Facts, Features, Labels, Value};
+use crate::catalog::{Bound, ClassMap, DatasetFacts, Facts, Features, Labels, Place, Value};
 use crate::resolve::{Experiment, Keep, Stage as Declared, Term as DeclaredTerm};
 
 /// A sound experiment's stages and evaluations for one seed; [`super::check`] has made sure that
@@ -45,13 +46,14 @@ pub(super) fn compile(
     facts: &Facts,
     seed: u64,
     limit: Option<usize>,
+    networks: &mut Networks,
 ) -> Compiled {
     let limit = limit.unwrap_or(usize::MAX);
     let read: Vec<String> =
         experiment.evaluations.iter().flat_map(|it| read_by(&it.call.bound)).collect();
     let is_read = |stage: &&Declared| read.is_empty() || read.contains(&stage.name.node);
-    let stages: Vec<Stage> =
-        experiment.stages.iter().filter(is_read).map(|it| stage(it, facts, seed, limit)).collect();
+    let read = experiment.stages.iter().filter(is_read);
+    let stages: Vec<Stage> = read.map(|it| stage(it, facts, seed, limit, networks)).collect();
     let by_name: BTreeMap<&str, &Stage> = stages.iter().map(|it| (it.name.as_str(), it)).collect();
     let evaluations = experiment
         .evaluations
@@ -65,15 +67,23 @@ pub(super) fn compile(
     Compiled { stages, evaluations }
 }
 
-fn stage(declared: &Declared, facts: &Facts, seed: u64, limit: usize) -> Stage {
+fn stage(
+    declared: &Declared,
+    facts: &Facts,
+    seed: u64,
+    limit: usize,
+    networks: &mut Networks,
+) -> Stage {
     let call = declared.data.bound.clone();
     let known = facts_of(&call, facts).expect(CHECKED);
     let division = Division::of(&call, known).expect(CHECKED);
     let classes = known.class_map(&labels_of(&call), &Labels::Declared).expect(CHECKED);
     let train = &declared.train;
     let batch = train.batch.node;
-    let model = Model::new(&declared.encoder.bound, known.image).expect(CHECKED);
     let steps_per_epoch = steps_per_epoch(&division, batch, train.drop_last);
+    let encoder = &declared.encoder.bound;
+    let network = networks.of(encoder, &Place::of_encoder(known.image)).expect(CHECKED);
+    let model = Model::new(encoder, known.image, &network);
     let mut stage = Stage {
         digest: Digest::of(""),
         name: declared.name.node.clone(),

@@ -1,11 +1,13 @@
 //! What a training and an evaluation cost, before they run.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::memory::{self, NUMBER};
+use super::recent::{Networks, Recent};
 use super::{Evaluation, Stage, Term};
 use crate::catalog::{
     At, Bound, Duration, ImageShape, Misfit, Network, Op, Pairing, Place, Value, product,
@@ -19,9 +21,10 @@ const AHEAD: u64 = 3;
 const THERE_AND_BACK: f64 = 3.0;
 
 /// The encoder of a stage, as the graph will hold it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Model {
     #[serde(flatten, serialize_with = "super::component")]
+    #[schemars(flatten, schema_with = "super::schema::component")]
     pub call: Bound,
     /// Channels, height and width of an image.
     #[serde(rename = "in")]
@@ -38,7 +41,7 @@ pub struct Model {
 }
 
 /// What a training or an evaluation costs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Cost {
     /// Trained numbers: those of the encoder and of the terms.
     pub parameters: u64,
@@ -56,40 +59,40 @@ pub struct Cost {
 }
 
 impl Model {
-    /// The encoder `call` on images of a shape.
-    pub(super) fn new(call: &Bound, image: ImageShape) -> Result<Self, Misfit> {
-        let network = call.network(&Place::of_encoder(image))?;
-        Ok(Self {
+    /// The encoder `call`, whose layers are `network`, on images of a shape.
+    pub(super) fn new(call: &Bound, image: ImageShape, network: &Network) -> Self {
+        Self {
             call: call.clone(),
             input: [image.channels, image.height, image.width],
             tokens: network.tokens,
             out: network.width(),
             parameters: network.parameters(),
             forward_flops: network.forward_flops(),
-        })
+        }
     }
 }
 
 /// All layers of a stage, with the loss terms behind the embedding.
 pub(super) struct Layers {
-    encoder: Network,
+    encoder: Rc<Network>,
     whole: Network,
     pairings: Vec<Pairing>,
 }
 
 impl Layers {
     /// The layers of an encoder with terms, each with the classes it reads.
-    pub(super) fn new<'a>(
+    fn new(
         encoder: &Bound,
         image: ImageShape,
-        terms: impl Iterator<Item = (&'a Bound, usize)>,
+        terms: &[(Bound, usize)],
+        networks: &mut Networks,
     ) -> Result<Self, Misfit> {
-        let encoder = encoder.network(&Place::of_encoder(image))?;
+        let encoder = networks.of(encoder, &Place::of_encoder(image))?;
         let (dim, embedding) = (encoder.width(), encoder.here());
-        let mut layers = Self { whole: encoder.clone(), encoder, pairings: Vec::new() };
+        let mut layers = Self { whole: (*encoder).clone(), encoder, pairings: Vec::new() };
         for (term, classes) in terms {
-            let place = Place { image, dim, classes, train: 0 };
-            layers.add(embedding, &term.network(&place)?);
+            let place = Place { image, dim, classes: *classes, train: 0 };
+            layers.add(embedding, &*networks.of(term, &place)?);
         }
         Ok(layers)
     }
@@ -104,7 +107,7 @@ impl Layers {
             }
             self.pairings.push(pairing);
         }
-        self.whole = self.whole.clone().then(embedding, term);
+        self.whole.append(embedding, term);
     }
 
     /// Floating-point operations of one step.
@@ -141,9 +144,10 @@ impl Layers {
 }
 
 /// A training, as far as its memory depends on it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Training {
-    pub image: ImageShape,
+    /// Numbers of an image.
+    pub image: usize,
     /// Images of the dataset, all splits.
     pub images: usize,
     pub batch: usize,
@@ -157,7 +161,7 @@ impl Training {
     /// The most bytes it holds at once.
     pub(super) fn peak(&self, layers: &Layers) -> u64 {
         let rows = (self.batch as u64).saturating_mul(self.views as u64);
-        let image = self.image.size() as u64;
+        let image = self.image as u64;
         let pool = (self.images as u64).saturating_mul(image);
         let waiting = AHEAD.saturating_mul(rows).saturating_mul(image).saturating_mul(NUMBER);
         let mut step = layers.step(self.moments, rows);
@@ -183,70 +187,95 @@ impl Training {
     }
 }
 
-/// What the last trainings of a plan cost, so that each kind is worked out once.
+/// What the trainings of a plan cost, each kind worked out once.
 #[derive(Default)]
 pub(super) struct Costs {
-    known: VecDeque<(Key, Rc<Layers>, Cost)>,
+    pub networks: Networks,
+    layers: Recent<Parts, (usize, Layers)>,
+    /// How many kinds of layers there were.
+    count: usize,
+    /// By the number of the layers.
+    costs: BTreeMap<(usize, Course), Cost>,
 }
 
-/// What the cost of a training depends on.
-#[derive(PartialEq)]
-struct Key {
+/// What the layers of a stage are made of.
+struct Parts {
     encoder: Bound,
+    image: ImageShape,
     terms: Vec<(Bound, usize)>,
+}
+
+impl Parts {
+    fn of(stage: &Stage) -> Self {
+        let term = |term: &Term| (term.call.clone(), term.classes.names.len());
+        Self {
+            encoder: stage.encoder.clone(),
+            image: stage.data.image,
+            terms: stage.terms.iter().map(term).collect(),
+        }
+    }
+
+    fn are_of(&self, stage: &Stage) -> bool {
+        let terms = self.terms.iter().zip(&stage.terms);
+        self.encoder == stage.encoder
+            && self.image == stage.data.image
+            && self.terms.len() == stage.terms.len()
+            && terms.into_iter().all(|((call, classes), term)| {
+                *call == term.call && *classes == term.classes.names.len()
+            })
+    }
+}
+
+/// What else the cost of a training depends on.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Course {
     training: Training,
     steps: [usize; 3],
     drop_last: bool,
 }
 
-/// Kinds of training that are looked at again: more than the stages of an experiment.
-const REMEMBERED: usize = 16;
-
 impl Costs {
+    /// The layers of `stage` with their number.
+    fn layers(&mut self, stage: &Stage) -> Result<Rc<(usize, Layers)>, Misfit> {
+        if let Some(known) = self.layers.find(|parts| parts.are_of(stage)) {
+            return Ok(known);
+        }
+        let parts = Parts::of(stage);
+        let networks = &mut self.networks;
+        let layers = Layers::new(&parts.encoder, parts.image, &parts.terms, networks)?;
+        self.count += 1;
+        Ok(self.layers.add(parts, (self.count, layers)))
+    }
+
     /// The layers and the cost of `stage`, of a dataset of so many images.
     pub(super) fn of(
         &mut self,
         stage: &Stage,
         images: usize,
-    ) -> Result<(Rc<Layers>, Cost), Misfit> {
-        let key = Key::of(stage, images);
-        if let Some((_, layers, cost)) = self.known.iter().rev().find(|it| it.0 == key) {
-            return Ok((layers.clone(), *cost));
-        }
-        let layers = Rc::new(stage.layers()?);
-        let cost = stage.cost(&layers, images);
-        self.known.push_back((key, layers.clone(), cost));
-        if self.known.len() > REMEMBERED {
-            self.known.pop_front();
-        }
-        Ok((layers, cost))
-    }
-}
-
-impl Key {
-    fn of(stage: &Stage, images: usize) -> Self {
-        let term = |term: &Term| (term.call.clone(), term.classes.names.len());
-        Self {
-            encoder: stage.encoder.clone(),
-            terms: stage.terms.iter().map(term).collect(),
+    ) -> Result<(Rc<(usize, Layers)>, Cost), Misfit> {
+        let layers = self.layers(stage)?;
+        let course = Course {
             training: stage.training(images),
             steps: [stage.steps, stage.steps_per_epoch, stage.data.division.train],
             drop_last: stage.drop_last,
-        }
+        };
+        let cost = self.costs.entry((layers.0, course));
+        let cost = *cost.or_insert_with(|| stage.cost(&layers.1, images));
+        Ok((layers, cost))
     }
 }
 
 impl Stage {
     /// Its layers.
-    pub(super) fn layers(&self) -> Result<Layers, Misfit> {
-        let terms = self.terms.iter().map(|Term { call, classes, .. }| (call, classes.names.len()));
-        Layers::new(&self.encoder, self.data.image, terms)
+    fn layers(&self) -> Result<Layers, Misfit> {
+        let Parts { encoder, image, terms } = Parts::of(self);
+        Layers::new(&encoder, image, &terms, &mut Networks::default())
     }
 
     /// Its training, of a dataset of so many images.
     pub(super) fn training(&self, images: usize) -> Training {
         Training {
-            image: self.data.image,
+            image: self.data.image.size(),
             images,
             batch: self.batch,
             views: self.views,
@@ -276,6 +305,14 @@ impl Stage {
             scratch_bytes: layers.state(training.moments).saturating_add(best).saturating_mul(2),
             embedding_bytes: layers.embedding(),
         }
+    }
+
+    /// The bytes that its model holds at most while it embeds images for an evaluation.
+    ///
+    /// # Errors
+    /// When its components do not fit each other.
+    pub fn embedding_bytes(&self) -> Result<u64, Misfit> {
+        self.layers().map(|layers| layers.embedding())
     }
 
     /// The bytes that a step of its training holds at most, without the dataset and the batches

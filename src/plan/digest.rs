@@ -7,7 +7,8 @@ use crate::catalog::Bound;
 use crate::digest::blake3;
 
 /// BLAKE3 of a canonical text, in hexadecimal.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, schemars::JsonSchema)]
+#[schemars(transparent)]
 pub struct Digest(String);
 
 impl Digest {

@@ -19,10 +19,33 @@ pub(super) fn of_step(network: &Network, rows: u64) -> u64 {
     walk.most.saturating_mul(NUMBER)
 }
 
-/// The most bytes held while `rows` images are embedded.
+/// The most bytes held while `rows` images are embedded. A result is kept one layer longer than it
+/// is read, as variables are; the images, and what candle's own operations remember, to the end.
 pub(super) fn of_embedding(network: &Network, rows: u64) -> u64 {
-    let sizes = network.values.iter().map(|shape| product(shape));
-    sizes.fold(0u64, u64::saturating_add).saturating_mul(rows).saturating_mul(NUMBER)
+    let mut walk = Walk::new(network, rows);
+    let last = last_readers(network);
+    let mut read_before = 0;
+    for (at, layer) in network.layers.iter().enumerate() {
+        walk.hold(walk.sizes[layer.writes]);
+        walk.touch(walk.room_forward(layer));
+        walk.release(read_before);
+        let reads = layer.reads.iter().filter(|read| last[**read] == Some(at));
+        read_before = reads.map(|read| walk.sizes[*read]).fold(0, u64::saturating_add);
+    }
+    walk.most.saturating_mul(NUMBER)
+}
+
+/// The last layer that reads each value; none for what is kept to the end.
+fn last_readers(network: &Network) -> Vec<Option<usize>> {
+    let mut last = vec![None; network.values.len()];
+    for (at, layer) in network.layers.iter().enumerate() {
+        layer.reads.iter().for_each(|read| last[*read] = Some(at));
+    }
+    for layer in network.layers.iter().filter(|layer| is_candle(layer.op)) {
+        layer.reads.iter().chain([&layer.writes]).for_each(|value| last[*value] = None);
+    }
+    last[0] = None;
+    last
 }
 
 /// A walk along the layers; every number counts numbers, not bytes.

@@ -11,7 +11,9 @@ mod cost;
 mod digest;
 mod memory;
 mod partners;
+mod recent;
 mod schedule;
+mod schema;
 mod show;
 mod statistics;
 mod terms;
@@ -24,10 +26,12 @@ pub use analysis::{Analysis, Power};
 pub use check::check;
 pub use cost::{Cost, Model};
 pub use digest::Digest;
+pub use schema::{SCHEMA, schema};
 
 pub use crate::catalog::is_share;
 pub use crate::diag::plural;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::catalog::{Bound, ClassMap, ImageShape, Value};
@@ -36,9 +40,13 @@ use crate::catalog::{Bound, ClassMap, ImageShape, Value};
 pub const NUMERICS: u32 = 1;
 
 /// Everything a design has to train and to evaluate.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Plan {
+    /// The name of the schema that this follows.
+    #[serde(rename = "$schema")]
+    pub schema: &'static str,
     pub plan_version: u32,
+    pub source: Origin,
     /// The sweep's or experiment's name.
     pub design: String,
     pub axes: Vec<Axis>,
@@ -52,8 +60,26 @@ pub struct Plan {
     pub analysis: Analysis,
 }
 
+/// What a plan was worked out from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+pub struct Origin {
+    /// The file that was asked for, and those it imports.
+    pub files: Vec<OriginFile>,
+    /// What the command line sets, as `path=value`.
+    pub set: Vec<String>,
+}
+
+/// One file of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct OriginFile {
+    /// Seen from the folder of the file that was asked for.
+    pub path: String,
+    /// The digest of its content.
+    pub blake3: String,
+}
+
 /// One dimension of a sweep; a `zip` has several names.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Axis {
     pub names: Vec<String>,
     /// One label for each name, for each level.
@@ -61,14 +87,14 @@ pub struct Axis {
 }
 
 /// One combination of levels.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Cell {
     /// Its level on each axis.
     pub levels: Vec<usize>,
 }
 
 /// One cell with one seed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Trial {
     /// Index into [`Plan::cells`].
     pub cell: usize,
@@ -80,13 +106,14 @@ pub struct Trial {
 }
 
 /// One training.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Stage {
     pub digest: Digest,
     pub name: String,
     pub seed: u64,
     pub data: Data,
     #[serde(serialize_with = "component")]
+    #[schemars(schema_with = "schema::component")]
     pub encoder: Bound,
     /// Width of the embedding.
     pub dim: usize,
@@ -95,8 +122,10 @@ pub struct Stage {
     /// The terms of positive weight.
     pub terms: Vec<Term>,
     #[serde(serialize_with = "component")]
+    #[schemars(schema_with = "schema::component")]
     pub optimizer: Bound,
     #[serde(serialize_with = "component")]
+    #[schemars(schema_with = "schema::component")]
     pub schedule: Bound,
     /// Items per step.
     pub batch: usize,
@@ -112,9 +141,10 @@ pub struct Stage {
 }
 
 /// The data of a stage.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Data {
     #[serde(serialize_with = "component")]
+    #[schemars(schema_with = "schema::component")]
     pub call: Bound,
     /// The digest of the content, as pinned.
     pub content: String,
@@ -125,33 +155,36 @@ pub struct Data {
 }
 
 /// A component under a name.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Named {
     pub name: String,
     #[serde(serialize_with = "component")]
+    #[schemars(schema_with = "schema::component")]
     pub call: Bound,
 }
 
 /// A weighted loss term.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Term {
     pub name: String,
     pub weight: f64,
     /// The weight as it is written.
     pub formula: String,
     #[serde(serialize_with = "component")]
+    #[schemars(schema_with = "schema::component")]
     pub call: Bound,
     /// The labels it reads.
     pub classes: ClassMap,
 }
 
 /// One evaluation of frozen features.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Evaluation {
     pub digest: Digest,
     pub name: String,
     pub seed: u64,
     #[serde(serialize_with = "component")]
+    #[schemars(schema_with = "schema::component")]
     pub call: Bound,
     /// The stages whose embeddings it reads, joined in this order; indices into [`Plan::stages`].
     pub on: Vec<usize>,

@@ -5,6 +5,7 @@ use super::check::{labels_misfit, unfit};
 use super::compile::labels_of;
 use super::constant::constant;
 use super::partners::partners;
+use super::recent::Networks;
 use crate::catalog::{ClassMap, DatasetFacts, Labels, Place, Port};
 use crate::diag::{Diagnostic, codes};
 use crate::resolve::{Keep, Stage, Term};
@@ -15,6 +16,7 @@ pub(super) struct Terms<'a> {
     pub known: &'a DatasetFacts,
     /// Width of the embedding, where that is known.
     pub dim: Option<usize>,
+    pub networks: &'a mut Networks,
     pub out: &'a mut Vec<Diagnostic>,
     pub is_sweep: bool,
 }
@@ -76,7 +78,7 @@ impl Terms<'_> {
     fn fits(&mut self, term: &Term, map: &ClassMap) {
         let Some(dim) = self.dim else { return };
         let place = Place { image: self.known.image, dim, classes: map.names.len(), train: 0 };
-        if let Err(misfit) = term.call.bound.network(&place) {
+        if let Err(misfit) = self.networks.of(&term.call.bound, &place) {
             let images = format!("images are {}", place.image);
             let embedding = format!("embeddings are [{dim}]");
             self.out.push(

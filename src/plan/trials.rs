@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::compile::{Compiled, compile, facts_of};
 use super::cost::Costs;
-use super::{Analysis, Axis, Cell, Cost, Digest, Plan, Stage, Trial, afford};
+use super::{Analysis, Axis, Cell, Cost, Digest, Origin, Plan, SCHEMA, Stage, Trial, afford};
 use crate::catalog::Facts;
 use crate::diag::{Diagnostic, codes, plural};
 use crate::resolve::{Design, Experiment};
@@ -25,7 +25,8 @@ pub(super) fn plan(
     };
     for (at, cell) in design.cells.iter().enumerate() {
         for seed in &design.seeds.node {
-            let compiled = compile(&cell.experiment, facts, *seed, limit);
+            let networks = &mut sharing.costs.networks;
+            let compiled = compile(&cell.experiment, facts, *seed, limit, networks);
             let trial = sharing.trial(compiled, (at, *seed), &cell.experiment, out);
             sharing.plan.trials.push(trial);
         }
@@ -45,7 +46,9 @@ fn outline(design: &Design) -> Plan {
         levels: axis.levels.clone(),
     };
     Plan {
+        schema: SCHEMA,
         plan_version: 1,
+        source: Origin::default(),
         design: design.name.node.clone(),
         axes: design.axes.iter().map(axis).collect(),
         seeds: design.seeds.node.clone(),
@@ -113,7 +116,7 @@ impl Sharing<'_> {
         let declared = experiment.stages.iter().find(|it| it.name.node == stage.name);
         let training = stage.training(images);
         out.extend(declared.and_then(|declared| {
-            afford::memory(declared, (&training, &layers), &cost, &self.facts.machine)
+            afford::memory(declared, (&training, &layers.1), &cost, &self.facts.machine)
         }));
         cost
     }

@@ -26,8 +26,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "analysis", "catalog", "data", "diag", "library", "plan", "report", "resolve", "run",
-            "store", "syntax",
+            "analysis", "catalog", "data", "diag", "digest", "library", "plan", "report",
+            "resolve", "run", "store", "syntax",
         ],
     ),
 ];

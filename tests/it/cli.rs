@@ -4,6 +4,9 @@ use std::fs;
 use std::io::Read;
 use std::process::Stdio;
 
+use balance::digest::blake3;
+use balance::plan::schema;
+
 use crate::lab::{Lab, folders};
 
 const TEXT: &str = r#"
@@ -131,6 +134,44 @@ fn a_plan_says_what_is_left_to_do() {
     lab.say(&["run", &some]).ended(0);
     let said = lab.say(&["plan", &some, "--detailed-exitcode"]).ended(0);
     assert!(said.out.contains("3 trainings instead of 6, 0 to do"), "{said:?}");
+}
+
+#[test]
+fn a_plan_says_what_it_costs_and_why_a_result_is_not_used() {
+    let lab = Lab::new();
+    let file = lab.file("a.exp", TEXT);
+    let some = format!("{file}:some");
+    let said = lab.say(&["plan", &some]).ended(0);
+    for part in ["FLOPs each", "peak memory", "FLOP, ", " of disk"] {
+        assert!(said.out.contains(part), "{part} in {said:?}");
+    }
+    lab.say(&["run", &some]).ended(0);
+    let result = folders(&lab.store().join("stages"))[0].join("result.json");
+    fs::write(&result, "{}").unwrap();
+    let said = lab.say(&["plan", &some]).ended(0);
+    let why = format!("not used: {} is another's", result.display());
+    assert!(said.out.contains(&why), "{why} in {said:?}");
+}
+
+#[test]
+fn a_plan_is_written_for_other_programs() {
+    let lab = Lab::new();
+    let file = lab.file("folder/a.exp", TEXT);
+    let path = lab.path("plan.json");
+    let far = format!("{file}:far");
+    let set = ["--set", "k=9"];
+    let out = path.to_str().unwrap();
+    let said = lab.say(&["plan", &far, "--out", out, set[0], set[1]]).ended(0);
+    assert_eq!(said.out, "");
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text, lab.say(&["plan", &far, "--json", set[0], set[1]]).ended(0).out);
+    let plan: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(plan["source"]["files"][0]["path"], "a.exp");
+    assert_eq!(plan["source"]["files"][0]["blake3"], blake3(TEXT.as_bytes()));
+    assert_eq!(plan["source"]["set"], serde_json::json!(["k=9"]));
+    assert_eq!(lab.say(&["schema", "plan"]).ended(0).out, schema());
+    let folder = lab.path("folder");
+    lab.say(&["plan", &far, "--out", folder.to_str().unwrap()]).ended(3);
 }
 
 #[test]

@@ -42,6 +42,7 @@ mod params;
 mod parity;
 mod properties;
 mod resume;
+mod schema;
 #[path = "../fuzz/survey.rs"]
 mod survey;
 mod tape;

@@ -1,6 +1,9 @@
 //! What a step of training holds in memory, as predicted and as counted. A binary of its own: its
 //! allocator counts for the whole process.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "the figures are worth seeing")]
+
 #[path = "../it/worked.rs"]
 #[allow(dead_code, reason = "shared with the other tests")]
 mod worked;
@@ -67,20 +70,34 @@ fn counted(stage: &Stage) -> usize {
     MOST.load(Ordering::SeqCst) - before
 }
 
+/// The most bytes a model holds while it embeds.
+fn counted_embedding(stage: &Stage) -> usize {
+    let before = LIVE.load(Ordering::SeqCst);
+    let model = build(stage, &Library::standard(), DType::F32, &Device::Cpu).unwrap();
+    MOST.store(LIVE.load(Ordering::SeqCst), Ordering::SeqCst);
+    model.embed(&images(stage, EMBEDDED)).unwrap();
+    MOST.load(Ordering::SeqCst) - before
+}
+
+/// Images in one pass of an evaluation.
+const EMBEDDED: usize = 256;
+
 fn batch(stage: &Stage, is_clean: bool) -> Batch {
-    let image = stage.data.image;
-    let images = |rows: usize| {
-        let mut stream = Stream::new(1);
-        let values: Vec<f32> = (0..rows * image.size()).map(|_| stream.normal() as f32).collect();
-        Tensor::from_vec(values, (rows, image.height, image.width, image.channels), &Device::Cpu)
-    };
     let classes = stage.data.classes.of_fine.len();
     Batch {
-        images: images(stage.views * stage.batch).unwrap(),
-        clean: is_clean.then(|| images(stage.batch).unwrap()),
+        images: images(stage, stage.views * stage.batch),
+        clean: is_clean.then(|| images(stage, stage.batch)),
         fine: (0..stage.batch).map(|item| (item % classes) as u32).collect(),
         views: stage.views,
     }
+}
+
+fn images(stage: &Stage, rows: usize) -> Tensor {
+    let image = stage.data.image;
+    let mut stream = Stream::new(1);
+    let values: Vec<f32> = (0..rows * image.size()).map(|_| stream.normal() as f32).collect();
+    let shape = (rows, image.height, image.width, image.channels);
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }
 
 /// An experiment on small images of three channels.
@@ -127,19 +144,22 @@ const CASES: &[(&str, usize, &str, &str)] = &[
 ];
 
 #[test]
-fn the_memory_of_a_step_is_what_was_predicted() {
+fn memory_is_what_was_predicted() {
     let mut far = Vec::new();
     for (encoder, batch, loss, optimizer) in CASES {
         let plan = plan_of(&experiment(encoder, *batch, loss, optimizer));
         let stage = &plan.stages[0];
-        let (counted, predicted) = (counted(stage) as f64, stage.step_bytes().unwrap() as f64);
-        let off = predicted / counted - 1.0;
-        let line = format!(
-            "{:+.1}%: predicted {predicted}, counted {counted}: {encoder}, batch {batch}, {loss}",
-            100.0 * off
-        );
-        println!("{line}");
-        far.extend((off.abs() > TOLERANCE).then_some(line));
+        let step = (counted(stage), stage.step_bytes().unwrap());
+        let embedding = (counted_embedding(stage), stage.embedding_bytes().unwrap());
+        for (what, (counted, predicted)) in [("a step", step), ("embedding", embedding)] {
+            let off = predicted as f64 / counted as f64 - 1.0;
+            let line = format!(
+                "{:+.1}% for {what}: predicted {predicted}, counted {counted}: {encoder}, {loss}",
+                100.0 * off
+            );
+            println!("{line}");
+            far.extend((off.abs() > TOLERANCE).then_some(line));
+        }
     }
     assert!(far.is_empty(), "{}", far.join("\n"));
 }
