@@ -13,6 +13,9 @@ pub struct CheckArgs {
     /// Experiment files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
+    /// Also say what theory expects of the losses
+    #[arg(long)]
+    theory: bool,
     #[command(flatten)]
     places: Places,
 }
@@ -32,6 +35,7 @@ pub fn check(library: &Library, args: &CheckArgs) -> u8 {
             file: file.clone(),
             set: Vec::new(),
             limit: None,
+            theory: args.theory,
             places: args.places.clone(),
         };
         let mut workspace = Workspace::open(library, &target);

@@ -7,6 +7,7 @@ use crate::catalog::{Bound, Facts};
 use crate::diag::{Diagnostic, Source, Sources, codes, has_errors};
 use crate::library::dataset::Dataset;
 use crate::library::{self, Library};
+use crate::plan::theory::theory_notes;
 use crate::plan::{Plan, check};
 use crate::resolve::{Options, load, resolve};
 use crate::store::Store;
@@ -42,6 +43,9 @@ impl Workspace {
             let is_sound = !has_errors(&diagnostics);
             for design in &designs {
                 let (plan, mut found) = check(design, &facts, target.limit);
+                if target.theory && is_sound && plan.is_some() {
+                    found.extend(theory_notes(design, &facts));
+                }
                 plans.extend(plan.filter(|_| is_sound));
                 diagnostics.append(&mut found);
             }

@@ -10,6 +10,7 @@ mod partners;
 mod schedule;
 mod show;
 mod terms;
+pub mod theory;
 mod trials;
 mod unused;
 

@@ -33,4 +33,5 @@ mod parity;
 mod properties;
 mod resume;
 mod tape;
+mod theory;
 mod worked;

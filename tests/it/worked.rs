@@ -7,6 +7,7 @@ use std::path::Path;
 use balance::catalog::{Bound, Catalog, Facts};
 use balance::diag::{Diagnostic, Look, Severity, Source, Sources, has_errors, render};
 use balance::library::{self, Library};
+use balance::plan::theory::theory_notes;
 use balance::plan::{Plan, check};
 use balance::resolve::{Design, Options, load, resolve};
 use balance::syntax::parse_assignment;
@@ -25,6 +26,8 @@ pub struct Asked {
     pub only: Option<String>,
     pub set: Vec<String>,
     pub limit: Option<usize>,
+    /// Whether the notes of theory are wanted.
+    pub theory: bool,
     /// Datasets that are not on this machine.
     pub absent: Vec<String>,
     /// Datasets of which nothing is known.
@@ -33,10 +36,11 @@ pub struct Asked {
 
 impl Asked {
     /// From the comments a golden file begins with: `# --set PATH=VALUE`, `# --only NAME`,
-    /// `# --limit STEPS`, `# --absent DATASET`, `# --unknown DATASET`.
+    /// `# --limit STEPS`, `# --absent DATASET`, `# --unknown DATASET`, `# --theory`.
     pub fn of(text: &str) -> Self {
         let mut asked = Self::default();
         for line in text.lines().map_while(|line| line.strip_prefix("# ")) {
+            asked.theory |= line == "--theory";
             match line.split_once(' ') {
                 Some(("--set", assignment)) => asked.set.push(assignment.to_owned()),
                 Some(("--only", name)) => asked.only = Some(name.to_owned()),
@@ -78,6 +82,9 @@ fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> 
         facts.datasets.retain(|name, _| !asked.unknown.contains(name));
         for design in &designs {
             let (plan, found) = check(design, &facts, asked.limit);
+            if asked.theory && plan.is_some() {
+                diagnostics.extend(theory_notes(design, &facts));
+            }
             plans.extend(plan);
             diagnostics.extend(found);
         }

@@ -1,0 +1,208 @@
+//! The notes T01 to T06: what the losses of a design lead to, each with its source.
+
+use super::geometry::Phase;
+use super::stage::{Theory, is_of_classes, is_supervised, is_within_class};
+use crate::catalog::{Facts, Port, Value};
+use crate::diag::{Code, Diagnostic, codes};
+use crate::plan::Stage as Planned;
+use crate::plan::compile::compile;
+use crate::resolve::{Called, Design, Stage};
+
+/// Transforms that draw nothing.
+const FIXED: &[&str] = &["normalize", "resize", "center_crop", "to_gray"];
+
+/// Every note on a sound design. What only some cells of a sweep do is what the sweep varies, and
+/// no note; of values that differ between cells the first is told.
+pub fn theory_notes(design: &Design, facts: &Facts) -> Vec<Diagnostic> {
+    let cells: Vec<Vec<Diagnostic>> = design
+        .cells
+        .iter()
+        .map(|cell| {
+            let planned = compile(&cell.experiment, facts, 0, None).stages;
+            planned.iter().flat_map(|planned| of_stage(&cell.experiment.stages, planned)).collect()
+        })
+        .collect();
+    let key = |note: &Diagnostic| (note.code.number, note.labels.first().map(|(span, _)| *span));
+    let mut notes: Vec<Diagnostic> = Vec::new();
+    for note in cells.iter().flatten() {
+        let is_everywhere = cells.iter().all(|cell| cell.iter().any(|it| it.code == note.code));
+        if is_everywhere && !notes.iter().any(|it| key(it) == key(note)) {
+            let is_fixed =
+                cells.iter().flatten().all(|it| key(it) != key(note) || it.message == note.message);
+            let note = note.clone();
+            notes.push(if is_fixed { note } else { note.help("other cells differ: see `show`") });
+        }
+    }
+    notes
+}
+
+fn of_stage(stages: &[Stage], planned: &Planned) -> Vec<Diagnostic> {
+    let Some(stage) = stages.iter().find(|it| it.name.node == planned.name) else {
+        return Vec::new();
+    };
+    let theory = Theory::of(planned);
+    let noter = Noter { stage, planned };
+    let mut notes = Vec::new();
+    if let Some(theory) = &theory {
+        notes.extend(noter.collapse(theory));
+        notes.extend(noter.references(theory));
+    }
+    notes.extend(noter.symmetry());
+    notes.extend(noter.imbalance());
+    notes.extend(noter.separation());
+    notes.extend(noter.temperatures());
+    notes.sort_by_key(|it| it.code.number);
+    notes
+}
+
+/// A stage with what was planned for it.
+struct Noter<'a> {
+    stage: &'a Stage,
+    planned: &'a Planned,
+}
+
+impl Noter<'_> {
+    /// The calls of positive weight of components that `is` names.
+    fn calls(&self, is: impl Fn(&Called) -> bool) -> Vec<&Called> {
+        let terms = self.stage.terms.iter().filter(|it| it.weight.node > 0.0);
+        terms.map(|it| &it.call).filter(|call| is(call)).collect()
+    }
+
+    fn supervised(&self) -> Vec<&Called> {
+        self.calls(|call| is_supervised(&call.bound))
+    }
+
+    fn within_class(&self) -> Vec<&Called> {
+        self.calls(|call| is_within_class(&call.bound))
+    }
+
+    /// T01: the share of the class-conditional term is at most the threshold.
+    fn collapse(&self, theory: &Theory) -> Option<Diagnostic> {
+        let is_expected = theory.phase == Some(Phase::Collapse) && theory.is_alone;
+        let supcon = *self.supervised().first().filter(|_| is_expected)?;
+        let (here, large) =
+            (theory.setting.threshold(), theory.setting.in_large_batches().threshold());
+        let (pull, spread) = theory.weights;
+        let note = new(&codes::COLLAPSE, "every class is expected to collapse to a point")
+            .at(supcon.span, format!("draws each class together, weight {pull:.3}"));
+        let alpha = theory.setting.alpha;
+        let (note, spreading) = match self.within_class().first() {
+            Some(cnce) => (
+                note.at(cnce.span, format!("spreads it, weight {spread:.3}: alpha = {alpha:.3}")),
+                "of `class_infonce`",
+            ),
+            None => (note, "for a `class_infonce` beside it"),
+        };
+        Some(
+            note.help(format!(
+                "a share {spreading} above alpha = {here:.3} spreads classes ({large:.3} in large batches)"
+            ))
+            .help("Graf et al. 2021, theorem 2; docs/guide/theory.md, (1)"),
+        )
+    }
+
+    /// T02: trading the embeddings of two members of a class changes no term, and nothing ties an
+    /// image to its place but the encoder itself.
+    fn symmetry(&self) -> Option<Diagnostic> {
+        let is_fixed = |name: &str| FIXED.contains(&name);
+        let is_augmented = self.stage.augment.iter().any(|it| !is_fixed(it.call.bound.spec.name));
+        let is_symmetric = self.planned.terms.iter().all(|it| is_of_classes(it, self.planned));
+        let call =
+            *self.calls(|it| is_supervised(&it.bound) || is_within_class(&it.bound)).first()?;
+        (is_symmetric && !is_augmented).then(|| {
+            new(&codes::SYMMETRY, "nothing tells the members of a class apart")
+                .at(call.span, "is the same when two members trade places")
+                .at(self.stage.name.span, "no random transform, no autoencoder")
+                .help("an `augment` block of random transforms breaks the symmetry, or a `class_autoencoder` term")
+                .help("Chen et al. 2022, class-fixing permutations; docs/guide/theory.md, Symmetry")
+        })
+    }
+
+    /// T03: the simplex is the least value for classes of one size.
+    fn imbalance(&self) -> Option<Diagnostic> {
+        let call = *self.supervised().first()?;
+        let classes = &self.planned.data.classes;
+        let count =
+            |class: usize| classes.of_fine.iter().filter(|it| **it as usize == class).count();
+        let sizes: Vec<usize> = (0..classes.names.len()).map(count).collect();
+        let largest = (0..sizes.len()).max_by_key(|at| sizes[*at])?;
+        let smallest = (0..sizes.len()).min_by_key(|at| sizes[*at])?;
+        (sizes[largest] != sizes[smallest]).then(|| {
+            let of = |at: usize| format!("`{}` has {}", classes.names[at], sizes[at]);
+            let parts = format!("{} fine classes, {}", of(largest), of(smallest));
+            new(&codes::IMBALANCE, "classes of different size need not form a simplex")
+                .at(call.span, "tends to the simplex for classes of one size")
+                .at(self.stage.data.span, parts)
+                .help("larger classes take more room: hold class means against measured ones, not against the simplex")
+                .help("Graf et al. 2021, theorem 2, is on balanced labels; Fang et al. 2021, minority collapse")
+        })
+    }
+
+    /// T04: the class-conditional term says nothing of other classes.
+    fn separation(&self) -> Option<Diagnostic> {
+        let cnce = *self.within_class().first()?;
+        let separates = |call: &Called| {
+            let needs = |port| call.bound.needs(port);
+            let is_contrast = needs(Port::Views) || needs(Port::Labels);
+            is_contrast && !is_within_class(&call.bound)
+        };
+        self.calls(separates).is_empty().then(|| {
+            new(&codes::SEPARATION, "nothing keeps the classes apart")
+                .at(
+                    cnce.span,
+                    "spreads each class over the sphere, whatever the others do: alpha = 1",
+                )
+                .help("add `supcon()`, or `cross_entropy()`")
+                .help("docs/guide/theory.md, (5): at alpha = 1 classes mix")
+        })
+    }
+
+    /// T05: without unit length the scale of the embedding does what the temperature does.
+    fn temperatures(&self) -> Vec<Diagnostic> {
+        let is_free = |call: &Called| {
+            call.bound.value("normalize") == Some(&Value::Bool(false))
+                && call.bound.value("temperature").is_some()
+        };
+        let note = |call: &Called| {
+            new(&codes::TEMPERATURE, "a temperature means little where lengths are free")
+                .at(call.place("normalize"), "embeddings of any length")
+                .at(call.place("temperature"), "twice the length does what a quarter of it does")
+                .help("`normalize=true` makes it a choice; without, training sets the scale, and the loss has no least value at a finite length")
+                .help("docs/guide/theory.md, Temperature")
+        };
+        self.calls(is_free).into_iter().map(note).collect()
+    }
+
+    /// T06: values to hold the loss of a training against.
+    fn references(&self, theory: &Theory) -> Vec<Diagnostic> {
+        let note = |(name, reference): &(String, super::Reference)| {
+            let term = self.stage.terms.iter().find(|it| it.name.node == *name)?;
+            let (collapsed, equal) = (reference.collapsed, reference.equal);
+            let message = match collapsed == equal {
+                true => {
+                    format!("`{name}` is {equal:.3} where every class is a point, learned or not")
+                }
+                false => format!(
+                    "`{name}` is {collapsed:.3} at collapse, and {equal:.3} where nothing is learned"
+                ),
+            };
+            let setting = &theory.setting;
+            let label = format!(
+                "{} classes, {} of each compared, temperature {}",
+                setting.classes,
+                crate::plan::schedule::short(setting.members),
+                setting.temperature
+            );
+            Some(
+                new(&codes::REFERENCE, &message)
+                    .at(term.call.span, label)
+                    .help("docs/guide/theory.md, (6) and (7)"),
+            )
+        };
+        theory.references.iter().filter_map(note).collect()
+    }
+}
+
+fn new(code: &'static Code, message: &str) -> Diagnostic {
+    Diagnostic::new(code, message)
+}
