@@ -1,11 +1,12 @@
 //! The notes T01 to T06: what the losses of a design lead to, each with its source.
 
 use super::geometry::Phase;
-use super::stage::{Theory, is_of_classes, is_supervised, is_within_class};
+use super::stage::{Theory, digits, is_of_classes, is_supervised, is_within_class};
 use crate::catalog::{Facts, Port, Value};
 use crate::diag::{Code, Diagnostic, codes};
 use crate::plan::Stage as Planned;
 use crate::plan::compile::compile;
+use crate::plan::schedule::short;
 use crate::resolve::{Called, Design, Stage};
 
 /// Transforms that draw nothing.
@@ -80,25 +81,20 @@ impl Noter<'_> {
     fn collapse(&self, theory: &Theory) -> Option<Diagnostic> {
         let is_expected = theory.phase == Some(Phase::Collapse) && theory.is_alone;
         let supcon = *self.supervised().first().filter(|_| is_expected)?;
-        let (here, large) =
-            (theory.setting.threshold(), theory.setting.in_large_batches().threshold());
+        let threshold = digits(theory.setting.threshold());
+        let large = digits(theory.setting.in_large_batches().threshold());
         let (pull, spread) = theory.weights;
-        let note = new(&codes::COLLAPSE, "every class is expected to collapse to a point")
-            .at(supcon.span, format!("draws each class together, weight {pull:.3}"));
-        let alpha = theory.setting.alpha;
-        let (note, spreading) = match self.within_class().first() {
-            Some(cnce) => (
-                note.at(cnce.span, format!("spreads it, weight {spread:.3}: alpha = {alpha:.3}")),
-                "of `class_infonce`",
-            ),
-            None => (note, "for a `class_infonce` beside it"),
-        };
-        Some(
-            note.help(format!(
-                "a share {spreading} above alpha = {here:.3} spreads classes ({large:.3} in large batches)"
-            ))
-            .help("Graf et al. 2021, theorem 2; docs/guide/theory.md, (1)"),
-        )
+        let mut note = new(&codes::COLLAPSE, "every class is expected to collapse to a point")
+            .at(supcon.span, format!("draws each class together, weight {}", short(pull)));
+        if let Some(cnce) = self.within_class().first() {
+            let alpha = digits(theory.setting.alpha);
+            let label = format!("spreads it, weight {}: alpha = {alpha}", short(spread));
+            note = note.at(cnce.span, label);
+        }
+        let help = format!(
+            "`class_infonce` with a share above alpha = {threshold} spreads classes ({large} in large batches)"
+        );
+        Some(note.help(help).help("docs/guide/theory.md, (1); Graf et al., 2021"))
     }
 
     /// T02: trading the embeddings of two members of a class changes no term, and nothing ties an
@@ -114,7 +110,7 @@ impl Noter<'_> {
                 .at(call.span, "is the same when two members trade places")
                 .at(self.stage.name.span, "no random transform, no autoencoder")
                 .help("an `augment` block of random transforms breaks the symmetry, or a `class_autoencoder` term")
-                .help("Chen et al. 2022, class-fixing permutations; docs/guide/theory.md, Symmetry")
+                .help("docs/guide/theory.md, Symmetry; Chen et al., 2022, class-fixing permutations")
         })
     }
 
@@ -134,7 +130,7 @@ impl Noter<'_> {
                 .at(call.span, "tends to the simplex for classes of one size")
                 .at(self.stage.data.span, parts)
                 .help("larger classes take more room: hold class means against measured ones, not against the simplex")
-                .help("Graf et al. 2021, theorem 2, is on balanced labels; Fang et al. 2021, minority collapse")
+                .help("Graf et al., 2021, on balanced labels; Fang et al., 2021, on minority collapse")
         })
     }
 
@@ -190,7 +186,7 @@ impl Noter<'_> {
             let label = format!(
                 "{} classes, {} of each compared, temperature {}",
                 setting.classes,
-                crate::plan::schedule::short(setting.members),
+                short(setting.members),
                 setting.temperature
             );
             Some(

@@ -62,10 +62,10 @@ mod tests {
 
     #[test]
     fn means_of_exponentials_are_closed_forms() {
-        for k in [0.01, 0.4, 2.0, 5.0, 20.0, 200.0] {
-            let one = k + ((1.0 + (-2.0 * k as f64).exp()) / 2.0).ln();
+        for k in [0.01f64, 0.4, 2.0, 5.0, 20.0, 200.0] {
+            let one = k + ((1.0 + (-2.0 * k).exp()) / 2.0).ln();
             assert!((Sphere::new(1, k).log_mean_exp(k) - one).abs() < 1e-12, "{k}");
-            let three = k + (-(-2.0 * k as f64).exp_m1() / (2.0 * k)).ln();
+            let three = k + (-(-2.0 * k).exp_m1() / (2.0 * k)).ln();
             assert!((Sphere::new(3, k).log_mean_exp(k) - three).abs() < 1e-7, "{k}");
         }
     }

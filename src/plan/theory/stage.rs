@@ -108,8 +108,9 @@ fn of_call(call: &Bound) -> Denominator {
 }
 
 fn weights(terms: &[&Term]) -> (f64, f64) {
+    // An empty sum of floats is negative zero, which prints.
     let sum = |is: fn(&Bound) -> bool| {
-        terms.iter().filter(|term| is(&term.call)).map(|term| term.weight).sum()
+        terms.iter().filter(|term| is(&term.call)).fold(0.0, |sum, term| sum + term.weight)
     };
     (sum(is_supervised), sum(is_within_class))
 }
@@ -141,11 +142,13 @@ pub fn theory_lines(plan: &Plan) -> Vec<String> {
         let references: Vec<String> = theory
             .references
             .iter()
-            .map(|(name, it)| format!("{name} {:.3} to {:.3}", it.collapsed, it.equal))
+            .map(|(name, it)| format!("{name} {} to {}", digits(it.collapsed), digits(it.equal)))
             .collect();
         let line = format!(
-            "{}: alpha {alpha:.3} of {threshold:.3}, {phase}; {}",
+            "{}: alpha {} of {}, {phase}; {}",
             stage.name,
+            digits(alpha),
+            digits(threshold),
             references.join(", ")
         );
         if !lines.contains(&line) {
@@ -158,20 +161,34 @@ pub fn theory_lines(plan: &Plan) -> Vec<String> {
 impl Display for Theory {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Setting { classes, dim, alpha, .. } = self.setting;
-        let (here, large) = (self.setting.threshold(), self.setting.in_large_batches().threshold());
-        writeln!(f, "  theory alpha {alpha:.3}, {classes} classes in {dim} dimensions")?;
-        writeln!(f, "    in these batches {}, collapse up to alpha {here:.3}", said(self.phase))?;
+        let threshold = |setting: Setting| digits(setting.threshold());
+        let (here, large) = (threshold(self.setting), threshold(self.setting.in_large_batches()));
+        writeln!(f, "  theory alpha {}, {classes} classes in {dim} dimensions", digits(alpha))?;
+        writeln!(f, "    in these batches {}, collapse up to alpha {here}", said(self.phase))?;
         let phase = said(self.in_large_batches);
-        writeln!(f, "    in large batches {phase}, collapse up to alpha {large:.3}")?;
-        for (name, reference) in &self.references {
-            let Reference { collapsed, equal } = reference;
-            writeln!(
-                f,
-                "    {name} {collapsed:.3} at collapse, {equal:.3} where nothing is learned"
-            )?;
+        writeln!(f, "    in large batches {phase}, collapse up to alpha {large}")?;
+        for (name, Reference { collapsed, equal }) in &self.references {
+            let collapsed = digits(*collapsed);
+            match digits(*equal) {
+                equal if equal == collapsed => {
+                    writeln!(f, "    {name} {equal} at collapse and where nothing is learned")?;
+                }
+                equal => {
+                    writeln!(
+                        f,
+                        "    {name} {collapsed} at collapse, {equal} where nothing is learned"
+                    )?;
+                }
+            }
         }
         Ok(())
     }
+}
+
+/// Three decimals, or the size of what they do not show.
+pub(super) fn digits(value: f64) -> String {
+    let is_small = value != 0.0 && value.abs() < 5e-4;
+    if is_small { format!("{value:.1e}") } else { format!("{value:.3}") }
 }
 
 fn said(phase: Option<Phase>) -> String {
