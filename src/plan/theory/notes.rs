@@ -173,14 +173,14 @@ impl Noter<'_> {
     fn references(&self, theory: &Theory) -> Vec<Diagnostic> {
         let note = |(name, reference): &(String, super::Reference)| {
             let term = self.stage.terms.iter().find(|it| it.name.node == *name)?;
-            let (collapsed, equal) = (reference.collapsed, reference.equal);
+            let (collapsed, equal) = (digits(reference.collapsed), digits(reference.equal));
             let message = match collapsed == equal {
-                true => {
-                    format!("`{name}` is {equal:.3} where every class is a point, learned or not")
+                true => format!("`{name}` is {equal} at collapse, and where nothing is learned"),
+                false => {
+                    format!(
+                        "`{name}` is {collapsed} at collapse, and {equal} where nothing is learned"
+                    )
                 }
-                false => format!(
-                    "`{name}` is {collapsed:.3} at collapse, and {equal:.3} where nothing is learned"
-                ),
             };
             let setting = &theory.setting;
             let label = format!(

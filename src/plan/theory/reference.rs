@@ -32,7 +32,8 @@ impl Contrast {
             Denominator::All => self.positives,
             Denominator::Negatives => 0.0,
         };
-        let at = |contrast: f64| (positives + (k - 1.0) * self.members * (-contrast).exp()).ln();
+        let negatives = |contrast: f64| (k - 1.0) * self.members * (-contrast).exp();
+        let at = |contrast: f64| (positives - 1.0 + negatives(contrast)).ln_1p();
         Reference { collapsed: at(k / ((k - 1.0) * self.temperature)), equal: at(0.0) }
     }
 
