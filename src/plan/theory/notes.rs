@@ -3,7 +3,7 @@
 use super::geometry::Phase;
 use super::stage::{Theory, digits, is_of_classes, is_supervised, is_within_class};
 use crate::catalog::{Facts, Port, Value};
-use crate::diag::{Code, Diagnostic, codes};
+use crate::diag::{ALL, Code, Diagnostic, codes};
 use crate::plan::Stage as Planned;
 use crate::plan::compile::compile;
 use crate::plan::schedule::short;
@@ -23,18 +23,38 @@ pub fn theory_notes(design: &Design, facts: &Facts) -> Vec<Diagnostic> {
             planned.iter().flat_map(|planned| of_stage(&cell.experiment.stages, planned)).collect()
         })
         .collect();
-    let key = |note: &Diagnostic| (note.code.number, note.labels.first().map(|(span, _)| *span));
+    let told: Vec<&Diagnostic> = cells.iter().flatten().collect();
     let mut notes: Vec<Diagnostic> = Vec::new();
-    for note in cells.iter().flatten() {
-        let is_everywhere = cells.iter().all(|cell| cell.iter().any(|it| it.code == note.code));
-        if is_everywhere && !notes.iter().any(|it| key(it) == key(note)) {
-            let is_fixed =
-                cells.iter().flatten().all(|it| key(it) != key(note) || it.message == note.message);
-            let note = note.clone();
-            notes.push(if is_fixed { note } else { note.help("other cells differ: see `show`") });
-        }
+    for code in ALL.iter().filter(|code| cells.iter().all(|cell| has(cell, code))) {
+        let of_code: Vec<&Diagnostic> =
+            told.iter().copied().filter(|note| note.code == *code).collect();
+        notes.extend(distinct_places(&of_code));
     }
     notes
+}
+
+fn has(cell: &[Diagnostic], code: &Code) -> bool {
+    cell.iter().any(|note| note.code == code)
+}
+
+/// The first of the notes on each place.
+fn distinct_places(notes: &[&Diagnostic]) -> Vec<Diagnostic> {
+    let mut firsts: Vec<Diagnostic> = Vec::new();
+    let mut differ: Vec<bool> = Vec::new();
+    for note in notes {
+        let place = |note: &Diagnostic| note.labels.first().map(|(span, _)| *span);
+        match firsts.iter().position(|first| place(first) == place(note)) {
+            Some(at) => differ[at] |= firsts[at].message != note.message,
+            None => {
+                firsts.push((*note).clone());
+                differ.push(false);
+            }
+        }
+    }
+    let told = |(note, differs): (Diagnostic, bool)| {
+        if differs { note.help("other cells differ: see `show`") } else { note }
+    };
+    firsts.into_iter().zip(differ).map(told).collect()
 }
 
 fn of_stage(stages: &[Stage], planned: &Planned) -> Vec<Diagnostic> {
