@@ -28,6 +28,9 @@ pub struct CheckArgs {
     /// What stops besides errors
     #[arg(long, value_enum, value_name = "WHAT")]
     deny: Option<Deny>,
+    /// Also say what theory expects of the losses
+    #[arg(long)]
+    theory: bool,
     #[command(flatten)]
     places: Places,
 }
@@ -48,6 +51,7 @@ pub fn check(library: &Library, args: &CheckArgs) -> u8 {
             file: file.clone(),
             set: Vec::new(),
             limit: None,
+            theory: args.theory,
             places: args.places.clone(),
         };
         let mut workspace = match args.fix {

@@ -84,6 +84,9 @@ struct Target {
     limit: Option<usize>,
     #[command(flatten)]
     places: Places,
+    /// Whether what theory expects of the losses is said too.
+    #[arg(skip)]
+    theory: bool,
 }
 
 /// Where data and results are.

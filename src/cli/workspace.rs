@@ -11,6 +11,7 @@ use crate::diag::{Diagnostic, Severity, Source, Sources, has_errors, require_dat
 use crate::digest::blake3;
 use crate::library::dataset::Dataset;
 use crate::library::{self, Library};
+use crate::plan::theory::theory_notes;
 use crate::plan::{Origin, OriginFile, Plan, check, disk};
 use crate::report::diagnostics::Checked;
 use crate::resolve::{
@@ -68,6 +69,9 @@ impl Workspace {
             for design in &designs {
                 let (plan, mut found) = check(design, &facts, target.limit);
                 found.extend(plan.as_ref().and_then(|plan| over_disk(design, plan, &root)));
+                if target.theory && is_sound && plan.is_some() {
+                    found.extend(theory_notes(design, &facts));
+                }
                 let plan = plan.filter(|_| is_sound);
                 plans.extend(plan.map(|plan| Plan { source: origin.clone(), ..plan }));
                 diagnostics.append(&mut found);

@@ -106,4 +106,10 @@ codes! {
     DATA = "B0801" "data-missing" Warning "a dataset is not on this machine";
     BATCH = "B0802" "batch-too-large" Error "a batch is larger than the training data";
     NO_DATA = "B0803" "no-data" Error "a dataset that is needed is not on this machine";
+    COLLAPSE = "T01" "collapse-expected" Note "every class is expected to collapse to a point";
+    SYMMETRY = "T02" "symmetry-unbroken" Note "nothing tells the members of a class apart";
+    IMBALANCE = "T03" "imbalance-voids-etf" Note "classes of different size need not form a simplex";
+    SEPARATION = "T04" "classes-not-separated" Note "nothing keeps the classes apart";
+    TEMPERATURE = "T05" "temperature-without-normalization" Note "a temperature means little where lengths are free";
+    REFERENCE = "T06" "reference-loss" Note "what a loss is worth at collapse, and where nothing is learned";
 }

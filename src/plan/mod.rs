@@ -17,6 +17,7 @@ mod schema;
 mod show;
 mod statistics;
 mod terms;
+pub mod theory;
 mod trials;
 mod unused;
 

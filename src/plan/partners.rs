@@ -108,19 +108,23 @@ fn unpaired(bound: &Bound) -> Fate {
     lost("needs two; alone it is left out of the mean")
 }
 
-/// How many of `images` are in each class, were the fine classes of one size.
-fn sizes(map: &ClassMap, images: usize) -> Vec<f64> {
+/// How many of `images` are in a class, were the fine classes of one size, and how many classes have
+/// that many.
+fn sizes(map: &ClassMap, images: usize) -> Vec<(f64, usize)> {
+    let mut of_class = vec![0; map.names.len()];
+    map.of_fine.iter().for_each(|class| of_class[*class as usize] += 1);
+    of_class.sort_unstable();
     let share = images as f64 / map.of_fine.len() as f64;
-    let count = |class| map.of_fine.iter().filter(|it| **it as usize == class).count();
-    (0..map.names.len()).map(|class| count(class) as f64 * share).collect()
+    let alike = of_class.chunk_by(|a, b| a == b);
+    alike.map(|classes| (classes[0] as f64 * share, classes.len())).collect()
 }
 
 /// Batches drawn without replacement, epoch by epoch.
 struct Draw {
     images: usize,
     drop_last: bool,
-    /// Images in each class.
-    classes: Vec<f64>,
+    /// The sizes of classes, and how many have each.
+    classes: Vec<(f64, usize)>,
 }
 
 impl Draw {
@@ -153,7 +157,7 @@ impl Draw {
             }
             chance
         };
-        self.classes.iter().map(|size| chance(*size)).sum()
+        self.classes.iter().map(|(size, count)| *count as f64 * chance(*size)).sum()
     }
 
     /// The first doubling of `batch` that leaves few anchors alone, with their share.

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use super::amount::grouped;
+use super::theory::Theory;
 use super::{Evaluation, Plan, Stage};
 use crate::diag::plural;
 
@@ -115,6 +116,7 @@ impl Display for Stage {
         if let Some(term) = &self.keep_best {
             write!(train, ", keep best val.{term}.accuracy")?;
         }
-        writeln!(f, "{train}")
+        writeln!(f, "{train}")?;
+        Theory::of(self).map_or(Ok(()), |theory| write!(f, "{theory}"))
     }
 }

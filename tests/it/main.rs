@@ -46,5 +46,6 @@ mod schema;
 #[path = "../fuzz/survey.rs"]
 mod survey;
 mod tape;
+mod theory;
 mod tools;
 mod worked;

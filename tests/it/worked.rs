@@ -9,6 +9,7 @@ use balance::diag::{
     Diagnostic, Look, Severity, Source, Sources, has_errors, mend, render, require_data,
 };
 use balance::library::{self, Library};
+use balance::plan::theory::theory_notes;
 use balance::plan::{Plan, check};
 use balance::resolve::{Design, Options, allow, load, resolve};
 use balance::syntax::parse_assignment;
@@ -27,6 +28,8 @@ pub struct Asked {
     pub only: Option<String>,
     pub set: Vec<String>,
     pub limit: Option<usize>,
+    /// Whether the notes of theory are wanted.
+    pub theory: bool,
     /// Datasets that are not on this machine.
     pub absent: Vec<String>,
     /// Datasets of which nothing is known.
@@ -39,10 +42,11 @@ pub struct Asked {
 impl Asked {
     /// From the comments a golden file begins with: `# --set PATH=VALUE`, `# --only NAME`,
     /// `# --limit STEPS`, `# --absent DATASET`, `# --unknown DATASET`, `# --memory BYTES`,
-    /// `# --disk BYTES`, `# --flops NUMBER`, `# --run`.
+    /// `# --disk BYTES`, `# --flops NUMBER`, `# --run`, `# --theory`.
     pub fn of(text: &str) -> Self {
         let mut asked = Self::default();
         for line in text.lines().map_while(|line| line.strip_prefix("# ")) {
+            asked.theory |= line == "--theory";
             match line.split_once(' ') {
                 Some(("--set", assignment)) => asked.set.push(assignment.to_owned()),
                 Some(("--only", name)) => asked.only = Some(name.to_owned()),
@@ -99,6 +103,9 @@ fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> 
         diagnostics.extend(found);
         for design in &designs {
             let (plan, found) = check(design, &facts, asked.limit);
+            if asked.theory && plan.is_some() {
+                diagnostics.extend(theory_notes(design, &facts));
+            }
             plans.extend(plan);
             diagnostics.extend(found);
         }
