@@ -3,6 +3,7 @@
 
 mod check;
 mod data;
+mod diff;
 mod explain;
 mod origins;
 mod plan;
@@ -27,7 +28,7 @@ pub(crate) mod exit {
     pub const USAGE: u8 = 2;
     /// A run, or a download, failed.
     pub const FAILED: u8 = 3;
-    /// `plan --detailed-exitcode`: there is something to do.
+    /// `plan --detailed-exitcode`: there is something to do; `diff --exit-code`: something differs.
     pub const WORK: u8 = 10;
     /// The user stopped it.
     pub const INTERRUPTED: u8 = 130;
@@ -51,6 +52,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// The experiment with every value and default worked out
     Show(show::ShowArgs),
+    /// What differs in meaning between two files, revisions or runs, and what that makes stale
+    Diff(diff::DiffArgs),
     /// The tree of a file, as it was understood
     Parse(check::ParseArgs),
     /// A component, the code of a diagnostic, or where a value comes from: explain FILE PATH
@@ -111,6 +114,7 @@ pub fn main(library: &Library) -> ExitCode {
         Command::Check(args) => check::check(library, &args),
         Command::Plan(args) => plan::plan(library, &args),
         Command::Show(args) => show::show(library, &args),
+        Command::Diff(args) => diff::diff(library, &args),
         Command::Parse(args) => check::parse(&args),
         Command::Explain(args) => explain::explain(library, &args),
         Command::Data(command) => data::data(&command),

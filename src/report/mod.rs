@@ -1,11 +1,15 @@
 //! Tables and plans as text: for the terminal, for documents, for programs.
 
+mod diff;
 mod origins;
 mod plan;
 mod table;
 mod tally;
+mod values;
 
-pub use origins::origins;
+pub use diff::{Change, Diff, Side, compare, text as diff_text};
+pub use origins::{origins, place};
 pub use plan::{StageUse, summary};
 pub use table::{csv, markdown, terminal};
 pub use tally::tally;
+pub use values::{Row, listing, rows, rows_json};

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use expect_test::expect_file;
 
-const FOLDERS: &[&str] = &["explain"];
+const FOLDERS: &[&str] = &["explain", "show"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
