@@ -5,6 +5,7 @@ mod check;
 mod data;
 mod diff;
 mod explain;
+mod graph;
 mod origins;
 mod plan;
 mod progress;
@@ -54,6 +55,8 @@ enum Command {
     Show(show::ShowArgs),
     /// What differs in meaning between two files, revisions or runs, and what that makes stale
     Diff(diff::DiffArgs),
+    /// The plan as a picture: data, encoders, losses and what is measured
+    Graph(graph::GraphArgs),
     /// The tree of a file, as it was understood
     Parse(check::ParseArgs),
     /// A component, the code of a diagnostic, or where a value comes from: explain FILE PATH
@@ -115,6 +118,7 @@ pub fn main(library: &Library) -> ExitCode {
         Command::Plan(args) => plan::plan(library, &args),
         Command::Show(args) => show::show(library, &args),
         Command::Diff(args) => diff::diff(library, &args),
+        Command::Graph(args) => graph::graph(library, &args),
         Command::Parse(args) => check::parse(&args),
         Command::Explain(args) => explain::explain(library, &args),
         Command::Data(command) => data::data(&command),

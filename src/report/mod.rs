@@ -1,6 +1,7 @@
 //! Tables and plans as text: for the terminal, for documents, for programs.
 
 mod diff;
+mod graph;
 mod origins;
 mod plan;
 mod table;
@@ -8,6 +9,7 @@ mod tally;
 mod values;
 
 pub use diff::{Change, Diff, Side, compare, text as diff_text};
+pub use graph::{Part as GraphPart, dot, graph, mermaid, svg};
 pub use origins::{origins, place};
 pub use plan::{StageUse, summary};
 pub use table::{csv, markdown, terminal};
