@@ -1,7 +1,7 @@
 //! From a plan to boxes. What differs between the cells of a sweep stands side by side in its box.
 
 use super::{Graph, Node, NodeKind, Part};
-use crate::catalog::Bound;
+use crate::catalog::{Bound, Labels, ParamSpec, Type, Value, shown};
 use crate::plan::{Evaluation, Plan, Stage, Term, plural};
 
 /// As wide as a line of a box may be, in characters.
@@ -39,7 +39,7 @@ impl Graph {
     /// A training as one box; gives its number.
     fn stage(&mut self, variants: &[&Stage], trainings: usize) -> usize {
         let data = self.data(variants);
-        let mut lines = calls(variants.iter().map(|it| &it.encoder));
+        let mut lines = whole_calls(variants.iter().map(|it| &it.encoder));
         lines.extend(sum(variants));
         lines.extend(training(variants));
         lines.push(plural(trainings, "training"));
@@ -53,7 +53,7 @@ impl Graph {
         let mut all = Vec::new();
         for stage in variants {
             let (data, division) = (&stage.data, &stage.data.division);
-            let mut lines = arguments(&data.call);
+            let mut lines = arguments(&data.call, false);
             lines.push(format!("images {}", data.image));
             lines.push(plural(data.classes.names.len(), "class").replace("classs", "classes"));
             lines.push(format!("{} train", division.train));
@@ -80,7 +80,7 @@ impl Graph {
         if part == Part::Loss {
             return loss;
         }
-        let mut lines = calls(variants.iter().map(|it| &it.encoder));
+        let mut lines = whole_calls(variants.iter().map(|it| &it.encoder));
         lines.push(format!(
             "{} → {}",
             distinct(variants, |it| it.data.image.to_string()),
@@ -127,7 +127,7 @@ impl Graph {
                 .iter()
                 .filter_map(|it| it.terms.iter().find(|it| it.name == name))
                 .collect();
-            let mut lines = calls(of.iter().map(|it| &it.call));
+            let mut lines = whole_calls(of.iter().map(|it| &it.call));
             lines.push(weight(&of));
             let kind = NodeKind::Term;
             let term = self.node(Node { kind, title: name.to_owned(), lines, group });
@@ -212,6 +212,15 @@ fn distinct<T>(all: &[&T], of: impl Fn(&T) -> String) -> String {
 
 /// Each different call once, with the arguments that are not its defaults.
 fn calls<'b>(all: impl Iterator<Item = &'b Bound>) -> Vec<String> {
+    written(all, false)
+}
+
+/// The same with every argument.
+fn whole_calls<'b>(all: impl Iterator<Item = &'b Bound>) -> Vec<String> {
+    written(all, true)
+}
+
+fn written<'b>(all: impl Iterator<Item = &'b Bound>, with_defaults: bool) -> Vec<String> {
     let mut known: Vec<&Bound> = Vec::new();
     for bound in all {
         if !known.contains(&bound) {
@@ -220,7 +229,7 @@ fn calls<'b>(all: impl Iterator<Item = &'b Bound>) -> Vec<String> {
     }
     let mut lines: Vec<String> = Vec::new();
     for bound in known.iter().take(MOST) {
-        let arguments = arguments(bound);
+        let arguments = arguments(bound, with_defaults);
         let first = match lines.is_empty() {
             true => bound.spec.name.to_owned(),
             false => format!("or {}", bound.spec.name),
@@ -249,30 +258,26 @@ fn without_on(bound: &Bound) -> Vec<String> {
     }
 }
 
-/// The arguments that are not the defaults, on lines.
-fn arguments(bound: &Bound) -> Vec<String> {
+/// The arguments, or those that are not the defaults, on lines.
+fn arguments(bound: &Bound, with_defaults: bool) -> Vec<String> {
     let defaults = Bound::defaults(bound.spec);
     let all = bound.spec.params.iter().zip(bound.args.iter().zip(&defaults.args));
-    let given = all.filter(|(_, (value, default))| value != default);
-    let text = |value: &crate::catalog::Value| match value {
-        crate::catalog::Value::Labels(crate::catalog::Labels::Group(groups)) => {
-            plural(groups.len(), "group")
-        }
-        crate::catalog::Value::Component(inner) => match &arguments(inner)[..] {
+    let given = all.filter(|(_, (value, default))| with_defaults || value != default);
+    let part = |(param, (value, _)): (&ParamSpec, (&Value, &Value))| {
+        format!("{}={}", param.name, argument(&param.ty, value))
+    };
+    wrapped(&given.map(part).collect::<Vec<_>>(), ", ")
+}
+
+fn argument(ty: &Type, value: &Value) -> String {
+    match value {
+        Value::Labels(Labels::Group(groups)) => plural(groups.len(), "group"),
+        Value::Component(inner) => match &arguments(inner, false)[..] {
             [] => inner.spec.name.to_owned(),
             lines => format!("{}({})", inner.spec.name, lines.join(" ")),
         },
-        other => other.to_string(),
-    };
-    let parts: Vec<String> = given
-        .map(|(param, (value, _))| match value {
-            crate::catalog::Value::Real(_) => {
-                format!("{}={}", param.name, crate::catalog::shown(&param.ty, value))
-            }
-            value => format!("{}={}", param.name, text(value)),
-        })
-        .collect();
-    wrapped(&parts, ", ")
+        other => shown(ty, other),
+    }
 }
 
 /// Parts on lines no longer than a box is wide.

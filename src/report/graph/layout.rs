@@ -35,10 +35,6 @@ impl Rect {
         self.x + self.width
     }
 
-    pub fn bottom(&self) -> f64 {
-        self.y + self.height
-    }
-
     pub fn middle(&self) -> f64 {
         self.y + self.height / 2.0
     }

@@ -12,7 +12,9 @@ const MONO: &str = "Menlo, Consolas, 'DejaVu Sans Mono', monospace";
 /// The graph as SVG.
 pub fn svg(graph: &Graph) -> String {
     let layout = layout(graph);
-    let (width, height) = (layout.width.ceil(), layout.height.ceil());
+    let is_partial = graph.edges.iter().any(|edge| edge.is_partial);
+    let caption = if is_partial { 18.0 } else { 0.0 };
+    let (width, height) = (layout.width.ceil(), layout.height.ceil() + caption);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          viewBox=\"0 0 {width} {height}\" role=\"img\">\n<title>{}</title>\n{DEFINITIONS}\
@@ -27,6 +29,14 @@ pub fn svg(graph: &Graph) -> String {
     }
     for (node, place) in graph.nodes.iter().zip(&layout.nodes) {
         out += &boxed(node, place);
+    }
+    if is_partial {
+        let y = height - 12.0;
+        let _ = writeln!(
+            out,
+            "<text x=\"34\" y=\"{y}\" font-family=\"{SANS}\" font-size=\"11\" \
+             fill=\"#555555\">dashed: in some cells of the sweep only</text>"
+        );
     }
     out + "</svg>\n"
 }
