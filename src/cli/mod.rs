@@ -3,10 +3,12 @@
 
 mod check;
 mod data;
+mod diff;
 mod explain;
 mod fix;
 mod fmt;
 mod format;
+mod graph;
 mod machine;
 mod origins;
 mod plan;
@@ -32,7 +34,7 @@ pub(crate) mod exit {
     pub const USAGE: u8 = 2;
     /// A run, or a download, failed.
     pub const FAILED: u8 = 3;
-    /// `plan --detailed-exitcode`: there is something to do.
+    /// `plan --detailed-exitcode`: there is something to do; `diff --exit-code`: something differs.
     pub const WORK: u8 = 10;
     /// The user stopped it.
     pub const INTERRUPTED: u8 = 130;
@@ -60,6 +62,10 @@ enum Command {
     Fmt(fmt::FmtArgs),
     /// The experiment with every value and default worked out
     Show(show::ShowArgs),
+    /// What differs in meaning between two files, revisions or runs, and what that makes stale
+    Diff(diff::DiffArgs),
+    /// The plan as a picture: data, encoders, losses and what is measured
+    Graph(graph::GraphArgs),
     /// The tree of a file, as it was understood
     Parse(check::ParseArgs),
     /// A component, the code of a diagnostic, or where a value comes from: explain FILE PATH
@@ -130,6 +136,8 @@ pub fn main(library: &Library) -> ExitCode {
         Command::Plan(args) => plan::plan(library, &args),
         Command::Fmt(args) => fmt::fmt(&args),
         Command::Show(args) => show::show(library, &args),
+        Command::Diff(args) => diff::diff(library, &args),
+        Command::Graph(args) => graph::graph(library, &args),
         Command::Parse(args) => check::parse(&args),
         Command::Explain(args) => explain::explain(library, &args),
         Command::Schema(args) => schema::schema(&args),

@@ -29,7 +29,7 @@ fn row(sources: &Sources, link: &Link) -> [String; 3] {
 }
 
 /// `thanos.exp:27`; what the command line says has no lines.
-fn place(sources: &Sources, span: Span) -> String {
+pub fn place(sources: &Sources, span: Span) -> String {
     let name = &sources.get(span.file).name;
     match name.starts_with("--") {
         true => name.clone(),

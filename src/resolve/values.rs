@@ -10,6 +10,8 @@ use crate::diag::Span;
 pub enum Owner {
     Stage(String),
     Evaluation(String),
+    /// The files: a parameter, as the root file calls it.
+    Parameter(String),
 }
 
 /// One value of an experiment.
@@ -31,7 +33,7 @@ impl Valued {
     pub fn path(&self) -> String {
         match &self.owner {
             Owner::Stage(name) if name == "main" => self.rest.join("."),
-            Owner::Stage(name) | Owner::Evaluation(name) => {
+            Owner::Stage(name) | Owner::Evaluation(name) | Owner::Parameter(name) => {
                 let parts = std::iter::once(name).chain(&self.rest);
                 parts.map(String::as_str).collect::<Vec<_>>().join(".")
             }
@@ -82,9 +84,9 @@ impl List<'_> {
         let length = train.length.node.to_string();
         self.add(&["train", "for"], length, "duration", train.length.span);
         let drop_last = train.drop_last.to_string();
-        self.add(&["train", "drop_last"], drop_last, "true | false", stage.name.span);
+        self.add(&["train", "drop_last"], drop_last, "true | false", train.optimizer.span);
         let (keep, span) = match &train.keep {
-            Keep::Last => ("last".to_owned(), stage.name.span),
+            Keep::Last => ("last".to_owned(), train.optimizer.span),
             Keep::Best { term } => (format!("best(val.{}.accuracy)", term.node), term.span),
         };
         self.add(&["train", "keep"], keep, "last | best(val.TERM.accuracy)", span);

@@ -22,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["plan"]),
     ("run", &["catalog", "data", "graph", "library", "nn", "plan", "seed", "store"]),
     ("analysis", &["plan", "run"]),
-    ("report", &["analysis", "diag", "plan", "resolve", "run"]),
+    ("report", &["analysis", "catalog", "diag", "plan", "resolve", "run"]),
     (
         "cli",
         &[

@@ -9,7 +9,9 @@ use std::process::Command;
 
 use expect_test::expect_file;
 
-const FOLDERS: &[&str] = &["explain"];
+use crate::lab::Lab;
+
+const FOLDERS: &[&str] = &["diff", "explain", "graph", "show"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -89,4 +91,76 @@ fn no_golden_is_left_over() {
             assert!(is_read || kept.contains(&path), "{} has no case", path.display());
         }
     }
+}
+
+const TEXT: &str = r#"
+edition 1
+experiment short {
+  data = digits(train=64 samples)
+  encoder = mlp(widths=[16], out=16)
+  loss { class = cross_entropy() }
+  train { optimizer = adamw(lr=1e-3); batch = 64; for = 2 steps }
+  eval { near = knn(labels=fine) }
+}
+"#;
+
+#[test]
+fn a_file_is_compared_with_its_run() {
+    let lab = Lab::new();
+    let file = lab.file("a.exp", TEXT);
+    let said = lab.say(&["diff", &file, "--run"]).ended(2);
+    assert!(said.err.contains("`short` has no finished run in the store"), "{said:?}");
+    lab.say(&["run", &file]).ended(0);
+    let said = lab.say(&["diff", &file, "--run"]).ended(0);
+    assert_eq!(said.out, "no difference that changes results\n");
+    lab.file("a.exp", &TEXT.replace("2 steps", "3 steps"));
+    let said = lab.say(&["diff", &file, "--run", "--exit-code"]).ended(10);
+    assert!(said.out.contains("train.steps    2 → 3"), "{said:?}");
+    assert!(said.out.contains("stale: main 1 of 1, near 1 of 1"), "{said:?}");
+}
+
+#[test]
+fn a_file_is_compared_with_its_revision() {
+    let lab = Lab::new();
+    lab.file("lib.exp", "edition 1\nparam rate: positive = 1e-3\n");
+    let import = "edition 1\nimport \"lib.exp\" as lib\n";
+    let text = TEXT.replace("edition 1\n", import).replace("1e-3", "lib.rate");
+    lab.file("a.exp", text.trim_start());
+    let git = |arguments: &[&str]| {
+        let identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
+        let mut command = Command::new("git");
+        command.args(identity).args(arguments).current_dir(lab.path(""));
+        assert!(command.output().unwrap().status.success(), "{arguments:?}");
+    };
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "first"]);
+    lab.file("lib.exp", "edition 1\nparam rate: positive = 2e-3\n");
+    let diff = |before: &str| {
+        let mut command = lab.balance(&["diff", before, "a.exp"]);
+        let output = command.current_dir(lab.path("")).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, out, _) = diff("HEAD:a.exp");
+    assert_eq!(code, Some(0));
+    assert!(out.starts_with("  rate                  1e-3 → 2e-3      lib.exp:2\n"), "{out}");
+    assert!(out.contains("train.optimizer.lr    0.001 → 0.002    follows rate\n"), "{out}");
+    let (code, _, err) = diff("HEAD:b.exp");
+    assert_eq!(code, Some(1));
+    assert!(err.contains("`b.exp` cannot be read") && err.contains("HEAD:b.exp"), "{err}");
+    assert_eq!(diff("-x:a.exp").0, Some(2));
+}
+
+#[test]
+fn a_plan_is_compared_with_the_file_it_was_of() {
+    let lab = Lab::new();
+    let file = lab.file("a.exp", TEXT);
+    let plan = lab.say(&["plan", &file, "--json"]).ended(0).out;
+    let plan = lab.file("plan.json", &plan);
+    let said = lab.say(&["diff", &plan, &file]).ended(0);
+    assert_eq!(said.out, "no difference that changes results\n");
+    let damaged = lab.file("damaged.json", "{");
+    assert!(lab.say(&["diff", &damaged, &file]).ended(1).err.contains("as a plan"));
+    lab.say(&["diff", &lab.file("other.json", "{}"), &file]).ended(1);
 }

@@ -8,6 +8,7 @@ mod walk;
 use self::home::{Home, elided, home, short};
 use super::eval::Eval;
 use super::import::Program;
+use super::scope::{self, Meaning};
 use super::sweep::{Drafted, DraftedCell};
 use super::values::{Owner, Valued};
 use super::{Cell, Design, Options};
@@ -72,6 +73,29 @@ impl<'a> Origins<'a> {
         let path = Path { parts, span: Span::new(file, 0, 0) };
         let links = self.trace(cell, |tracer| tracer.param(&path));
         (!links.is_empty()).then_some(links)
+    }
+
+    /// The parameters that the root file sees, under the names it has for them, with what they are
+    /// in a cell.
+    pub fn params(&self, cell: &Cell) -> Vec<(String, Valued)> {
+        let program = self.drafted.program;
+        let Some(root) = program.root() else { return Vec::new() };
+        let is_param = |meaning: &Meaning| matches!(meaning, Meaning::Param(_));
+        let names = scope::visible(program, root.file, is_param);
+        let drafted = self.drafted.cell(&cell.levels);
+        let valued = |path: String| {
+            let at = Span::new(root.file, 0, 0);
+            let parts = path.split('.').map(|part| Name { node: part.to_owned(), span: at });
+            let parts: Vec<Name> = parts.collect();
+            let (file, meaning) = scope::lookup(program, root.file, &parts)?;
+            let Meaning::Param(param) = meaning else { return None };
+            let written = drafted.params.get(&(file, param.name.node.clone()));
+            let expr = written.unwrap_or(&param.default);
+            let (owner, rest) = (Owner::Parameter(path.clone()), Vec::new());
+            let ty = param.ty.as_ref().map_or("any".to_owned(), ToString::to_string);
+            Some((path, Valued { owner, rest, value: short(expr), ty, span: expr.span }))
+        };
+        names.into_iter().filter_map(valued).collect()
     }
 
     fn trace(&self, cell: &Cell, work: impl FnOnce(&mut Tracer)) -> Vec<Link> {

@@ -26,6 +26,7 @@ impl<'a> Tracer<'a> {
         let rest: Vec<&str> = value.rest.iter().map(String::as_str).collect();
         let draft = &self.cell.draft;
         match &value.owner {
+            Owner::Parameter(_) => {}
             Owner::Evaluation(name) => {
                 let slot = draft.section("eval").and_then(|eval| eval.get(name));
                 if let Some(slot) = slot {

@@ -1,0 +1,54 @@
+//! A difference as a person reads it.
+
+use super::{Change, Count, Diff};
+
+/// One line for each change, and one for what it costs.
+pub fn text(diff: &Diff) -> String {
+    if diff.is_empty() {
+        return "no difference that changes results\n".to_owned();
+    }
+    let mut out: String = diff.structure.iter().map(|line| format!("  {line}\n")).collect();
+    let rows: Vec<[String; 3]> = diff.changes.iter().map(row).collect();
+    let width = |column: usize| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+    };
+    let (paths, values) = (width(0), width(1));
+    for [path, value, note] in &rows {
+        let line = format!("  {path:<paths$}    {value:<values$}    {note}");
+        out += &format!("{}\n", line.trim_end());
+    }
+    if diff.changes.is_empty() && diff.structure.is_empty() {
+        out += "  the same values: the data, or a component's version, is another\n";
+    }
+    out + &results(diff)
+}
+
+fn row(change: &Change) -> [String; 3] {
+    let value = match (&change.before, &change.after) {
+        (Some(before), Some(after)) => format!("{before} → {after}"),
+        (None, Some(after)) => format!("+ {after}"),
+        (Some(before), None) => format!("- {before}"),
+        (None, None) => String::new(),
+    };
+    let mut notes: Vec<String> = Vec::new();
+    match change.follows.is_empty() {
+        true => notes.extend(change.place.clone()),
+        false => notes.push(format!("follows {}", change.follows.join(", "))),
+    }
+    if change.cells < change.of_cells {
+        notes.push(format!("in {} of {} cells", change.cells, change.of_cells));
+    }
+    [change.path.clone(), value, notes.join("  ")]
+}
+
+/// `stale: contrast 5 of 5, probe 5 of 5      kept: recon 5 of 5`
+fn results(diff: &Diff) -> String {
+    let list = |word: &str, counts: &[Count]| {
+        let parts = counts.iter().map(|it| format!("{} {} of {}", it.name, it.count, it.of));
+        let parts: Vec<String> = parts.collect();
+        (!parts.is_empty()).then(|| format!("{word}: {}", parts.join(", ")))
+    };
+    let parts = [list("stale", &diff.stale), list("kept", &diff.kept)];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!("  {}\n", parts.join("      ")) }
+}
