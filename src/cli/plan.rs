@@ -53,6 +53,10 @@ pub fn plan(library: &Library, args: &PlanArgs) -> u8 {
         let stages = |at| stage_use(&store, plan, at);
         prompt::print(&summary(plan, stages, |at| evaluation_use(&store, plan, at)));
     }
+    for search in &workspace.searches {
+        let gap = if workspace.plans.is_empty() { "" } else { "\n" };
+        prompt::print(&format!("{gap}{search}"));
+    }
     if args.detailed_exitcode && has_work { exit::WORK } else { 0 }
 }
 

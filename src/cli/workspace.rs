@@ -8,7 +8,7 @@ use crate::diag::{Diagnostic, Source, Sources, codes, has_errors};
 use crate::library::dataset::Dataset;
 use crate::library::{self, Library};
 use crate::plan::{Plan, check};
-use crate::resolve::{Options, load, resolve};
+use crate::resolve::{Kept, Options, Search, load, resolve, searches, seeds_as_field};
 use crate::store::Store;
 use crate::syntax::parse_assignment;
 
@@ -16,6 +16,8 @@ use crate::syntax::parse_assignment;
 pub struct Workspace {
     pub sources: Sources,
     pub plans: Vec<Plan>,
+    /// Checked, and not run.
+    pub searches: Vec<Search>,
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -26,18 +28,14 @@ impl Workspace {
         let (path, only) = split_target(&target.file);
         let reader = |path: &Path| std::fs::read(path);
         let (program, mut diagnostics) = load(&path, &mut sources, &reader);
-        let mut options = Options { only, set: Vec::new() };
-        for text in &target.set {
-            let file = sources.add(Source { name: "--set".into(), text: text.clone() });
-            match parse_assignment(file, text) {
-                Ok(field) => options.set.push(field),
-                Err(mut errors) => diagnostics.append(&mut errors),
-            }
-        }
-        let mut plans = Vec::new();
+        let (options, mut found) = options(target, only, &mut sources);
+        diagnostics.append(&mut found);
+        let (mut plans, mut found_searches) = (Vec::new(), Vec::new());
         if program.root().is_some() {
             let (designs, mut found) = resolve(&program, &library.catalog(), &options);
             diagnostics.append(&mut found);
+            // What is wrong with them was said above.
+            (found_searches, _) = searches(&program, &library.catalog(), &options);
             let facts = facts(library, &target.places);
             let is_sound = !has_errors(&diagnostics);
             for design in &designs {
@@ -46,7 +44,7 @@ impl Workspace {
                 diagnostics.append(&mut found);
             }
         }
-        Self { sources, plans, diagnostics }
+        Self { sources, plans, searches: found_searches, diagnostics }
     }
 
     /// Shows the diagnostics; gives the exit code when some of them are errors.
@@ -62,6 +60,38 @@ impl Workspace {
             diagnostic.code = &codes::NO_DATA;
         }
     }
+}
+
+/// What the command line changes and picks, and what is wrong with it.
+fn options(
+    target: &Target,
+    only: Option<String>,
+    sources: &mut Sources,
+) -> (Options, Vec<Diagnostic>) {
+    let mut options = Options { only, ..Options::default() };
+    let mut diagnostics = Vec::new();
+    for text in &target.set {
+        let file = sources.add(Source { name: "--set".into(), text: text.clone() });
+        match parse_assignment(file, text) {
+            Ok(field) => options.set.push(field),
+            Err(mut errors) => diagnostics.append(&mut errors),
+        }
+    }
+    for text in &target.only {
+        let file = sources.add(Source { name: "--only".into(), text: text.clone() });
+        match Kept::parse(file, text) {
+            Ok(kept) => options.levels.push(kept),
+            Err(error) => diagnostics.push(error),
+        }
+    }
+    if let Some(text) = target.seeds.as_deref().map(seeds_as_field) {
+        let file = sources.add(Source { name: "--seeds".into(), text: text.clone() });
+        match parse_assignment(file, &text) {
+            Ok(field) => options.seeds = Some(field),
+            Err(mut errors) => diagnostics.append(&mut errors),
+        }
+    }
+    (options, diagnostics)
 }
 
 /// `FILE:NAME` to the file and the name; a file whose own name has a colon wins.

@@ -75,7 +75,9 @@ codes! {
     TEST_SELECTION = "B0501" "selected-on-test" Error "the model is selected on the data it is reported on";
     AXIS_CLASH = "B0520" "axes-clash" Error "two axes set one path, or share one name";
     EQUAL_CELLS = "B0521" "equal-cells" Note "two cells of a sweep are the same experiment";
+    NO_EFFECT = "B0522" "axis-without-effect" Warning "all levels of an axis are the same experiment";
     TOO_MANY_CELLS = "B0523" "too-many-cells" Error "a sweep is larger than can be meant";
+    CONFOUNDED = "B0524" "confounded-effects" Note "a fractional design cannot tell some effects apart";
     NOT_YET = "B0590" "not-computed" Warning "a declared analysis is read but not computed by this version";
     DATA = "B0801" "data-missing" Warning "a dataset is not on this machine";
     BATCH = "B0802" "batch-too-large" Error "a batch is larger than the training data";

@@ -1,6 +1,7 @@
 //! What can be known to be wrong before any training: shapes, sizes, labels, views, unused stages.
 
 use super::compile::{facts_of, labels_of, read_by};
+use super::division::follows_seed;
 use super::terms::Terms;
 use super::trials::plan;
 use super::{Division, Plan};
@@ -64,6 +65,7 @@ impl Checker<'_> {
         for stage in &experiment.stages {
             self.stage(stage);
         }
+        self.pinned_split(experiment);
         if experiment.evaluations.is_empty() {
             let name = &experiment.name;
             self.out.push(
@@ -73,6 +75,21 @@ impl Checker<'_> {
         }
         for entry in &experiment.evaluations {
             self.evaluation(entry, experiment);
+        }
+    }
+
+    /// A division that does not follow the seed has nothing to pin.
+    fn pinned_split(&mut self, experiment: &Experiment) {
+        let follows = |stage: &Stage| follows_seed(&stage.data.bound);
+        let Some(stage) = experiment.stages.first() else { return };
+        if experiment.pins.contains_key("split") && !experiment.stages.iter().any(follows) {
+            let data = &stage.data;
+            self.out.push(
+                Diagnostic::new(&codes::BAD_PATH, "`seed.split` pins what does not vary")
+                    .at(data.place("split_seed"), "divided the same for every seed")
+                    .help("`split_seed=seed` divides the data anew for every seed")
+                    .help("or fix the division here, `split_seed=3`, and leave `seed.split` out"),
+            );
         }
     }
 

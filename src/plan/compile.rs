@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Data, Digest, Division, Evaluation, Named, Stage, Term};
 use crate::catalog::{Bound, ClassMap, DatasetFacts, Facts, Features, Labels, Value};
-use crate::resolve::{Experiment, Keep, Stage as Declared, Term as DeclaredTerm};
+use crate::resolve::{Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm};
 
 /// A sound experiment's stages and evaluations for one seed; [`super::check`] has made sure that
 /// nothing here can fail.
@@ -49,8 +49,9 @@ pub(super) fn compile(
     let read: Vec<String> =
         experiment.evaluations.iter().flat_map(|it| read_by(&it.call.bound)).collect();
     let is_read = |stage: &&Declared| read.is_empty() || read.contains(&stage.name.node);
+    let stages = experiment.stages.iter().filter(is_read);
     let stages: Vec<Stage> =
-        experiment.stages.iter().filter(is_read).map(|it| stage(it, facts, seed, limit)).collect();
+        stages.map(|it| stage(it, facts, seed, limit, &experiment.pins)).collect();
     let by_name: BTreeMap<&str, &Stage> = stages.iter().map(|it| (it.name.as_str(), it)).collect();
     let evaluations = experiment
         .evaluations
@@ -64,10 +65,11 @@ pub(super) fn compile(
     Compiled { stages, evaluations }
 }
 
-fn stage(declared: &Declared, facts: &Facts, seed: u64, limit: usize) -> Stage {
+fn stage(declared: &Declared, facts: &Facts, seed: u64, limit: usize, pins: &Pins) -> Stage {
     let call = declared.data.bound.clone();
     let known = facts_of(&call, facts).expect(CHECKED);
     let division = Division::of(&call, known).expect(CHECKED);
+    let division = division.in_trial(&call, pins.get("split").copied().unwrap_or(seed));
     let classes = known.class_map(&labels_of(&call), &Labels::Declared).expect(CHECKED);
     let train = &declared.train;
     let batch = train.batch.node;
@@ -98,6 +100,11 @@ fn stage(declared: &Declared, facts: &Facts, seed: u64, limit: usize) -> Stage {
         steps: train.length.node.steps(steps_per_epoch, batch).min(limit),
         steps_per_epoch,
         drop_last: train.drop_last,
+        pins: pins
+            .iter()
+            .filter(|(name, _)| *name != "split")
+            .map(|(n, s)| (n.clone(), *s))
+            .collect(),
         keep_best: match &train.keep {
             Keep::Last => None,
             Keep::Best { term } => Some(term.node.clone()),

@@ -15,6 +15,8 @@ pub use division::{Division, TooMany};
 
 pub use crate::diag::plural;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::catalog::{Bound, ClassMap, ImageShape, Value};
@@ -83,6 +85,9 @@ pub struct Stage {
     pub optimizer: Bound,
     #[serde(serialize_with = "component")]
     pub schedule: Bound,
+    /// The streams of random numbers whose root is not the seed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pins: BTreeMap<String, u64>,
     /// Items per step.
     pub batch: usize,
     pub steps: usize,

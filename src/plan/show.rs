@@ -95,6 +95,9 @@ impl Display for Stage {
         for transform in &self.augment {
             writeln!(f, "  augment {} = {}", transform.name, transform.call)?;
         }
+        for (stream, root) in &self.pins {
+            writeln!(f, "  seed {stream} = {root}")?;
+        }
         writeln!(f, "  views {}", self.views)?;
         for term in &self.terms {
             let formula = if term.formula.parse::<f64>().is_ok() {

@@ -24,7 +24,11 @@ pub(super) fn plan(
             sharing.plan.trials.push(trial);
         }
     }
-    equal_cells(design, &sharing.plan, out);
+    let idle = idle_axes(design, &sharing.plan);
+    match idle.is_empty() {
+        true => equal_cells(design, &sharing.plan, out),
+        false => out.extend(idle),
+    }
     sharing.plan
 }
 
@@ -77,6 +81,42 @@ impl Sharing {
         }
         Trial { cell, seed, stages, evaluations }
     }
+}
+
+/// What to say of axes along which nothing changes, all others being equal.
+fn idle_axes(design: &Design, plan: &Plan) -> Vec<Diagnostic> {
+    let is_idle = |at: &usize| is_idle(plan, *at);
+    let idle = (0..plan.axes.len()).filter(is_idle).map(|at| &design.axes[at]);
+    let warn = |axis: &crate::resolve::Axis| {
+        let message = format!("the axis `{}` has no effect", axis.names.join("+"));
+        let count = axis.levels.len();
+        Diagnostic::new(&codes::NO_EFFECT, message)
+            .at(axis.span, format!("its {count} levels are the same experiment"))
+            .help("each is trained once, and shown as often as it is declared")
+    };
+    idle.map(warn).collect()
+}
+
+/// Whether cells that differ on axis `at` alone are always the same, and there are such cells.
+fn is_idle(plan: &Plan, at: usize) -> bool {
+    let mut seen: BTreeMap<Vec<usize>, &Trial> = BTreeMap::new();
+    let mut any = false;
+    for trial in plan.trials.iter().step_by(plan.seeds.len().max(1)) {
+        let mut others = plan.cells[trial.cell].levels.clone();
+        others[at] = 0;
+        match seen.get(&others) {
+            Some(first) if !is_same(first, trial) => return false,
+            Some(_) => any = true,
+            None => {
+                seen.insert(others, trial);
+            }
+        }
+    }
+    any
+}
+
+fn is_same(a: &Trial, b: &Trial) -> bool {
+    a.stages == b.stages && a.evaluations == b.evaluations
 }
 
 /// Two cells that train and evaluate the same are one result shown twice.

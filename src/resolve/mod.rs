@@ -10,9 +10,12 @@ mod import;
 mod inherit;
 mod param;
 mod scope;
+mod search;
 mod sweep;
 
 pub use import::{Program, Reader, load};
+pub use search::{Search, searches};
+pub use sweep::{Kept, seeds_as_field};
 
 use crate::catalog::{Bound, Catalog, Duration};
 use crate::diag::{Diagnostic, Span, Spanned, distinct, has_errors};
@@ -25,6 +28,10 @@ pub struct Options {
     pub only: Option<String>,
     /// `--set path=value`, applied last.
     pub set: Vec<Field>,
+    /// `--only axis=level`: the cells that are kept; all without one.
+    pub levels: Vec<Kept>,
+    /// `--seeds`, in place of the design's own.
+    pub seeds: Option<Field>,
 }
 
 /// A sweep, or an experiment run by itself, with all its cells.
@@ -59,7 +66,47 @@ pub struct Experiment {
     pub name: Spanned<String>,
     pub stages: Vec<Stage>,
     pub evaluations: Vec<Entry>,
+    pub pins: Pins,
 }
+
+impl Experiment {
+    /// Whether it computes what `other` does, wherever both are written.
+    fn is_same(&self, other: &Self) -> bool {
+        let entries = |a: &[Entry], b: &[Entry]| {
+            let same = |(a, b): (&Entry, &Entry)| {
+                a.name.node == b.name.node && a.call.bound == b.call.bound
+            };
+            a.len() == b.len() && a.iter().zip(b).all(same)
+        };
+        let stages = |(a, b): (&Stage, &Stage)| a.is_same(b) && entries(&a.augment, &b.augment);
+        self.pins == other.pins
+            && entries(&self.evaluations, &other.evaluations)
+            && self.stages.len() == other.stages.len()
+            && self.stages.iter().zip(&other.stages).all(stages)
+    }
+}
+
+impl Stage {
+    /// The same but for its augmentation.
+    fn is_same(&self, other: &Self) -> bool {
+        let term = |it: &Term| (it.name.node.clone(), it.weight.node, it.call.bound.clone());
+        let terms = |it: &Self| it.terms.iter().map(term).collect::<Vec<_>>();
+        let keep = |it: &Train| match &it.keep {
+            Keep::Last => None,
+            Keep::Best { term } => Some(term.node.clone()),
+        };
+        let (a, b) = (&self.train, &other.train);
+        (&self.name.node, &self.data.bound, &self.encoder.bound, self.views.node)
+            == (&other.name.node, &other.data.bound, &other.encoder.bound, other.views.node)
+            && terms(self) == terms(other)
+            && (&a.optimizer.bound, &a.schedule.bound, a.batch.node, a.length.node)
+                == (&b.optimizer.bound, &b.schedule.bound, b.batch.node, b.length.node)
+            && (a.drop_last, keep(a)) == (b.drop_last, keep(b))
+    }
+}
+
+/// The streams of random numbers that are pinned, each with its root.
+pub type Pins = std::collections::BTreeMap<String, u64>;
 
 /// One training.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,6 +191,7 @@ pub fn resolve(
     for block in &chosen {
         designs.extend(sweep::design(program, catalog, options, block, &mut diagnostics));
     }
+    diagnostics.extend(searches(program, catalog, options).1);
     declared::check_declarations(program, catalog, &mut diagnostics);
     if chosen.is_empty() && !has_errors(&diagnostics) {
         diagnostics.extend(sweep::nothing_to_run(program));

@@ -108,6 +108,8 @@ fn fits(ty: &Type, value: &Value) -> bool {
             *min <= it.low && it.low <= it.high && it.high <= *max
         }
         (Type::Labels, Value::Labels(_)) | (Type::Features, Value::Features(_)) => true,
+        (Type::Seed, Value::Int(seed)) => *seed >= 0,
+        (Type::Seed, Value::Word(word)) => word == "seed",
         (Type::List(item), Value::List(values)) => values.iter().all(|value| fits(item, value)),
         (Type::Component(kind), Value::Component(bound)) => {
             bound.spec.kind == *kind

@@ -32,5 +32,6 @@ mod params;
 mod parity;
 mod properties;
 mod resume;
+mod sweeps;
 mod tape;
 mod worked;

@@ -8,7 +8,7 @@ use balance::catalog::{Bound, Catalog, Facts};
 use balance::diag::{Diagnostic, Look, Severity, Source, Sources, has_errors, render};
 use balance::library::{self, Library};
 use balance::plan::{Plan, check};
-use balance::resolve::{Design, Options, load, resolve};
+use balance::resolve::{Design, Kept, Options, load, resolve, seeds_as_field};
 use balance::syntax::parse_assignment;
 
 /// What a file came to.
@@ -24,6 +24,9 @@ pub struct Worked {
 pub struct Asked {
     pub only: Option<String>,
     pub set: Vec<String>,
+    /// `--only axis=level`.
+    pub levels: Vec<String>,
+    pub seeds: Option<String>,
     pub limit: Option<usize>,
     /// Datasets that are not on this machine.
     pub absent: Vec<String>,
@@ -33,12 +36,17 @@ pub struct Asked {
 
 impl Asked {
     /// From the comments a golden file begins with: `# --set PATH=VALUE`, `# --only NAME`,
-    /// `# --limit STEPS`, `# --absent DATASET`, `# --unknown DATASET`.
+    /// `# --only AXIS=LEVEL`, `# --seeds SEEDS`, `# --limit STEPS`, `# --absent DATASET`,
+    /// `# --unknown DATASET`.
     pub fn of(text: &str) -> Self {
         let mut asked = Self::default();
         for line in text.lines().map_while(|line| line.strip_prefix("# ")) {
             match line.split_once(' ') {
                 Some(("--set", assignment)) => asked.set.push(assignment.to_owned()),
+                Some(("--only", level)) if level.contains('=') => {
+                    asked.levels.push(level.to_owned());
+                }
+                Some(("--seeds", seeds)) => asked.seeds = Some(seeds.to_owned()),
                 Some(("--only", name)) => asked.only = Some(name.to_owned()),
                 Some(("--limit", steps)) => asked.limit = Some(steps.parse().unwrap()),
                 Some(("--absent", name)) => asked.absent.push(name.to_owned()),
@@ -61,11 +69,25 @@ pub fn work(name: &str, reader: Reader, asked: &Asked) -> Worked {
 fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> Worked {
     let mut sources = Sources::default();
     let (program, mut diagnostics) = load(Path::new(name), &mut sources, reader);
-    let mut options = Options { only: asked.only.clone(), set: Vec::new() };
+    let mut options = Options { only: asked.only.clone(), ..Options::default() };
     for text in &asked.set {
         let file = sources.add(Source { name: "--set".into(), text: text.clone() });
         match parse_assignment(file, text) {
             Ok(field) => options.set.push(field),
+            Err(errors) => diagnostics.extend(errors),
+        }
+    }
+    for text in &asked.levels {
+        let file = sources.add(Source { name: "--only".into(), text: text.clone() });
+        match Kept::parse(file, text) {
+            Ok(kept) => options.levels.push(kept),
+            Err(error) => diagnostics.push(error),
+        }
+    }
+    if let Some(text) = asked.seeds.as_deref().map(seeds_as_field) {
+        let file = sources.add(Source { name: "--seeds".into(), text: text.clone() });
+        match parse_assignment(file, &text) {
+            Ok(field) => options.seeds = Some(field),
             Err(errors) => diagnostics.extend(errors),
         }
     }

@@ -8,7 +8,7 @@ mod labels;
 mod quantity;
 mod value;
 
-pub(super) use quantity::{compare, kind_of};
+pub(super) use quantity::{Quantity, compare, kind_of};
 
 use std::collections::BTreeMap;
 

@@ -89,6 +89,9 @@ impl Eval<'_> {
             (Type::Labels, Some(column)) if !is_value => {
                 return Some(Value::Labels(Labels::Column(column.to_owned())));
             }
+            (Type::Seed, Some("seed")) if !is_value => {
+                return Some(Value::Word("seed".to_owned()));
+            }
             (Type::Bool, _) => return self.truth_of(path).map(Value::Bool),
             _ => {}
         }
@@ -133,7 +136,8 @@ impl Eval<'_> {
 }
 
 fn is_numeric(ty: &Type) -> bool {
-    matches!(ty, Type::Int { .. } | Type::Real { .. } | Type::Duration | Type::Amount)
+    use Type::{Amount, Duration, Int, Real, Seed};
+    matches!(ty, Int { .. } | Real { .. } | Duration | Amount | Seed)
 }
 
 /// `an encoder`, `a loss term`

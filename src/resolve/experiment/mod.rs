@@ -1,6 +1,8 @@
 //! A draft to a complete experiment: every field evaluated, every default written out.
 
 mod evaluation;
+mod machine;
+mod pins;
 mod stage;
 mod term;
 mod train;
@@ -20,6 +22,7 @@ impl Eval<'_> {
         let before = self.out.len();
         self.is_damaged = draft.is_damaged();
         self.check_run(draft);
+        self.check_notes(draft);
         let mut sections: Vec<&Section> = draft.stages().collect();
         let single = draft.renamed("main");
         if sections.is_empty() {
@@ -28,22 +31,12 @@ impl Eval<'_> {
         self.stages = sections.iter().map(|stage| stage.name.node.clone()).collect();
         let stages: Vec<_> = sections.iter().map(|stage| self.stage(draft, stage)).collect();
         let evaluations = self.evaluations(draft);
+        let pins = self.pins(draft);
         if has_errors(&self.out[before..]) {
             return None;
         }
         let stages = stages.into_iter().collect::<Option<_>>()?;
-        Some(Experiment { name: draft.name.clone(), stages, evaluations })
-    }
-
-    fn check_run(&mut self, draft: &Section) {
-        for slot in draft.section("run").into_iter().flat_map(|run| &run.fields) {
-            let words: &[&str] = match slot.name.node.as_str() {
-                "precision" => &["f32"],
-                "determinism" => &["strict"],
-                _ => &["auto", "cpu", "cuda"],
-            };
-            self.value(&slot.expr, &[], Want::new(&slot.name.node, &Type::Choice(words)));
-        }
+        Some(Experiment { name: draft.name.clone(), stages, evaluations, pins })
     }
 
     /// The component in a slot, with the overrides that reach inside it.
