@@ -1,5 +1,8 @@
 //! What can be known to be wrong before any training: shapes, sizes, labels, views, unused stages.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use super::compile::{facts_of, labels_of, read_by};
 use super::division::follows_seed;
 use super::terms::Terms;
@@ -16,7 +19,8 @@ pub fn check(
     facts: &Facts,
     limit: Option<usize>,
 ) -> (Option<Plan>, Vec<Diagnostic>) {
-    let mut checker = Checker { facts, out: Vec::new(), is_sweep: !design.axes.is_empty() };
+    let is_sweep = !design.axes.is_empty();
+    let mut checker = Checker { facts, out: Vec::new(), is_sweep, seen: BTreeSet::new() };
     for cell in &design.cells {
         checker.experiment(&cell.experiment);
     }
@@ -58,12 +62,16 @@ struct Checker<'a> {
     facts: &'a Facts,
     out: Vec<Diagnostic>,
     is_sweep: bool,
+    /// The stages that were looked at, which cells share.
+    seen: BTreeSet<*const Stage>,
 }
 
 impl Checker<'_> {
     fn experiment(&mut self, experiment: &Experiment) {
         for stage in &experiment.stages {
-            self.stage(stage);
+            if self.seen.insert(Rc::as_ptr(stage)) {
+                self.stage(stage);
+            }
         }
         self.pinned_split(experiment);
         if experiment.evaluations.is_empty() {
@@ -80,7 +88,7 @@ impl Checker<'_> {
 
     /// A division that does not follow the seed has nothing to pin.
     fn pinned_split(&mut self, experiment: &Experiment) {
-        let follows = |stage: &Stage| follows_seed(&stage.data.bound);
+        let follows = |stage: &Rc<Stage>| follows_seed(&stage.data.bound);
         let Some(stage) = experiment.stages.first() else { return };
         if experiment.pins.contains_key("split") && !experiment.stages.iter().any(follows) {
             let data = &stage.data;
@@ -98,6 +106,7 @@ impl Checker<'_> {
         let stages: Vec<&Stage> = on
             .iter()
             .filter_map(|name| experiment.stages.iter().find(|it| it.name.node == *name))
+            .map(Rc::as_ref)
             .collect();
         self.same_data(entry.call.place("on"), &stages);
         if let Some(stage) = stages.first()

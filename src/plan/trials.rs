@@ -1,12 +1,13 @@
 //! A sound design to its trials; trainings and evaluations that several need stand there once.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use super::compile::{Compiled, compile};
-use super::{Axis, Cell, Digest, Plan, Trial};
+use super::compile::{Asked, evaluation, needed, read_by, stage};
+use super::{Axis, Cell, Digest, Plan, Stage, Trial};
 use crate::catalog::Facts;
 use crate::diag::{Diagnostic, codes, plural};
-use crate::resolve::Design;
+use crate::resolve::{Design, Experiment, Pins, Stage as Declared};
 
 /// Every trial of `design`, no training longer than `limit` steps.
 pub(super) fn plan(
@@ -15,12 +16,10 @@ pub(super) fn plan(
     limit: Option<usize>,
     out: &mut Vec<Diagnostic>,
 ) -> Plan {
-    let mut sharing =
-        Sharing { plan: outline(design), stages: BTreeMap::new(), evaluations: BTreeMap::new() };
+    let mut sharing = Sharing::new(outline(design), facts, limit);
     for (at, cell) in design.cells.iter().enumerate() {
         for seed in &design.seeds.node {
-            let compiled = compile(&cell.experiment, facts, *seed, limit);
-            let trial = sharing.trial(compiled, at, *seed);
+            let trial = sharing.trial(&cell.experiment, at, *seed);
             sharing.plan.trials.push(trial);
         }
     }
@@ -51,35 +50,57 @@ fn outline(design: &Design) -> Plan {
 }
 
 /// A plan that grows, with the index of everything in it by its address.
-struct Sharing {
+struct Sharing<'a> {
     plan: Plan,
+    facts: &'a Facts,
+    limit: Option<usize>,
     stages: BTreeMap<Digest, usize>,
     evaluations: BTreeMap<Digest, usize>,
+    /// The stages that cells share, so that they are compiled once for each seed.
+    known: BTreeMap<(*const Declared, u64, Pins), usize>,
 }
 
-impl Sharing {
-    /// Adds what is new in `compiled`.
-    fn trial(&mut self, compiled: Compiled, cell: usize, seed: u64) -> Trial {
-        let names: Vec<String> = compiled.stages.iter().map(|stage| stage.name.clone()).collect();
-        let mut stages = Vec::new();
-        for stage in compiled.stages {
-            let next = self.plan.stages.len();
-            let at = *self.stages.entry(stage.digest.clone()).or_insert(next);
-            self.plan.stages.extend((at == next).then_some(stage));
-            stages.push(at);
-        }
+impl<'a> Sharing<'a> {
+    fn new(plan: Plan, facts: &'a Facts, limit: Option<usize>) -> Self {
+        let (stages, evaluations, known) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { plan, facts, limit, stages, evaluations, known }
+    }
+
+    /// Adds what is new in `experiment`.
+    fn trial(&mut self, experiment: &Experiment, cell: usize, seed: u64) -> Trial {
+        let needed = needed(experiment);
+        let stages: Vec<usize> =
+            needed.iter().map(|declared| self.stage(declared, seed, &experiment.pins)).collect();
         let index_of = |name: &String| {
-            stages[names.iter().position(|it| it == name).expect("compiled with its stages")]
+            stages[needed.iter().position(|it| it.name.node == *name).expect("it is needed")]
         };
         let mut evaluations = Vec::new();
-        for (mut evaluation, on) in compiled.evaluations {
-            evaluation.on = on.iter().map(index_of).collect();
+        for entry in &experiment.evaluations {
+            let call = &entry.call.bound;
+            let on: Vec<usize> = read_by(call).iter().map(index_of).collect();
+            let upstream: Vec<&Stage> = on.iter().map(|at| &self.plan.stages[*at]).collect();
+            let mut found = evaluation(&entry.name.node, call, &upstream, self.facts, seed);
+            found.on = on;
             let next = self.plan.evaluations.len();
-            let at = *self.evaluations.entry(evaluation.digest.clone()).or_insert(next);
-            self.plan.evaluations.extend((at == next).then_some(evaluation));
+            let at = *self.evaluations.entry(found.digest.clone()).or_insert(next);
+            self.plan.evaluations.extend((at == next).then_some(found));
             evaluations.push(at);
         }
         Trial { cell, seed, stages, evaluations }
+    }
+
+    /// The index of a stage, which is added if it is new.
+    fn stage(&mut self, declared: &Rc<Declared>, seed: u64, pins: &Pins) -> usize {
+        let key = (Rc::as_ptr(declared), seed, pins.clone());
+        if let Some(at) = self.known.get(&key) {
+            return *at;
+        }
+        let stage = stage(declared, &Asked { facts: self.facts, seed, pins, limit: self.limit });
+        let next = self.plan.stages.len();
+        let at = *self.stages.entry(stage.digest.clone()).or_insert(next);
+        self.plan.stages.extend((at == next).then_some(stage));
+        self.known.insert(key, at);
+        at
     }
 }
 

@@ -17,6 +17,8 @@ pub use import::{Program, Reader, load};
 pub use search::{Search, searches};
 pub use sweep::{Kept, seeds_as_field};
 
+use std::rc::Rc;
+
 use crate::catalog::{Bound, Catalog, Duration};
 use crate::diag::{Diagnostic, Span, Spanned, distinct, has_errors};
 use crate::syntax::Field;
@@ -64,7 +66,8 @@ pub struct Cell {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Experiment {
     pub name: Spanned<String>,
-    pub stages: Vec<Stage>,
+    /// Those that cells have in common are shared.
+    pub stages: Vec<Rc<Stage>>,
     pub evaluations: Vec<Entry>,
     pub pins: Pins,
 }
@@ -78,7 +81,8 @@ impl Experiment {
             };
             a.len() == b.len() && a.iter().zip(b).all(same)
         };
-        let stages = |(a, b): (&Stage, &Stage)| a.is_same(b) && entries(&a.augment, &b.augment);
+        let stages =
+            |(a, b): (&Rc<Stage>, &Rc<Stage>)| a.is_same(b) && entries(&a.augment, &b.augment);
         self.pins == other.pins
             && entries(&self.evaluations, &other.evaluations)
             && self.stages.len() == other.stages.len()

@@ -152,7 +152,8 @@ fn use_of(worked: &Worked, spec: &Spec) -> Option<(String, Bound)> {
 }
 
 fn uses(experiment: &Experiment) -> Vec<(String, Bound)> {
-    let mut uses: Vec<(String, Bound)> = experiment.stages.iter().flat_map(uses_in_stage).collect();
+    let mut uses: Vec<(String, Bound)> =
+        experiment.stages.iter().flat_map(|stage| uses_in_stage(stage)).collect();
     for entry in &experiment.evaluations {
         uses.push((entry.name.node.clone(), entry.call.bound.clone()));
     }

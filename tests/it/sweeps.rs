@@ -1,12 +1,18 @@
 //! Facts of sweeps: which layer of a value wins, which cells run, what follows the seed.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::rc::Rc;
+
+use balance::diag::Sources;
 use balance::graph::{build, stage_stream};
 use balance::library::Library;
 use balance::plan::Plan;
+use balance::resolve::{Options, load, searches};
 use candle_core::{DType, Device};
 use expect_test::expect;
 
-use crate::worked::{Asked, plan_of, work_all, work_text};
+use crate::worked::{Asked, catalog, plan_of, work_all, work_text};
 
 const BASE: &str = r#"edition 1
 
@@ -214,4 +220,74 @@ fn a_pin_can_be_an_axis() {
 
     "#]]
     .assert_eq(&worked.rendered());
+}
+
+const MIXED: &str = r#"
+sweep s of base {
+  loss { class = (1 - alpha) * cross_entropy() }
+  choose size { "small" { encoder.out = 4 } "deep" { encoder = mlp(widths=[8, 8]) } "as it is" { } }
+  grid { seed.init = 0..2; fine.batch = [32, 64]; alpha = [0%, 25%] }
+  toggle turned { } else { augment.turn = none }
+}
+"#;
+
+/// What was worked out for another cell is never taken for what differs.
+#[test]
+fn a_cell_is_what_it_is_without_the_others() {
+    let text = format!("{BASE}{MIXED}");
+    let whole = plan_of(&text);
+    assert_eq!(whole.cells.len(), 48);
+    for (at, cell) in whole.cells.iter().enumerate() {
+        let levels = cell.levels.iter().zip(&whole.axes);
+        let levels: Vec<String> = levels
+            .map(|(level, axis)| format!("{}={}", axis.names[0], axis.levels[*level][0]))
+            .collect();
+        let part = plan_as(&text, &Asked { levels, ..Asked::default() });
+        let digest = |plan: &Plan, trial: usize| {
+            plan.evaluations[plan.trials[trial].evaluations[0]].digest.clone()
+        };
+        assert_eq!(digest(&whole, at), digest(&part, 0), "{}", whole.cell_label(at));
+    }
+}
+
+#[test]
+fn what_cells_in_a_row_have_in_common_is_worked_out_once() {
+    let text = format!(
+        "{BASE}sweep s of base {{ grid {{ train.batch = [10, 20]; fine.batch = [32, 64, 128] }} }}"
+    );
+    let worked = work_text(&text);
+    let stages = worked.designs[0].cells.iter().flat_map(|cell| &cell.experiment.stages);
+    let distinct: BTreeSet<_> = stages.map(Rc::as_ptr).collect();
+    assert_eq!(distinct.len(), 2);
+}
+
+#[test]
+fn a_search_is_checked_and_listed() {
+    let text = format!(
+        "{BASE}search t of base {{
+  maximize = val.fine.accuracy
+  space {{ train.batch = [10, 20]; train.optimizer.lr = log_uniform(1e-5, 1e-2) }}
+  where train.batch * 2 <= 512
+  method = grid(points=5)
+  seeds = 0..3
+}}
+experiment other extends base {{ }}"
+    );
+    let reader = |_: &Path| Ok(text.as_bytes().to_vec());
+    let (program, _) = load(Path::new("a.exp"), &mut Sources::default(), &reader);
+    let (found, said) = searches(&program, &catalog(), &Options::default());
+    assert_eq!(said.iter().map(|it| it.code.number).collect::<Vec<_>>(), ["B0590"]);
+    expect![[r#"
+        t  10 trials × 3 seeds, a search
+          maximize val.fine.accuracy
+          by grid(points=5)
+          over train.batch = [10, 20]
+          over train.optimizer.lr = log_uniform(1e-5, 1e-2)
+    "#]]
+    .assert_eq(&found[0].to_string());
+    let asked = Options { only: Some("other".into()), ..Options::default() };
+    assert!(searches(&program, &catalog(), &asked).0.is_empty());
+    let asked = Asked { only: Some("t".into()), ..Asked::default() };
+    let worked = work_all(&[("a.exp", &text)], &asked);
+    assert_eq!(worked.codes(), ["B0590"], "{}", worked.rendered());
 }

@@ -82,6 +82,15 @@ impl Section {
         self.is_damaged || self.sections.iter().any(Self::is_damaged)
     }
 
+    /// Whether what the stages of both take from them is the same.
+    pub fn trains_like(&self, other: &Self) -> bool {
+        let is_shared = |it: &&Self| !matches!(it.kind.as_str(), "stage" | "eval" | "run" | "seed");
+        let shared = |it: &Self| {
+            it.sections.iter().filter(is_shared).eq(other.sections.iter().filter(is_shared))
+        };
+        self.fields == other.fields && self.is_damaged == other.is_damaged && shared(self)
+    }
+
     /// Every path that laying this over an experiment sets.
     pub fn paths(&self) -> Vec<Path> {
         let own = self.fields.iter().map(|slot| vec![slot.name.clone()]);

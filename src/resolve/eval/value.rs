@@ -92,6 +92,13 @@ impl Eval<'_> {
             (Type::Seed, Some("seed")) if !is_value => {
                 return Some(Value::Word("seed".to_owned()));
             }
+            (Type::Seed, _) if !is_value => {
+                let text = path.text();
+                let message = format!("`{}` cannot be `{text}`", want.name);
+                let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
+                self.out.push(diagnostic.expected(path.span, &text, ["seed"]));
+                return None;
+            }
             (Type::Bool, _) => return self.truth_of(path).map(Value::Bool),
             _ => {}
         }

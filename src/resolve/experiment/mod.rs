@@ -2,10 +2,15 @@
 
 mod evaluation;
 mod machine;
+mod memo;
 mod pins;
 mod stage;
 mod term;
 mod train;
+
+pub(super) use memo::Memo;
+
+use std::rc::Rc;
 
 use super::draft::{Patch, Section, Slot};
 use super::eval::{Eval, Want};
@@ -17,8 +22,9 @@ use crate::syntax::{Expr, ExprKind};
 const COUNT: Type = Type::Int { name: "count", min: 1, max: 1 << 30 };
 
 impl Eval<'_> {
-    /// The experiment a draft describes; none when something is wrong with it.
-    pub fn experiment(&mut self, draft: &Section) -> Option<Experiment> {
+    /// The experiment a draft describes, with the stages of `memo` that are the same; none when
+    /// something is wrong with it.
+    pub fn experiment(&mut self, draft: &Rc<Section>, memo: &mut Memo) -> Option<Experiment> {
         let before = self.out.len();
         self.is_damaged = draft.is_damaged();
         self.check_run(draft);
@@ -29,7 +35,8 @@ impl Eval<'_> {
             sections.push(&single);
         }
         self.stages = sections.iter().map(|stage| stage.name.node.clone()).collect();
-        let stages: Vec<_> = sections.iter().map(|stage| self.stage(draft, stage)).collect();
+        let stages: Vec<_> =
+            sections.iter().map(|stage| self.remembered(draft, stage, memo)).collect();
         let evaluations = self.evaluations(draft);
         let pins = self.pins(draft);
         if has_errors(&self.out[before..]) {

@@ -8,6 +8,7 @@ mod space;
 use std::fmt;
 
 use self::space::Dimension;
+use super::experiment::Memo;
 use super::import::Program;
 use super::inherit::inherit;
 use super::sweep::Reader;
@@ -97,6 +98,10 @@ fn search(reader: &mut Reader, block: &Block, options: &Options) -> Option<Searc
         return None;
     }
     let (method, trials) = method?;
+    reader.out.push(
+        Diagnostic::new(&codes::NOT_YET, "`search` is read but not run by this version")
+            .at(block.header, "use `sweep`, which reports every cell"),
+    );
     let (name, space) = (name.node.clone(), space.iter().map(Dimension::shown).collect());
     Some(Search { name, space, method, trials, seeds: seeds?, objective: objective? })
 }
@@ -179,7 +184,7 @@ impl Reader<'_> {
         options: &Options,
     ) -> Option<Experiment> {
         let set: Vec<&Field> = options.set.iter().collect();
-        self.cell(draft, &Default::default(), &[], &set)
+        self.cell(draft, &Default::default(), &[], &set, &mut Memo::default())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::super::Options;
 use super::super::draft::Section;
 use super::super::eval::Quantity;
-use super::super::experiment::plain;
+use super::super::experiment::{Memo, plain};
 use super::super::sweep::{Axis, Parts, Reader};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::syntax::{Block, Call, Expr, ExprKind, Field, Statement};
@@ -163,7 +163,7 @@ impl Reader<'_> {
 
     fn point(&mut self, axis: Axis, at: usize, draft: &Section, set: &[&Field]) {
         let parts = Parts::of(axis);
-        self.cell(draft.clone(), &parts, &[at], set);
+        self.cell(draft.clone(), &parts, &[at], set, &mut Memo::default());
     }
 
     /// Reads every `where` once, with each dimension at its first value.

@@ -1,8 +1,10 @@
 //! The cells of a sweep: the product of its axes, each worked out as an experiment of its own.
 
+use std::rc::Rc;
+
 use super::super::draft::Section;
 use super::super::eval::{Eval, Params};
-use super::super::experiment::plain;
+use super::super::experiment::{Memo, plain};
 use super::super::scope::{self, Meaning};
 use super::super::{self as resolve, Cell, Design, Experiment, Options};
 use super::body::Parts;
@@ -38,6 +40,7 @@ impl Reader<'_> {
         let picked = self.pick(&parts.axes, &options.levels, &name);
         let before = self.out.len();
         let mut cells = Vec::new();
+        let mut memo = Memo::default();
         let mut last = Passed::Nowhere;
         for (number, levels) in layout.into_iter().enumerate() {
             if !self.passes(&parts.axes, &levels, &parts.filters) {
@@ -48,7 +51,7 @@ impl Reader<'_> {
                 continue;
             }
             last = Passed::All;
-            let experiment = self.cell(draft.clone(), &parts, &levels, &set);
+            let experiment = self.cell(draft.clone(), &parts, &levels, &set, &mut memo);
             cells.extend(experiment.map(|experiment| Cell { levels, experiment }));
             if number >= ENOUGH && has_errors(&self.out[before..]) {
                 break;
@@ -77,6 +80,7 @@ impl Reader<'_> {
         parts: &Parts,
         levels: &[usize],
         set: &[&Field],
+        memo: &mut Memo,
     ) -> Option<Experiment> {
         let mut params = Params::new();
         let before = self.out.len();
@@ -90,16 +94,14 @@ impl Reader<'_> {
         for field in set {
             self.set(&mut draft, &mut params, field);
         }
+        let is_set = !has_errors(&self.out[before..]);
         let mut eval = Eval::new(self.program, self.catalog, &params, self.out);
-        // Without overrides they are checked where they are declared.
-        if !params.is_empty() {
-            eval.check_params(&params);
-        }
-        // What follows from a value that cannot be was not written by anyone.
-        if has_errors(&eval.out[before..]) {
+        // Without overrides they are checked where they are declared; what follows from a value
+        // that cannot be was not written by anyone.
+        if !params.is_empty() && !eval.are_sound(&params) {
             return None;
         }
-        eval.experiment(&draft)
+        eval.experiment(&Rc::new(draft), memo).filter(|_| is_set)
     }
 
     /// The overrides of the command line that leave the design alone; the others are reported.

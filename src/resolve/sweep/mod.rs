@@ -93,7 +93,6 @@ pub(super) fn chosen<'a>(
         blocks.filter(|block| block.kind.node == kind).collect()
     };
     let (sweeps, experiments, searches) = (blocks("sweep"), blocks("experiment"), blocks("search"));
-    out.extend(searches.iter().map(|search| not_run(search)));
     if let Some(name) = &options.only {
         if searches.iter().any(|it| it.label.as_ref().is_some_and(|label| label.node == *name)) {
             return Vec::new();
@@ -102,11 +101,6 @@ pub(super) fn chosen<'a>(
         return called(name, all, out);
     }
     if sweeps.is_empty() { experiments } else { sweeps }
-}
-
-fn not_run(search: &Block) -> Diagnostic {
-    Diagnostic::new(&codes::NOT_YET, "`search` is read but not run by this version")
-        .at(search.header, "use `sweep`, which reports every cell")
 }
 
 /// The blocks called `name`, of `all` that could be run.
