@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Amount, Bound, DatasetFacts, Natural};
+use super::{Amount, Bound, DatasetFacts, SplitSeed};
 
 /// The sizes of a dataset's splits, exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -14,7 +14,7 @@ pub struct Division {
     pub test: usize,
     /// Whether the test split is cut from the training images, for want of a published one.
     pub test_is_cut: bool,
-    /// The seed of the division, the same for every trial.
+    /// The seed of the division.
     pub seed: u64,
 }
 
@@ -24,6 +24,12 @@ pub struct TooMany {
     /// The argument at fault.
     pub param: &'static str,
     pub message: String,
+}
+
+/// Whether the data that `bound` calls are divided anew for every seed.
+pub fn follows_seed(bound: &Bound) -> bool {
+    let asked = bound.value("split_seed").map(|_| bound.get("split_seed"));
+    asked == Some(SplitSeed::Trial)
 }
 
 impl Division {
@@ -53,14 +59,21 @@ impl Division {
         if train == 0 || train > rest {
             return Err(too_many("train", train, rest));
         }
-        let seed =
-            bound.value("split_seed").map_or(0, |_| bound.get::<Natural>("split_seed").get());
+        let seed = match bound.value("split_seed").map(|_| bound.get("split_seed")) {
+            Some(SplitSeed::Fixed(seed)) => seed,
+            Some(SplitSeed::Trial) | None => 0,
+        };
         Ok(Self {
             train,
             val,
             test: facts.test.unwrap_or(cut),
             test_is_cut: facts.test.is_none(),
-            seed: seed as u64,
+            seed,
         })
+    }
+
+    /// The division of a trial whose `split` stream has the root `seed`.
+    pub fn in_trial(self, bound: &Bound, seed: u64) -> Self {
+        Self { seed: if follows_seed(bound) { seed } else { self.seed }, ..self }
     }
 }

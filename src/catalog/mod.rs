@@ -10,7 +10,7 @@ mod value;
 
 pub use bound::{Bound, shown};
 pub use cost::{At, Layer, Network, NetworkFn, Op, Pairing, Place, product};
-pub use division::{Division, TooMany};
+pub use division::{Division, TooMany, follows_seed};
 pub use facts::{ClassMap, DatasetFacts, Facts, LabelError, MachineFacts};
 pub use types::*;
 pub use value::*;

@@ -29,6 +29,8 @@ pub enum Type {
     },
     Labels,
     Features,
+    /// A whole number, or `seed`: the trial's.
+    Seed,
     List(&'static Type),
     Component(Kind),
     /// The type, or `none`.
@@ -47,6 +49,7 @@ impl fmt::Display for Type {
             Self::Interval { .. } => f.write_str("interval"),
             Self::Labels => f.write_str("labels"),
             Self::Features => f.write_str("features"),
+            Self::Seed => f.write_str("natural | seed"),
             Self::List(item) => write!(f, "list of {item}"),
             Self::Component(kind) => write!(f, "{}", kind.name()),
             Self::Optional(inner) => write!(f, "{inner} | none"),
@@ -160,6 +163,40 @@ int! {
 int! {
     /// A whole number of zero or more.
     Natural, "natural", 0
+}
+
+/// The seed of something that may be fixed for all trials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SplitSeed {
+    /// The same in every trial.
+    Fixed(u64),
+    /// Each trial's own.
+    Trial,
+}
+
+impl From<u64> for SplitSeed {
+    fn from(seed: u64) -> Self {
+        Self::Fixed(seed)
+    }
+}
+
+impl ParamType for SplitSeed {
+    const TYPE: Type = Type::Seed;
+
+    fn to_value(&self) -> Value {
+        match self {
+            Self::Fixed(seed) => Value::Int(*seed as i64),
+            Self::Trial => Value::Word("seed".to_owned()),
+        }
+    }
+
+    fn from_value(value: &Value) -> Self {
+        match value {
+            Value::Int(seed) => Self::Fixed(*seed as u64),
+            Value::Word(_) => Self::Trial,
+            other => unchecked(other, &Self::TYPE),
+        }
+    }
 }
 
 impl ParamType for bool {

@@ -50,6 +50,8 @@ pub fn check(library: &Library, args: &CheckArgs) -> u8 {
         let target = Target {
             file: file.clone(),
             set: Vec::new(),
+            only: Vec::new(),
+            seeds: None,
             limit: None,
             theory: args.theory,
             places: args.places.clone(),
@@ -113,7 +115,8 @@ fn forgive_library(workspace: &mut Workspace) -> bool {
 /// `first (3 runs), second (1 run)`
 fn designs(workspace: &Workspace) -> String {
     let design = |plan: &Plan| format!("{} ({})", plan.design, plural(plan.trials.len(), "run"));
-    workspace.plans.iter().map(design).collect::<Vec<_>>().join(", ")
+    let searches = workspace.searches.iter().map(|it| format!("{} ({})", it.name, it.size()));
+    workspace.plans.iter().map(design).chain(searches).collect::<Vec<_>>().join(", ")
 }
 
 /// Prints the tree of a file.

@@ -85,6 +85,12 @@ struct Target {
     /// Override a value, applied last: --set train.batch=64
     #[arg(long = "set", value_name = "PATH=VALUE")]
     set: Vec<String>,
+    /// Keep only these cells of a sweep: --only alpha=25%. Levels of one axis add up
+    #[arg(long, value_name = "AXIS=LEVEL")]
+    only: Vec<String>,
+    /// Other seeds than those of the file: 0..3, or 1,2
+    #[arg(long, value_name = "SEEDS")]
+    seeds: Option<String>,
     /// Stop every training after this many steps: a smoke run, kept apart from full results
     #[arg(long, value_name = "STEPS", value_parser = steps)]
     limit: Option<usize>,
@@ -93,6 +99,14 @@ struct Target {
     /// Whether what theory expects of the losses is said too.
     #[arg(skip)]
     theory: bool,
+}
+
+impl Target {
+    /// Whether the command line takes the file as it is.
+    fn is_whole(&self) -> bool {
+        let is_picked = !self.only.is_empty() || self.seeds.is_some();
+        self.set.is_empty() && self.limit.is_none() && !is_picked
+    }
 }
 
 /// Where data and results are.

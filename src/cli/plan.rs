@@ -52,6 +52,10 @@ pub fn plan(library: &Library, args: &PlanArgs) -> u8 {
         }
     }
     let has_work = workspace.plans.iter().any(|plan| has_work(&store, plan));
+    for search in &workspace.searches {
+        let gap = if workspace.plans.is_empty() { "" } else { "\n" };
+        prompt::print(&format!("{gap}{search}"));
+    }
     if args.detailed_exitcode && has_work { exit::WORK } else { 0 }
 }
 

@@ -96,7 +96,7 @@ fn all(
 /// The design's name; with an address when the command line has changed the design, so that a smoke
 /// run does not take the place of the real one.
 fn report_name(plan: &Plan, target: &Target) -> String {
-    if target.set.is_empty() && target.limit.is_none() {
+    if target.is_whole() {
         return plan.design.clone();
     }
     let digests = plan.evaluations.iter().map(|it| it.digest.text());

@@ -15,7 +15,8 @@ use crate::plan::theory::theory_notes;
 use crate::plan::{Origin, OriginFile, Plan, check, disk};
 use crate::report::diagnostics::Checked;
 use crate::resolve::{
-    Bounds, Design, MOST_BYTES, Options, Program, Reader, allow, load_within, resolve, too_large,
+    Bounds, Design, Kept, MOST_BYTES, Options, Program, Reader, Search, allow, load_within,
+    resolve, searches, seeds_as_field, too_large,
 };
 use crate::store::Store;
 use crate::syntax::parse_assignment;
@@ -28,6 +29,8 @@ pub struct Workspace {
     /// What the file declares; each has its plan only when nothing is wrong.
     pub designs: Vec<Design>,
     pub plans: Vec<Plan>,
+    /// Checked, and not run.
+    pub searches: Vec<Search>,
     pub diagnostics: Vec<Diagnostic>,
     /// How the diagnostics are told.
     pub format: Format,
@@ -47,21 +50,17 @@ impl Workspace {
         let (path, only) = split_target(&target.file);
         let bounds = bounds(&target.places, &path);
         let (program, mut diagnostics) = load_within(&bounds, &path, &mut sources, reader);
-        let mut options = Options { only, set: Vec::new() };
-        for text in &target.set {
-            let file = sources.add(Source { name: SET.into(), text: text.clone() });
-            match parse_assignment(file, text) {
-                Ok(field) => options.set.push(field),
-                Err(mut errors) => diagnostics.append(&mut errors),
-            }
-        }
-        let (mut plans, mut designs) = (Vec::new(), Vec::new());
+        let (options, mut found) = options(target, only, &mut sources);
+        diagnostics.append(&mut found);
+        let (mut plans, mut designs, mut found_searches) = (Vec::new(), Vec::new(), Vec::new());
         if program.root().is_some() {
             let mut facts = facts(library, &target.places);
             let catalog = library.catalog().knowing(&facts);
             let mut found;
             (designs, found) = resolve(&program, &catalog, &options);
             diagnostics.append(&mut found);
+            // What is wrong with them was said above.
+            (found_searches, _) = searches(&program, &catalog, &options);
             let root = store(&target.places, &target.file).root().to_owned();
             facts.machine = machine(&designs, &root);
             let origin = origin(&sources, &path, &target.set);
@@ -78,8 +77,8 @@ impl Workspace {
             }
         }
         let diagnostics = allow(&program, &sources, &options, diagnostics);
-        let (format, deny) = (Format::default(), None);
-        Self { sources, program, options, designs, plans, diagnostics, format, deny }
+        let (format, deny, searches) = (Format::default(), None, found_searches);
+        Self { sources, program, options, designs, plans, searches, diagnostics, format, deny }
     }
 
     /// Shows the diagnostics; gives the exit code when some of them stop the command.
@@ -134,6 +133,38 @@ fn bounds(places: &Places, file: &Path) -> Bounds {
     let allowed = places.allow_import.iter().map(|folder| here.join(folder));
     let folders = [project(file)].into_iter().chain(allowed).collect();
     Bounds { here, folders }
+}
+
+/// What the command line changes and picks, and what is wrong with it.
+fn options(
+    target: &Target,
+    only: Option<String>,
+    sources: &mut Sources,
+) -> (Options, Vec<Diagnostic>) {
+    let mut options = Options { only, ..Options::default() };
+    let mut diagnostics = Vec::new();
+    for text in &target.set {
+        let file = sources.add(Source { name: SET.into(), text: text.clone() });
+        match parse_assignment(file, text) {
+            Ok(field) => options.set.push(field),
+            Err(mut errors) => diagnostics.append(&mut errors),
+        }
+    }
+    for text in &target.only {
+        let file = sources.add(Source { name: "--only".into(), text: text.clone() });
+        match Kept::parse(file, text) {
+            Ok(kept) => options.levels.push(kept),
+            Err(error) => diagnostics.push(error),
+        }
+    }
+    if let Some(text) = target.seeds.as_deref().map(seeds_as_field) {
+        let file = sources.add(Source { name: "--seeds".into(), text: text.clone() });
+        match parse_assignment(file, &text) {
+            Ok(field) => options.seeds = Some(field),
+            Err(mut errors) => diagnostics.append(&mut errors),
+        }
+    }
+    (options, diagnostics)
 }
 
 /// `FILE:NAME` to the file and the name; a file whose own name has a colon wins.

@@ -95,7 +95,9 @@ codes! {
     SPLIT_DIFFERS = "B0503" "split-differs" Error "cells that are compared do not share their splits";
     AXIS_CLASH = "B0520" "axes-clash" Error "two axes set one path, or share one name";
     EQUAL_CELLS = "B0521" "equal-cells" Note "two cells of a sweep are the same experiment";
+    NO_EFFECT = "B0522" "axis-without-effect" Warning "all levels of an axis are the same experiment";
     TOO_MANY_CELLS = "B0523" "too-many-cells" Error "a sweep is larger than can be meant";
+    CONFOUNDED = "B0524" "confounded-effects" Note "a fractional design cannot tell some effects apart";
     NOT_YET = "B0590" "not-computed" Warning "a declared analysis is read but not computed by this version";
     HOPELESS = "B0601" "comparison-cannot-succeed" Error "a declared comparison can never be significant";
     LOW_POWER = "B0602" "low-power" Note "a declared comparison sees only large differences";

@@ -12,7 +12,7 @@ use crate::tensor::Params;
 
 /// The model of `stage`, its variables drawn from the stage's own stream.
 pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) -> Result<Model> {
-    let stream = stage_stream(stage).named("init");
+    let stream = stage_stream(stage, "init");
     let params = Params::new(stream, dtype, device.clone());
     let root = params.root();
     let encoder: Box<dyn Encoder> = library::build(&library.encoders, &stage.encoder);
@@ -46,7 +46,9 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
     Ok(model)
 }
 
-/// The address of everything random in a stage: its trial's seed and its name.
-pub fn stage_stream(stage: &Stage) -> Stream {
-    Stream::new(stage.seed).named("stage").named(&stage.name)
+/// The random numbers of a stage for one purpose: addressed by its trial's seed, or by what that
+/// purpose is pinned to, and by its name.
+pub fn stage_stream(stage: &Stage, purpose: &str) -> Stream {
+    let root = stage.pins.get(purpose).copied().unwrap_or(stage.seed);
+    Stream::new(root).named("stage").named(&stage.name).named(purpose)
 }

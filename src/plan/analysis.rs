@@ -1,6 +1,8 @@
 //! The analyses of a plan, and what can be known of them before any training: whether a comparison
 //! can succeed, what it can see, and whether it compares like with like.
 
+use std::rc::Rc;
+
 use std::fmt::{self, Display, Formatter};
 
 use schemars::JsonSchema;
@@ -258,7 +260,7 @@ fn uncorrected(design: &Design) -> Option<Diagnostic> {
 fn data_of<'e>(experiment: &'e Experiment, entry: &str) -> Option<&'e Called> {
     let entry = experiment.evaluations.iter().find(|it| it.name.node == entry)?;
     let on = read_by(&entry.call.bound);
-    let reads = |stage: &&Stage| on.first().is_none_or(|name| *name == stage.name.node);
+    let reads = |stage: &&Rc<Stage>| on.first().is_none_or(|name| *name == stage.name.node);
     experiment.stages.iter().find(reads).map(|stage| &stage.data)
 }
 

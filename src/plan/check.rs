@@ -1,5 +1,8 @@
 //! What can be known to be wrong before any training: shapes, sizes, labels, views, unused stages.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use super::analysis::analyse;
 use super::compile::{facts_of, labels_of, read_by};
 use super::recent::Networks;
@@ -8,7 +11,7 @@ use super::terms::Terms;
 use super::trials::plan;
 use super::unused::unused_stages;
 use super::{Division, Plan};
-use crate::catalog::{DatasetFacts, Facts, Labels, Misfit, Place};
+use crate::catalog::{DatasetFacts, Facts, Labels, Misfit, Place, follows_seed};
 use crate::diag::{Diagnostic, Span, codes, distinct, has_errors};
 use crate::resolve::{Called, Design, Entry, Experiment, Keep, Stage};
 
@@ -24,6 +27,7 @@ pub fn check(
         out: Vec::new(),
         is_sweep: !design.axes.is_empty(),
         networks: Networks::default(),
+        seen: BTreeSet::new(),
     };
     for cell in &design.cells {
         checker.experiment(&cell.experiment);
@@ -43,13 +47,18 @@ struct Checker<'a> {
     out: Vec<Diagnostic>,
     is_sweep: bool,
     networks: Networks,
+    /// The stages that were looked at, which cells share.
+    seen: BTreeSet<*const Stage>,
 }
 
 impl Checker<'_> {
     fn experiment(&mut self, experiment: &Experiment) {
         for stage in &experiment.stages {
-            self.stage(stage);
+            if self.seen.insert(Rc::as_ptr(stage)) {
+                self.stage(stage);
+            }
         }
+        self.pinned_split(experiment);
         if experiment.evaluations.is_empty() {
             let name = &experiment.name;
             self.out.push(
@@ -62,11 +71,27 @@ impl Checker<'_> {
         }
     }
 
+    /// A division that does not follow the seed has nothing to pin.
+    fn pinned_split(&mut self, experiment: &Experiment) {
+        let follows = |stage: &Rc<Stage>| follows_seed(&stage.data.bound);
+        let Some(stage) = experiment.stages.first() else { return };
+        if experiment.pins.contains_key("split") && !experiment.stages.iter().any(follows) {
+            let data = &stage.data;
+            self.out.push(
+                Diagnostic::new(&codes::BAD_PATH, "`seed.split` pins what does not vary")
+                    .at(data.place("split_seed"), "divided the same for every seed")
+                    .help("`split_seed=seed` divides the data anew for every seed")
+                    .help("or fix the division here, `split_seed=3`, and leave `seed.split` out"),
+            );
+        }
+    }
+
     fn evaluation(&mut self, entry: &Entry, experiment: &Experiment) {
         let on = read_by(&entry.call.bound);
         let stages: Vec<&Stage> = on
             .iter()
             .filter_map(|name| experiment.stages.iter().find(|it| it.name.node == *name))
+            .map(Rc::as_ref)
             .collect();
         self.same_data(entry.call.place("on"), &stages);
         if let Some(stage) = stages.first()

@@ -1,20 +1,12 @@
 //! One checked experiment to the trainings and evaluations of each of its seeds.
 
-use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::recent::Networks;
 use super::schedule::steps_per_epoch;
 use super::{Cost, Data, Digest, Division, Evaluation, Model, Named, Stage, Term};
 use crate::catalog::{Bound, ClassMap, DatasetFacts, Facts, Features, Labels, Place, Value};
-use crate::resolve::{Experiment, Keep, Stage as Declared, Term as DeclaredTerm};
-
-/// A sound experiment's stages and evaluations for one seed; [`super::check`] has made sure that
-/// nothing here can fail.
-pub(super) struct Compiled {
-    pub stages: Vec<Stage>,
-    /// Each with the names of the stages it reads.
-    pub evaluations: Vec<(Evaluation, Vec<String>)>,
-}
+use crate::resolve::{Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm};
 
 const CHECKED: &str = "the check has passed this experiment";
 
@@ -40,43 +32,31 @@ pub(super) fn read_by(bound: &Bound) -> Vec<String> {
     }
 }
 
-/// Compiles `experiment` for `seed`, leaving out the stages nothing reads.
-pub(super) fn compile(
-    experiment: &Experiment,
-    facts: &Facts,
-    seed: u64,
-    limit: Option<usize>,
-    networks: &mut Networks,
-) -> Compiled {
-    let limit = limit.unwrap_or(usize::MAX);
+/// The stages that some evaluation of `experiment` reads.
+pub(super) fn needed(experiment: &Experiment) -> Vec<&Rc<Declared>> {
     let read: Vec<String> =
         experiment.evaluations.iter().flat_map(|it| read_by(&it.call.bound)).collect();
-    let is_read = |stage: &&Declared| read.is_empty() || read.contains(&stage.name.node);
-    let read = experiment.stages.iter().filter(is_read);
-    let stages: Vec<Stage> = read.map(|it| stage(it, facts, seed, limit, networks)).collect();
-    let by_name: BTreeMap<&str, &Stage> = stages.iter().map(|it| (it.name.as_str(), it)).collect();
-    let evaluations = experiment
-        .evaluations
-        .iter()
-        .map(|entry| {
-            let on = read_by(&entry.call.bound);
-            let upstream: Vec<&Stage> = on.iter().map(|name| by_name[name.as_str()]).collect();
-            (evaluation(&entry.name.node, &entry.call.bound, &upstream, facts, seed), on)
-        })
-        .collect();
-    Compiled { stages, evaluations }
+    let is_read = |stage: &&Rc<Declared>| read.is_empty() || read.contains(&stage.name.node);
+    experiment.stages.iter().filter(is_read).collect()
 }
 
-fn stage(
-    declared: &Declared,
-    facts: &Facts,
-    seed: u64,
-    limit: usize,
-    networks: &mut Networks,
-) -> Stage {
+/// What is asked of a stage beside its declaration.
+pub(super) struct Asked<'a> {
+    pub facts: &'a Facts,
+    pub seed: u64,
+    pub pins: &'a Pins,
+    /// The most steps it may take.
+    pub limit: Option<usize>,
+}
+
+/// A sound stage; [`super::check`] has made sure that nothing here can fail.
+pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks) -> Stage {
+    let Asked { facts, seed, pins, limit } = *asked;
+    let limit = limit.unwrap_or(usize::MAX);
     let call = declared.data.bound.clone();
     let known = facts_of(&call, facts).expect(CHECKED);
     let division = Division::of(&call, known).expect(CHECKED);
+    let division = division.in_trial(&call, pins.get("split").copied().unwrap_or(seed));
     let classes = known.class_map(&labels_of(&call), &Labels::Declared).expect(CHECKED);
     let train = &declared.train;
     let batch = train.batch.node;
@@ -108,6 +88,11 @@ fn stage(
         steps: train.length.node.steps(steps_per_epoch, batch).min(limit),
         steps_per_epoch,
         drop_last: train.drop_last,
+        pins: pins
+            .iter()
+            .filter(|(name, _)| *name != "split")
+            .map(|(n, s)| (n.clone(), *s))
+            .collect(),
         keep_best: match &train.keep {
             Keep::Last => None,
             Keep::Best { term } => Some(term.node.clone()),
@@ -130,7 +115,8 @@ fn term(declared: &DeclaredTerm, known: &DatasetFacts, of_data: &Labels) -> Term
     }
 }
 
-fn evaluation(
+/// A sound evaluation of the stages `upstream`.
+pub(super) fn evaluation(
     name: &str,
     call: &Bound,
     upstream: &[&Stage],

@@ -40,6 +40,7 @@ impl Stage {
     pub fn canonical(&self) -> String {
         let mut lines = vec![format!("numerics {NUMERICS}"), format!("stage {}", self.name)];
         lines.push(format!("seed {}", self.seed));
+        lines.extend(self.pins.iter().map(|(stream, root)| format!("pin {stream} {root}")));
         lines.extend(self.data.canonical());
         lines.push(format!("encoder {}", versioned(&self.encoder)));
         for transform in &self.augment {

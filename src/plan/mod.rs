@@ -32,6 +32,8 @@ pub use schema::{SCHEMA, schema};
 pub use crate::catalog::is_share;
 pub use crate::diag::plural;
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -128,6 +130,9 @@ pub struct Stage {
     #[serde(serialize_with = "component")]
     #[schemars(schema_with = "schema::component")]
     pub schedule: Bound,
+    /// The streams of random numbers whose root is not the seed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pins: BTreeMap<String, u64>,
     /// Items per step.
     pub batch: usize,
     pub steps: usize,

@@ -35,8 +35,9 @@ impl Display for Plan {
             writeln!(f, "  axis {}: {}", axis.names.join(", "), levels.join(" | "))?;
         }
         let first = self.seeds.first().copied().unwrap_or_default();
+        let uses = self.uses();
         for (at, stage) in self.stages.iter().enumerate().filter(|(_, it)| it.seed == first) {
-            writeln!(f, "\nstage {}  {}", stage.name, self.use_of(at))?;
+            writeln!(f, "\nstage {}  for {}", stage.name, uses[at].join("; "))?;
             write!(f, "{stage}")?;
         }
         for evaluation in self.evaluations.iter().filter(|it| it.seed == first) {
@@ -66,11 +67,14 @@ impl Plan {
         format!("{} = {}", plural(self.trials.len(), "run"), factors.join(" × "))
     }
 
-    /// The cells that read a stage.
-    fn use_of(&self, stage: usize) -> String {
-        let readers = self.trials.iter().filter(|trial| trial.stages.contains(&stage));
-        let cells: Vec<String> = readers.map(|trial| self.cell_label(trial.cell)).collect();
-        format!("for {}", cells.join("; "))
+    /// The cells that read each stage.
+    fn uses(&self) -> Vec<Vec<String>> {
+        let mut uses = vec![Vec::new(); self.stages.len()];
+        for trial in &self.trials {
+            let label = self.cell_label(trial.cell);
+            trial.stages.iter().for_each(|stage| uses[*stage].push(label.clone()));
+        }
+        uses
     }
 
     fn sources(&self, evaluation: &Evaluation) -> String {
@@ -100,6 +104,9 @@ impl Display for Stage {
         writeln!(f, "  encoder {} -> {}, {parameters} parameters", self.encoder, self.dim)?;
         for transform in &self.augment {
             writeln!(f, "  augment {} = {}", transform.name, transform.call)?;
+        }
+        for (stream, root) in &self.pins {
+            writeln!(f, "  seed {stream} = {root}")?;
         }
         writeln!(f, "  views {}", self.views)?;
         for term in &self.terms {

@@ -1,13 +1,14 @@
 //! A sound design to its trials; trainings and evaluations that several need stand there once.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use super::compile::{Compiled, compile, facts_of};
+use super::compile::{Asked, evaluation, facts_of, needed, read_by, stage};
 use super::cost::Costs;
 use super::{Analysis, Axis, Cell, Cost, Digest, Origin, Plan, SCHEMA, Stage, Trial, afford};
 use crate::catalog::Facts;
 use crate::diag::{Diagnostic, codes, plural};
-use crate::resolve::{Design, Experiment};
+use crate::resolve::{Design, Experiment, Pins, Stage as Declared};
 
 /// Every trial of `design`, no training longer than `limit` steps.
 pub(super) fn plan(
@@ -16,18 +17,10 @@ pub(super) fn plan(
     limit: Option<usize>,
     out: &mut Vec<Diagnostic>,
 ) -> Plan {
-    let mut sharing = Sharing {
-        plan: outline(design),
-        stages: BTreeMap::new(),
-        evaluations: BTreeMap::new(),
-        costs: Costs::default(),
-        facts,
-    };
+    let mut sharing = Sharing::new(outline(design), facts, limit);
     for (at, cell) in design.cells.iter().enumerate() {
         for seed in &design.seeds.node {
-            let networks = &mut sharing.costs.networks;
-            let compiled = compile(&cell.experiment, facts, *seed, limit, networks);
-            let trial = sharing.trial(compiled, (at, *seed), &cell.experiment, out);
+            let trial = sharing.trial(&cell.experiment, (at, *seed), out);
             sharing.plan.trials.push(trial);
         }
         if let Some(trial) = sharing.plan.trials.last() {
@@ -35,7 +28,11 @@ pub(super) fn plan(
         }
     }
     out.extend(afford::disk(design, &sharing.plan, facts.machine.disk_free));
-    equal_cells(design, &sharing.plan, out);
+    let idle = idle_axes(design, &sharing.plan);
+    match idle.is_empty() {
+        true => equal_cells(design, &sharing.plan, out),
+        false => out.extend(idle),
+    }
     sharing.plan
 }
 
@@ -63,45 +60,49 @@ fn outline(design: &Design) -> Plan {
 /// A plan that grows, with the index of everything in it by its address.
 struct Sharing<'a> {
     plan: Plan,
+    facts: &'a Facts,
+    limit: Option<usize>,
     stages: BTreeMap<Digest, usize>,
     evaluations: BTreeMap<Digest, usize>,
     costs: Costs,
-    facts: &'a Facts,
+    /// The stages that cells share, so that they are compiled once for each seed.
+    known: BTreeMap<(*const Declared, u64, Pins), usize>,
 }
 
-impl Sharing<'_> {
-    /// Adds what is new in `compiled`.
+impl<'a> Sharing<'a> {
+    fn new(plan: Plan, facts: &'a Facts, limit: Option<usize>) -> Self {
+        let (stages, evaluations, known) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { plan, facts, limit, stages, evaluations, costs: Costs::default(), known }
+    }
+
+    /// Adds what is new in `experiment`.
     fn trial(
         &mut self,
-        compiled: Compiled,
-        (cell, seed): (usize, u64),
         experiment: &Experiment,
+        (cell, seed): (usize, u64),
         out: &mut Vec<Diagnostic>,
     ) -> Trial {
-        let names: Vec<String> = compiled.stages.iter().map(|stage| stage.name.clone()).collect();
-        let mut stages = Vec::new();
-        for stage in compiled.stages {
-            let next = self.plan.stages.len();
-            let at = *self.stages.entry(stage.digest.clone()).or_insert(next);
-            if at == next {
-                let cost = self.cost(&stage, experiment, out);
-                self.plan.stages.push(Stage { cost, ..stage });
-            }
-            stages.push(at);
-        }
+        let needed = needed(experiment);
+        let stages: Vec<usize> = needed
+            .iter()
+            .map(|declared| self.stage(declared, seed, &experiment.pins, out))
+            .collect();
         let index_of = |name: &String| {
-            stages[names.iter().position(|it| it == name).expect("compiled with its stages")]
+            stages[needed.iter().position(|it| it.name.node == *name).expect("it is needed")]
         };
         let mut evaluations = Vec::new();
-        for (mut evaluation, on) in compiled.evaluations {
-            evaluation.on = on.iter().map(index_of).collect();
+        for entry in &experiment.evaluations {
+            let call = &entry.call.bound;
+            let on: Vec<usize> = read_by(call).iter().map(index_of).collect();
+            let upstream: Vec<&Stage> = on.iter().map(|at| &self.plan.stages[*at]).collect();
+            let mut found = evaluation(&entry.name.node, call, &upstream, self.facts, seed);
+            found.on = on;
             let next = self.plan.evaluations.len();
-            let at = *self.evaluations.entry(evaluation.digest.clone()).or_insert(next);
+            let at = *self.evaluations.entry(found.digest.clone()).or_insert(next);
             if at == next {
-                let read: Vec<&Stage> =
-                    evaluation.on.iter().map(|on| &self.plan.stages[*on]).collect();
-                evaluation.cost = evaluation.cost(&read);
-                self.plan.evaluations.push(evaluation);
+                let read: Vec<&Stage> = found.on.iter().map(|on| &self.plan.stages[*on]).collect();
+                found.cost = found.cost(&read);
+                self.plan.evaluations.push(found);
             }
             evaluations.push(at);
         }
@@ -109,17 +110,75 @@ impl Sharing<'_> {
     }
 
     /// What a stage costs, with a word when that is more than the machine has.
-    fn cost(&mut self, stage: &Stage, experiment: &Experiment, out: &mut Vec<Diagnostic>) -> Cost {
+    fn cost(&mut self, stage: &Stage, declared: &Declared, out: &mut Vec<Diagnostic>) -> Cost {
         let known = facts_of(&stage.data.call, self.facts);
         let images = known.map_or(0, |known| known.train + known.test.unwrap_or(0));
         let (layers, cost) = self.costs.of(stage, images).expect("the check has passed this stage");
-        let declared = experiment.stages.iter().find(|it| it.name.node == stage.name);
         let training = stage.training(images);
-        out.extend(declared.and_then(|declared| {
-            afford::memory(declared, (&training, &layers.1), &cost, &self.facts.machine)
-        }));
+        let machine = &self.facts.machine;
+        out.extend(afford::memory(declared, (&training, &layers.1), &cost, machine));
         cost
     }
+
+    /// The index of a stage, which is added if it is new.
+    fn stage(
+        &mut self,
+        declared: &Rc<Declared>,
+        seed: u64,
+        pins: &Pins,
+        out: &mut Vec<Diagnostic>,
+    ) -> usize {
+        let key = (Rc::as_ptr(declared), seed, pins.clone());
+        if let Some(at) = self.known.get(&key) {
+            return *at;
+        }
+        let asked = Asked { facts: self.facts, seed, pins, limit: self.limit };
+        let stage = stage(declared, &asked, &mut self.costs.networks);
+        let next = self.plan.stages.len();
+        let at = *self.stages.entry(stage.digest.clone()).or_insert(next);
+        if at == next {
+            let cost = self.cost(&stage, declared, out);
+            self.plan.stages.push(Stage { cost, ..stage });
+        }
+        self.known.insert(key, at);
+        at
+    }
+}
+
+/// What to say of axes along which nothing changes, all others being equal.
+fn idle_axes(design: &Design, plan: &Plan) -> Vec<Diagnostic> {
+    let is_idle = |at: &usize| is_idle(plan, *at);
+    let idle = (0..plan.axes.len()).filter(is_idle).map(|at| &design.axes[at]);
+    let warn = |axis: &crate::resolve::Axis| {
+        let message = format!("the axis `{}` has no effect", axis.names.join("+"));
+        let count = axis.levels.len();
+        Diagnostic::new(&codes::NO_EFFECT, message)
+            .at(axis.span, format!("its {count} levels are the same experiment"))
+            .help("each is trained once, and shown as often as it is declared")
+    };
+    idle.map(warn).collect()
+}
+
+/// Whether cells that differ on axis `at` alone are always the same, and there are such cells.
+fn is_idle(plan: &Plan, at: usize) -> bool {
+    let mut seen: BTreeMap<Vec<usize>, &Trial> = BTreeMap::new();
+    let mut any = false;
+    for trial in plan.trials.iter().step_by(plan.seeds.len().max(1)) {
+        let mut others = plan.cells[trial.cell].levels.clone();
+        others[at] = 0;
+        match seen.get(&others) {
+            Some(first) if !is_same(first, trial) => return false,
+            Some(_) => any = true,
+            None => {
+                seen.insert(others, trial);
+            }
+        }
+    }
+    any
+}
+
+fn is_same(a: &Trial, b: &Trial) -> bool {
+    a.stages == b.stages && a.evaluations == b.evaluations
 }
 
 /// Two cells that train and evaluate the same are one result shown twice.

@@ -13,14 +13,19 @@ mod import;
 mod inherit;
 mod param;
 mod scope;
+mod search;
 mod sweep;
 mod trace;
 mod values;
 
 pub use allow::allow;
 pub use import::{Bounds, MOST_BYTES, Program, Reader, decode, load, load_within, too_large};
+pub use search::{Search, searches};
+pub use sweep::{Kept, seeds_as_field};
 pub use trace::{Link, Origins, Role};
 pub use values::{Owner, Valued};
+
+use std::rc::Rc;
 
 use self::analysis::Analyses;
 use crate::catalog::{Bound, Catalog, Duration};
@@ -34,6 +39,10 @@ pub struct Options {
     pub only: Option<String>,
     /// `--set path=value`, applied last.
     pub set: Vec<Field>,
+    /// `--only axis=level`: the cells that are kept; all without one.
+    pub levels: Vec<Kept>,
+    /// `--seeds`, in place of the design's own.
+    pub seeds: Option<Field>,
 }
 
 /// A sweep, or an experiment run by itself, with all its cells.
@@ -68,11 +77,13 @@ pub struct Cell {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Experiment {
     pub name: Spanned<String>,
-    pub stages: Vec<Stage>,
+    /// Those that cells have in common are shared.
+    pub stages: Vec<Rc<Stage>>,
     pub evaluations: Vec<Entry>,
     /// The longest a run may take, in seconds.
     pub limit: Option<Spanned<f64>>,
     pub selection: Option<Selection>,
+    pub pins: Pins,
 }
 
 /// The number that chooses which model is evaluated.
@@ -85,6 +96,46 @@ pub struct Selection {
     /// Chosen on the test split, and declared to be.
     pub is_oracle: bool,
 }
+
+impl Experiment {
+    /// Whether it computes what `other` does, wherever both are written.
+    fn is_same(&self, other: &Self) -> bool {
+        let entries = |a: &[Entry], b: &[Entry]| {
+            let same = |(a, b): (&Entry, &Entry)| {
+                a.name.node == b.name.node && a.call.bound == b.call.bound
+            };
+            a.len() == b.len() && a.iter().zip(b).all(same)
+        };
+        let stages =
+            |(a, b): (&Rc<Stage>, &Rc<Stage>)| a.is_same(b) && entries(&a.augment, &b.augment);
+        self.pins == other.pins
+            && entries(&self.evaluations, &other.evaluations)
+            && self.stages.len() == other.stages.len()
+            && self.stages.iter().zip(&other.stages).all(stages)
+    }
+}
+
+impl Stage {
+    /// The same but for its augmentation.
+    fn is_same(&self, other: &Self) -> bool {
+        let term = |it: &Term| (it.name.node.clone(), it.weight.node, it.call.bound.clone());
+        let terms = |it: &Self| it.terms.iter().map(term).collect::<Vec<_>>();
+        let keep = |it: &Train| match &it.keep {
+            Keep::Last => None,
+            Keep::Best { term } => Some(term.node.clone()),
+        };
+        let (a, b) = (&self.train, &other.train);
+        (&self.name.node, &self.data.bound, &self.encoder.bound, self.views.node)
+            == (&other.name.node, &other.data.bound, &other.encoder.bound, other.views.node)
+            && terms(self) == terms(other)
+            && (&a.optimizer.bound, &a.schedule.bound, a.batch.node, a.length.node)
+                == (&b.optimizer.bound, &b.schedule.bound, b.batch.node, b.length.node)
+            && (a.drop_last, keep(a)) == (b.drop_last, keep(b))
+    }
+}
+
+/// The streams of random numbers that are pinned, each with its root.
+pub type Pins = std::collections::BTreeMap<String, u64>;
 
 /// One training.
 #[derive(Debug, Clone, PartialEq)]
@@ -169,6 +220,7 @@ pub fn resolve(
     for block in &chosen {
         designs.extend(sweep::design(program, catalog, options, block, &mut diagnostics));
     }
+    diagnostics.extend(searches(program, catalog, options).1);
     declared::check_declarations(program, catalog, &mut diagnostics);
     if chosen.is_empty() && !has_errors(&diagnostics) {
         diagnostics.extend(sweep::nothing_to_run(program));

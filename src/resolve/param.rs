@@ -6,7 +6,7 @@ use super::eval::{Eval, Params, Want, kind_of};
 use super::experiment::plain;
 use super::scope::{self, Meaning};
 use crate::catalog::Type;
-use crate::diag::{Diagnostic, codes};
+use crate::diag::{Diagnostic, codes, has_errors};
 use crate::syntax::{Call, Expr, ExprKind, Param, Statement};
 
 /// The types a parameter may be declared with.
@@ -26,6 +26,13 @@ const fn real(name: &'static str, min: f64, max: f64, open: bool) -> Type {
 }
 
 impl Eval<'_> {
+    /// Whether every parameter is of its type and in its domain, as `params` overrides them.
+    pub fn are_sound(&mut self, params: &Params) -> bool {
+        let before = self.out.len();
+        self.check_changed_params(params);
+        !has_errors(&self.out[before..])
+    }
+
     /// Checks the parameters of every file, as `params` overrides them.
     pub fn check_params(&mut self, params: &Params) {
         for module in &self.program.files {

@@ -30,7 +30,7 @@ impl Transforms {
             .augment
             .iter()
             .map(|named| (named.name.clone(), library::build(&library.augments, &named.call)));
-        let stream = stage_stream(stage).named("augment");
+        let stream = stage_stream(stage, "augment");
         Self { steps: steps.collect(), views: stage.views, stream, clean }
     }
 
@@ -121,7 +121,7 @@ impl Order {
     /// The order of `stage` over the training images of `pool`.
     pub fn new(stage: &Stage, items: &[u32]) -> Self {
         Self {
-            stream: stage_stream(stage).named("order"),
+            stream: stage_stream(stage, "order"),
             items: items.to_vec(),
             batch: stage.batch,
             per_epoch: stage.steps_per_epoch,

@@ -107,6 +107,8 @@ fn fits(ty: &Type, value: &Value) -> bool {
             *min <= it.low && it.low <= it.high && it.high <= *max
         }
         (Type::Labels, Value::Labels(_)) | (Type::Features, Value::Features(_)) => true,
+        (Type::Seed, Value::Int(seed)) => *seed >= 0,
+        (Type::Seed, Value::Word(word)) => word == "seed",
         (Type::List(item), Value::List(values)) => values.iter().all(|value| fits(item, value)),
         (Type::Component(kind), Value::Component(bound)) => {
             bound.spec.kind == *kind
@@ -149,7 +151,8 @@ fn use_of(worked: &Worked, spec: &Spec) -> Option<(String, Bound)> {
 }
 
 fn uses(experiment: &Experiment) -> Vec<(String, Bound)> {
-    let mut uses: Vec<(String, Bound)> = experiment.stages.iter().flat_map(uses_in_stage).collect();
+    let mut uses: Vec<(String, Bound)> =
+        experiment.stages.iter().flat_map(|stage| uses_in_stage(stage)).collect();
     for entry in &experiment.evaluations {
         uses.push((entry.name.node.clone(), entry.call.bound.clone()));
     }

@@ -45,6 +45,7 @@ mod resume;
 mod schema;
 #[path = "../fuzz/survey.rs"]
 mod survey;
+mod sweeps;
 mod tape;
 mod theory;
 mod tools;

@@ -11,7 +11,7 @@ use balance::diag::{
 use balance::library::{self, Library};
 use balance::plan::theory::theory_notes;
 use balance::plan::{Plan, check};
-use balance::resolve::{Design, Options, allow, load, resolve};
+use balance::resolve::{Design, Kept, Options, allow, load, resolve, seeds_as_field};
 use balance::syntax::parse_assignment;
 
 /// What a file came to.
@@ -27,6 +27,9 @@ pub struct Worked {
 pub struct Asked {
     pub only: Option<String>,
     pub set: Vec<String>,
+    /// `--only axis=level`.
+    pub levels: Vec<String>,
+    pub seeds: Option<String>,
     pub limit: Option<usize>,
     /// Whether the notes of theory are wanted.
     pub theory: bool,
@@ -41,14 +44,19 @@ pub struct Asked {
 
 impl Asked {
     /// From the comments a golden file begins with: `# --set PATH=VALUE`, `# --only NAME`,
-    /// `# --limit STEPS`, `# --absent DATASET`, `# --unknown DATASET`, `# --memory BYTES`,
-    /// `# --disk BYTES`, `# --flops NUMBER`, `# --run`, `# --theory`.
+    /// `# --only AXIS=LEVEL`, `# --seeds SEEDS`, `# --limit STEPS`, `# --absent DATASET`,
+    /// `# --unknown DATASET`, `# --memory BYTES`, `# --disk BYTES`, `# --flops NUMBER`, `# --run`,
+    /// `# --theory`.
     pub fn of(text: &str) -> Self {
         let mut asked = Self::default();
         for line in text.lines().map_while(|line| line.strip_prefix("# ")) {
             asked.theory |= line == "--theory";
             match line.split_once(' ') {
                 Some(("--set", assignment)) => asked.set.push(assignment.to_owned()),
+                Some(("--only", level)) if level.contains('=') => {
+                    asked.levels.push(level.to_owned());
+                }
+                Some(("--seeds", seeds)) => asked.seeds = Some(seeds.to_owned()),
                 Some(("--only", name)) => asked.only = Some(name.to_owned()),
                 Some(("--limit", steps)) => asked.limit = Some(steps.parse().unwrap()),
                 Some(("--absent", name)) => asked.absent.push(name.to_owned()),
@@ -85,11 +93,25 @@ pub fn work(name: &str, reader: Reader, asked: &Asked) -> Worked {
 fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> Worked {
     let mut sources = Sources::default();
     let (program, mut diagnostics) = load(Path::new(name), &mut sources, reader);
-    let mut options = Options { only: asked.only.clone(), set: Vec::new() };
+    let mut options = Options { only: asked.only.clone(), ..Options::default() };
     for text in &asked.set {
         let file = sources.add(Source { name: "--set".into(), text: text.clone() });
         match parse_assignment(file, text) {
             Ok(field) => options.set.push(field),
+            Err(errors) => diagnostics.extend(errors),
+        }
+    }
+    for text in &asked.levels {
+        let file = sources.add(Source { name: "--only".into(), text: text.clone() });
+        match Kept::parse(file, text) {
+            Ok(kept) => options.levels.push(kept),
+            Err(error) => diagnostics.push(error),
+        }
+    }
+    if let Some(text) = asked.seeds.as_deref().map(seeds_as_field) {
+        let file = sources.add(Source { name: "--seeds".into(), text: text.clone() });
+        match parse_assignment(file, &text) {
+            Ok(field) => options.seeds = Some(field),
             Err(errors) => diagnostics.extend(errors),
         }
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Dataset, facts_of};
-use crate::catalog::{Amount, DatasetFacts, Labels, Natural};
+use crate::catalog::{Amount, DatasetFacts, Labels, SplitSeed};
 use crate::component;
 use crate::data::{DataError, Raw, load};
 
@@ -32,8 +32,8 @@ component! {
         val: Amount = Amount::Fraction(0.1),
         /// How much of the remaining images to train on, with the same share of each fine class.
         train: Option<Amount> = None,
-        /// Fixes the division for every seed of a sweep.
-        split_seed: Natural = 42,
+        /// Fixes the division for every seed of a sweep; `seed` lets it vary with the seed.
+        split_seed: SplitSeed = 42,
     }
 }
 

@@ -1,14 +1,17 @@
 //! The notes T01 to T06: what the losses of a design lead to, each with its source.
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use super::geometry::Phase;
 use super::stage::{Theory, digits, is_of_classes, is_supervised, is_within_class};
 use crate::catalog::{Facts, Port, Value};
 use crate::diag::{ALL, Code, Diagnostic, codes};
 use crate::plan::Stage as Planned;
-use crate::plan::compile::compile;
+use crate::plan::compile::{Asked, needed, stage};
 use crate::plan::recent::Networks;
 use crate::plan::schedule::short;
-use crate::resolve::{Called, Design, Stage};
+use crate::resolve::{Called, Design, Experiment, Pins, Stage};
 
 /// Transforms that draw nothing.
 const FIXED: &[&str] = &["normalize", "resize", "center_crop", "to_gray"];
@@ -16,15 +19,9 @@ const FIXED: &[&str] = &["normalize", "resize", "center_crop", "to_gray"];
 /// Every note on a sound design. What only some cells of a sweep do is what the sweep varies, and
 /// no note; of values that differ between cells the first is told.
 pub fn theory_notes(design: &Design, facts: &Facts) -> Vec<Diagnostic> {
-    let cells: Vec<Vec<Diagnostic>> = design
-        .cells
-        .iter()
-        .map(|cell| {
-            let planned =
-                compile(&cell.experiment, facts, 0, None, &mut Networks::default()).stages;
-            planned.iter().flat_map(|planned| of_stage(&cell.experiment.stages, planned)).collect()
-        })
-        .collect();
+    let mut known = Known { design, facts, networks: Networks::default(), of: BTreeMap::new() };
+    let cells: Vec<Vec<Diagnostic>> =
+        design.cells.iter().map(|cell| known.of_cell(&cell.experiment)).collect();
     let told: Vec<&Diagnostic> = cells.iter().flatten().collect();
     let mut notes: Vec<Diagnostic> = Vec::new();
     for code in ALL.iter().filter(|code| cells.iter().all(|cell| has(cell, code))) {
@@ -59,10 +56,33 @@ fn distinct_places(notes: &[&Diagnostic]) -> Vec<Diagnostic> {
     firsts.into_iter().zip(differ).map(told).collect()
 }
 
-fn of_stage(stages: &[Stage], planned: &Planned) -> Vec<Diagnostic> {
-    let Some(stage) = stages.iter().find(|it| it.name.node == planned.name) else {
-        return Vec::new();
-    };
+/// The notes on each stage, which cells share.
+struct Known<'a> {
+    design: &'a Design,
+    facts: &'a Facts,
+    networks: Networks,
+    of: BTreeMap<*const Stage, Vec<Diagnostic>>,
+}
+
+impl Known<'_> {
+    fn of_cell(&mut self, experiment: &Experiment) -> Vec<Diagnostic> {
+        let stages = needed(experiment);
+        stages.iter().flat_map(|declared| self.of_stage(declared, &experiment.pins)).collect()
+    }
+
+    fn of_stage(&mut self, declared: &Rc<Stage>, pins: &Pins) -> Vec<Diagnostic> {
+        if let Some(notes) = self.of.get(&Rc::as_ptr(declared)) {
+            return notes.clone();
+        }
+        let seed = self.design.seeds.node.first().copied().unwrap_or_default();
+        let asked = Asked { facts: self.facts, seed, pins, limit: None };
+        let notes = of_stage(declared, &stage(declared, &asked, &mut self.networks));
+        self.of.insert(Rc::as_ptr(declared), notes.clone());
+        notes
+    }
+}
+
+fn of_stage(stage: &Stage, planned: &Planned) -> Vec<Diagnostic> {
     let theory = Theory::of(planned);
     let noter = Noter { stage, planned };
     let mut notes = Vec::new();

@@ -92,6 +92,39 @@ impl Section {
         self.is_damaged || self.sections.iter().any(Self::is_damaged)
     }
 
+    /// Whether what the stages of both take from them is the same.
+    pub fn trains_like(&self, other: &Self) -> bool {
+        let is_shared = |it: &&Self| !matches!(it.kind.as_str(), "stage" | "eval" | "run" | "seed");
+        let shared = |it: &Self| {
+            it.sections.iter().filter(is_shared).eq(other.sections.iter().filter(is_shared))
+        };
+        self.fields == other.fields && self.is_damaged == other.is_damaged && shared(self)
+    }
+
+    /// Every path that laying this over an experiment sets.
+    pub fn paths(&self) -> Vec<Path> {
+        let own = self.fields.iter().map(|slot| vec![slot.name.clone()]);
+        let patched = self.overrides.iter().map(|patch| patch.path.clone());
+        let mut paths: Vec<Vec<Name>> = own.chain(patched).collect();
+        for section in &self.sections {
+            let name = Name {
+                node: if section.kind == "stage" { &section.name.node } else { &section.kind }
+                    .clone(),
+                span: section.name.span,
+            };
+            let inside = section.paths().into_iter();
+            paths.extend(inside.map(|path| [vec![name.clone()], path.parts].concat()));
+        }
+        // A line of `eval` is known by its own name.
+        let strip = |mut parts: Vec<Name>| {
+            if parts.len() > 1 && parts[0].node == "eval" {
+                parts.remove(0);
+            }
+            Path { span: parts[parts.len() - 1].span, parts }
+        };
+        paths.into_iter().map(strip).collect()
+    }
+
     fn is(&self, kind: &str, name: &str) -> bool {
         self.kind == kind && (kind != "stage" || self.name.node == name)
     }

@@ -17,7 +17,7 @@ impl Section {
         }
         match first.node.as_str() {
             "eval" if !rest.is_empty() => self.set_here(path, value, out),
-            "data" | "encoder" | "augment" | "views" | "loss" | "train" | "run" => {
+            "data" | "encoder" | "augment" | "views" | "loss" | "train" | "run" | "seed" => {
                 self.set_everywhere(path, value, out);
             }
             _ => out.extend(self.no_such_path(path)),
@@ -85,7 +85,7 @@ impl Section {
             return self.set_field(path, value, out);
         }
         match first.node.as_str() {
-            "train" | "run" => {
+            "train" | "run" | "seed" => {
                 let mut section = Self::empty(&first.node, first.clone(), first.span);
                 section.set_field(rest, value, out);
                 self.sections.push(section);

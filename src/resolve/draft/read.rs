@@ -8,10 +8,12 @@ use crate::syntax::{Block, Field, Name, Statement};
 const EXPERIMENT: &[&str] = &["data", "encoder", "augment", "views", "loss", "note", "tags"];
 const STAGE: &[&str] = &["data", "encoder", "augment", "views", "loss"];
 const TRAIN: &[&str] = &["optimizer", "schedule", "batch", "for", "drop_last", "keep"];
-const RUN: &[&str] = &["precision", "determinism", "device", "limit"];
+const RUN: &[&str] = &["precision", "determinism", "device", "limit", "checkpoint", "workers"];
+/// The streams of random numbers of a training.
+const SEED: &[&str] = &["split", "init", "order", "augment", "dropout"];
 /// The blocks an experiment may hold, and what is laid over one.
 pub(in crate::resolve) const EXPERIMENT_BLOCKS: &[&str] =
-    &["augment", "loss", "train", "eval", "run", "stage"];
+    &["augment", "loss", "train", "eval", "run", "seed", "stage"];
 const STAGE_BLOCKS: &[&str] = &["augment", "loss", "train"];
 
 impl Section {
@@ -67,6 +69,7 @@ impl Section {
             "stage" => Some(STAGE),
             "train" => Some(TRAIN),
             "run" => Some(RUN),
+            "seed" => Some(SEED),
             _ => None,
         }
     }
@@ -116,6 +119,7 @@ impl Section {
             "stage" => "a stage",
             "train" => "`train`",
             "run" => "`run`",
+            "seed" => "`seed`",
             "eval" => "`eval`",
             "loss" => "this loss",
             "augment" => "this augmentation",

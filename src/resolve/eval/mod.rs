@@ -8,9 +8,9 @@ mod labels;
 mod quantity;
 mod value;
 
-pub(super) use quantity::{compare, kind_of};
+pub(super) use quantity::{Quantity, compare, kind_of};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::import::Program;
 use super::scope::{self, Meaning};
@@ -80,6 +80,8 @@ pub(super) struct Eval<'a> {
     pub stages: Vec<String>,
     /// What seems to be missing may stand where the file could not be read.
     pub is_damaged: bool,
+    /// The parameters that were asked for.
+    pub used: BTreeSet<(u16, String)>,
     /// Names being worked out, to find definitions that go in circles.
     names: Vec<(u16, String)>,
     budget: usize,
@@ -101,6 +103,7 @@ impl<'a> Eval<'a> {
             out,
             stages,
             is_damaged: false,
+            used: BTreeSet::new(),
             names,
             budget: BUDGET,
             depth: 0,
@@ -156,7 +159,10 @@ impl<'a> Eval<'a> {
         let key = (file, path.parts[path.parts.len() - 1].node.clone());
         let expr: &'a Expr = match meaning {
             Meaning::Let(expr) | Meaning::Declaration(_, expr) => expr,
-            Meaning::Param(param) => self.params.get(&key).unwrap_or(&param.default),
+            Meaning::Param(param) => {
+                self.used.insert(key.clone());
+                self.params.get(&key).unwrap_or(&param.default)
+            }
             Meaning::Block(block) => {
                 let message = format!("`{}` is a block, not {wanted}", path.text());
                 self.out.push(

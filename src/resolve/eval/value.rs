@@ -94,6 +94,16 @@ impl Eval<'_> {
             (Type::Labels, Some(column)) if !is_value => {
                 return Some(Value::Labels(Labels::Column(column.to_owned())));
             }
+            (Type::Seed, Some("seed")) if !is_value => {
+                return Some(Value::Word("seed".to_owned()));
+            }
+            (Type::Seed, _) if !is_value => {
+                let text = path.text();
+                let message = format!("`{}` cannot be `{text}`", want.name);
+                let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
+                self.out.push(diagnostic.expected(path.span, &text, ["seed"]));
+                return None;
+            }
             (Type::Bool, _) => return self.truth_of(path).map(Value::Bool),
             _ => {}
         }
@@ -138,7 +148,8 @@ impl Eval<'_> {
 }
 
 fn is_numeric(ty: &Type) -> bool {
-    matches!(ty, Type::Int { .. } | Type::Real { .. } | Type::Duration | Type::Amount)
+    use Type::{Amount, Duration, Int, Real, Seed};
+    matches!(ty, Int { .. } | Real { .. } | Duration | Amount | Seed)
 }
 
 /// `an encoder`, `a loss term`

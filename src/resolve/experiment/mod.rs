@@ -2,12 +2,18 @@
 
 mod evaluation;
 mod limit;
+mod machine;
+mod memo;
+mod pins;
 mod select;
 mod stage;
 mod term;
 mod train;
 
+pub(super) use memo::Memo;
 pub(super) use term::split;
+
+use std::rc::Rc;
 
 use super::draft::{Patch, Section, Slot};
 use super::eval::{Eval, Want};
@@ -19,42 +25,28 @@ use crate::syntax::{Expr, ExprKind};
 const COUNT: Type = Type::Int { name: "count", min: 1, max: 1 << 30 };
 
 impl Eval<'_> {
-    /// The experiment a draft describes; none when something is wrong with it.
-    pub fn experiment(&mut self, draft: &Section) -> Option<Experiment> {
+    /// The experiment a draft describes, with the stages of `memo` that are the same; none when
+    /// something is wrong with it.
+    pub fn experiment(&mut self, draft: &Rc<Section>, memo: &mut Memo) -> Option<Experiment> {
         let before = self.out.len();
         self.is_damaged = draft.is_damaged();
         let limit = self.run(draft);
+        self.check_notes(draft);
         let mut sections: Vec<&Section> = draft.stages().collect();
         let single = draft.renamed("main");
         if sections.is_empty() {
             sections.push(&single);
         }
         self.stages = sections.iter().map(|stage| stage.name.node.clone()).collect();
-        let stages: Vec<_> = sections.iter().map(|stage| self.stage(draft, stage)).collect();
+        let stages: Vec<_> =
+            sections.iter().map(|stage| self.remembered(draft, stage, memo)).collect();
         let (evaluations, selection) = self.evaluations(draft);
+        let pins = self.pins(draft);
         if has_errors(&self.out[before..]) {
             return None;
         }
         let stages = stages.into_iter().collect::<Option<_>>()?;
-        Some(Experiment { name: draft.name.clone(), stages, evaluations, limit, selection })
-    }
-
-    /// What is asked of the machine: the longest a run may take.
-    fn run(&mut self, draft: &Section) -> Option<Spanned<f64>> {
-        let mut limit = None;
-        for slot in draft.section("run").into_iter().flat_map(|run| &run.fields) {
-            let words: &[&str] = match slot.name.node.as_str() {
-                "precision" => &["f32"],
-                "determinism" => &["strict"],
-                "limit" => {
-                    limit = self.time(slot);
-                    continue;
-                }
-                _ => &["auto", "cpu", "cuda"],
-            };
-            self.value(&slot.expr, &[], Want::new(&slot.name.node, &Type::Choice(words)));
-        }
-        limit
+        Some(Experiment { name: draft.name.clone(), stages, evaluations, limit, selection, pins })
     }
 
     /// The component in a slot, with the overrides that reach inside it.

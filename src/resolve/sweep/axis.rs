@@ -1,9 +1,10 @@
 //! The axes of a sweep: `grid`, `zip`, `choose`, `toggle`.
 
 use super::super::draft::Section;
+use super::level::level_label;
 use super::{Axis, Change, Level, Reader};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::syntax::{Block, Field, Name, Statement};
+use crate::syntax::{Block, Expr, Field, Name, Path, Statement};
 
 /// The labelled values of one field of a `grid` or `zip`.
 struct Values<'b> {
@@ -16,13 +17,7 @@ impl Reader<'_> {
     pub(super) fn grid(&mut self, block: &Block) -> Vec<Axis> {
         self.unnamed(block);
         let values = self.values(block);
-        let axis = |Values { field, levels }: Values| Axis {
-            names: vec![axis_name(field)],
-            paths: vec![Some(field.path.text())],
-            levels,
-            span: field.path.span,
-        };
-        values.into_iter().map(axis).collect()
+        values.into_iter().map(|Values { field, levels }| Axis::of(field, levels)).collect()
     }
 
     /// One axis that takes one value of each line at a time.
@@ -50,6 +45,7 @@ impl Reader<'_> {
             levels: (0..first.levels.len()).map(level).collect(),
             names: values.iter().map(|it| axis_name(it.field)).collect(),
             paths: values.iter().map(|it| Some(it.field.path.text())).collect(),
+            is_toggle: false,
             span: block.header,
         })
     }
@@ -79,7 +75,13 @@ impl Reader<'_> {
             return None;
         }
         let levels = levels.into_iter().map(|(level, _)| level).collect();
-        Some(Axis { names: vec![name], paths: vec![None], levels, span: block.header })
+        Some(Axis {
+            names: vec![name],
+            paths: vec![None],
+            levels,
+            is_toggle: false,
+            span: block.header,
+        })
     }
 
     fn labelled(&mut self, variant: &Block, before: &[(Level, Span)]) -> Option<(Level, Span)> {
@@ -113,6 +115,7 @@ impl Reader<'_> {
             names: vec![name],
             paths: vec![None],
             levels: vec![on, off],
+            is_toggle: true,
             span: block.header,
         })
     }
@@ -175,7 +178,7 @@ impl Reader<'_> {
     }
 
     /// Axes that could not be told apart, or that undo each other.
-    pub(super) fn check_axes(&mut self, axes: &[Axis]) {
+    pub(in crate::resolve) fn check_axes(&mut self, axes: &[Axis]) {
         let mut names: Vec<&Name> = Vec::new();
         let mut paths: Vec<(String, Span, usize)> = Vec::new();
         for (at, axis) in axes.iter().enumerate() {
@@ -207,13 +210,43 @@ impl Reader<'_> {
     }
 }
 
+impl Axis {
+    /// The axis of what `field` sets.
+    pub(in crate::resolve) fn of(field: &Field, levels: Vec<Level>) -> Self {
+        Self {
+            names: vec![axis_name(field)],
+            paths: vec![Some(field.path.text())],
+            levels,
+            is_toggle: false,
+            span: field.path.span,
+        }
+    }
+
+    /// The level at which what `field` sets is `value`.
+    pub(in crate::resolve) fn level(field: &Field, value: &Expr) -> Level {
+        let change = Change::Set(Field { path: field.path.clone(), value: value.clone() });
+        Level {
+            labels: vec![level_label(value)],
+            value: Some(value.clone()),
+            changes: vec![change],
+        }
+    }
+}
+
 impl Level {
     /// What it sets, as text with its place.
     pub(super) fn paths(&self) -> impl Iterator<Item = (String, Span)> + '_ {
-        self.changes.iter().filter_map(|change| match change {
-            Change::Set(field) => Some((field.path.text(), field.path.span)),
-            Change::Lay(_) => None,
-        })
+        self.changes.iter().flat_map(Change::paths).map(|path| (path.text(), path.span))
+    }
+}
+
+impl Change {
+    /// Every path it sets.
+    pub(super) fn paths(&self) -> Vec<Path> {
+        match self {
+            Self::Set(field) => vec![field.path.clone()],
+            Self::Lay(over) => over.paths(),
+        }
     }
 }
 

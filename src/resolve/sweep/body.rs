@@ -1,17 +1,18 @@
 //! The statements of a sweep: what varies, what is the same in every cell, what is filtered.
 
 use super::super::draft::{EXPERIMENT_BLOCKS, Section};
+use super::layout::Scheme;
 use super::{Axis, Change, Reader};
-use crate::diag::{Diagnostic, Span, codes};
+use crate::diag::{Diagnostic, Span, Spanned, codes};
 use crate::resolve::analysis::ANALYSES;
-use crate::syntax::{Block, Expr, ExprKind, Field, Name, Statement};
+use crate::syntax::{Block, Expr, Field, Name, Statement};
 
 /// Blocks that make axes.
 const AXES: &[&str] = &["grid", "zip", "choose", "toggle"];
 
 /// The parts of a sweep's body.
 #[derive(Default)]
-pub(super) struct Parts {
+pub(in crate::resolve) struct Parts {
     /// What every cell changes.
     pub common: Vec<Change>,
     pub axes: Vec<Axis>,
@@ -19,6 +20,18 @@ pub(super) struct Parts {
     pub seeds: Option<Field>,
     /// What is asked of the results.
     pub analyses: Vec<Statement>,
+    design: Option<Field>,
+    /// How the axes are combined, where not every combination runs.
+    pub scheme: Option<Spanned<Scheme>>,
+    /// The sweeps whose cells these are.
+    pub union: Option<Field>,
+}
+
+impl Parts {
+    /// Of a sweep with one axis and nothing else.
+    pub fn of(axis: Axis) -> Self {
+        Self { axes: vec![axis], ..Self::default() }
+    }
 }
 
 impl Reader<'_> {
@@ -45,31 +58,25 @@ impl Reader<'_> {
 
     fn field(&mut self, field: &Field, parts: &mut Parts) {
         match field.path.single() {
-            Some("seeds") => match &parts.seeds {
-                Some(first) => self.out.push(
-                    Diagnostic::new(&codes::DUPLICATE, "`seeds` is set twice")
-                        .at(field.path.span, "a second time")
-                        .at(first.path.span, "first here"),
-                ),
-                None => parts.seeds = Some(field.clone()),
-            },
-            Some("design") => self.factorial(field),
+            Some("seeds") => self.once(&mut parts.seeds, field),
+            Some("union") => self.once(&mut parts.union, field),
+            Some("design") => {
+                self.once(&mut parts.design, field);
+                if parts.scheme.is_none() {
+                    parts.scheme = self.scheme(field);
+                }
+            }
             _ => parts.common.push(Change::Set(field.clone())),
         }
     }
 
-    fn factorial(&mut self, field: &Field) {
-        let is_full = matches!(
-            &field.value.kind,
-            ExprKind::Path(path) if path.single() == Some("factorial")
+    fn once(&mut self, slot: &mut Option<Field>, field: &Field) {
+        let Some(first) = slot else { return *slot = Some(field.clone()) };
+        self.out.push(
+            Diagnostic::new(&codes::DUPLICATE, format!("`{}` is set twice", field.path.text()))
+                .at(field.path.span, "a second time")
+                .at(first.path.span, "first here"),
         );
-        if !is_full {
-            let message = "only `design = factorial` is run by this version";
-            self.out.push(
-                Diagnostic::new(&codes::NOT_YET, message)
-                    .at(field.value.span, "every combination runs all the same"),
-            );
-        }
     }
 
     fn block(&mut self, block: &Block, parts: &mut Parts) {

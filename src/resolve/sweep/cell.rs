@@ -1,13 +1,26 @@
 //! The cells of a sweep: the product of its axes, each worked out as an experiment of its own.
 
+use std::rc::Rc;
+
 use super::super::draft::Section;
 use super::super::eval::{Eval, Params};
+use super::super::experiment::{Memo, plain};
 use super::super::scope::{self, Meaning};
 use super::super::{self as resolve, Cell, Design, Experiment, Options};
 use super::body::Parts;
-use super::{Axis, Change, Level, MOST_RUNS, Reader};
-use crate::diag::{Diagnostic, Spanned, closest, codes, has_errors, plural};
+use super::{Axis, Change, Level, Reader};
+use crate::diag::{Diagnostic, Spanned, closest, codes, has_errors};
+use crate::resolve::analysis::Analyses;
 use crate::syntax::{Expr, Field, Name, Path};
+
+/// What the cell that came furthest has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Passed {
+    Nowhere,
+    /// Every `where`, but not `--only`.
+    Where,
+    All,
+}
 
 /// Once something is wrong, as many cells are looked at; the others would repeat it.
 const ENOUGH: usize = 32;
@@ -23,67 +36,78 @@ impl Reader<'_> {
         options: &Options,
     ) -> Option<Design> {
         let Spanned { node: parts, span } = parts;
-        let total = self.count(&parts.axes, seeds.node.len(), &name)?;
-        for field in &options.set {
-            self.check_set(field, &parts.axes);
-        }
+        let layout = self.layout(&parts.axes, parts.scheme.as_ref(), seeds.node.len(), &name)?;
+        let set = self.unswept(&options.set, &parts.axes);
+        let picked = self.pick(&parts.axes, &options.levels, &name);
         let before = self.out.len();
         let mut cells = Vec::new();
-        let mut any = false;
-        for number in 0..total {
-            let levels = digits(number, &parts.axes);
+        let mut memo = Memo::default();
+        let mut last = Passed::Nowhere;
+        for (number, levels) in layout.into_iter().enumerate() {
             if !self.passes(&parts.axes, &levels, &parts.filters) {
                 continue;
             }
-            any = true;
-            let experiment = self.cell(draft.clone(), &parts, &levels, options);
+            if !picked.keeps(&levels) {
+                last = last.max(Passed::Where);
+                continue;
+            }
+            last = Passed::All;
+            let experiment = self.cell(draft.clone(), &parts, &levels, &set, &mut memo);
             cells.extend(experiment.map(|experiment| Cell { levels, experiment }));
             if number >= ENOUGH && has_errors(&self.out[before..]) {
                 break;
             }
         }
-        if !any {
-            let first = parts.filters.first().map_or(span, |filter| filter.span);
+        let (what, filter) = match last {
+            Passed::Nowhere => ("`where`", parts.filters.first().map(|filter| filter.span)),
+            Passed::Where => ("`--only`", options.levels.first().map(|kept| kept.level.span)),
+            Passed::All => ("", None),
+        };
+        if last != Passed::All {
             self.out.push(
-                Diagnostic::new(&codes::EMPTY, "`where` leaves no cell of this sweep")
-                    .at(first, "nothing passes")
+                Diagnostic::new(&codes::EMPTY, format!("{what} leaves no cell of this sweep"))
+                    .at(filter.unwrap_or(span), "nothing passes")
                     .at(name.span, "nothing to run"),
             );
         }
         let axes = parts.axes.iter().map(Axis::outline).collect();
-        let analyses = self.analyses(&parts.axes, &parts.analyses, &cells);
+        let analyses = self.analyses_of(&parts.axes, &parts, &cells, options);
         Some(Design { name, axes, seeds, cells, analyses })
     }
 
-    /// How many cells there are, before any is filtered.
-    fn count(&mut self, axes: &[Axis], seeds: usize, name: &Name) -> Option<usize> {
-        let mut lengths = axes.iter().map(|it| it.levels.len());
-        let total = lengths.try_fold(1usize, |all, length| all.checked_mul(length));
-        let runs = total.and_then(|total| total.checked_mul(seeds));
-        if runs.is_some_and(|runs| runs <= MOST_RUNS) {
-            return total;
+    /// What is asked of the results; nothing of a part of them.
+    pub(super) fn analyses_of(
+        &mut self,
+        axes: &[Axis],
+        parts: &Parts,
+        cells: &[Cell],
+        options: &Options,
+    ) -> Analyses {
+        if options.levels.is_empty() && options.seeds.is_none() {
+            return self.analyses(axes, &parts.analyses, cells);
         }
-        let lengths = axes.iter().map(|it| format!("{} {}", it.levels.len(), it.label()));
-        let factors: Vec<String> = lengths.chain([plural(seeds, "seed")]).collect();
-        self.out.push(
-            Diagnostic::new(&codes::TOO_MANY_CELLS, "this sweep has more runs than can be meant")
-                .at(name.span, factors.join(" × "))
-                .help(format!("at most {MOST_RUNS} runs, also where some are filtered out")),
-        );
-        None
+        Analyses::default()
     }
 
-    fn cell(
+    /// The experiment of the cell with these levels; `set` comes last.
+    pub(in crate::resolve) fn cell(
         &mut self,
         draft: Section,
         parts: &Parts,
         levels: &[usize],
-        options: &Options,
+        set: &[&Field],
+        memo: &mut Memo,
     ) -> Option<Experiment> {
-        let (draft, params) = self.layered(draft, parts, levels, options);
+        let before = self.out.len();
+        let (draft, params) = self.layered(draft, parts, levels, set);
+        let is_set = !has_errors(&self.out[before..]);
         let mut eval = Eval::new(self.program, self.catalog, &params, self.out);
-        eval.check_changed_params(&params);
-        eval.experiment(&draft)
+        // Without overrides they are checked where they are declared; what follows from a value
+        // that cannot be was not written by anyone.
+        if !params.is_empty() && !eval.are_sound(&params) {
+            return None;
+        }
+        eval.experiment(&Rc::new(draft), memo).filter(|_| is_set)
     }
 
     /// The draft of one cell, and the parameters it overrides.
@@ -92,7 +116,7 @@ impl Reader<'_> {
         mut draft: Section,
         parts: &Parts,
         levels: &[usize],
-        options: &Options,
+        set: &[&Field],
     ) -> (Section, Params) {
         let mut params = Params::new();
         let own = parts.axes.iter().zip(levels).flat_map(|(axis, at)| &axis.levels[*at].changes);
@@ -102,40 +126,42 @@ impl Reader<'_> {
                 Change::Lay(over) => draft.lay(over, self.out),
             }
         }
-        for field in &options.set {
+        for field in set {
             self.set(&mut draft, &mut params, field);
         }
         (draft, params)
     }
 
-    /// Setting a swept path from the command line would silently change the design.
-    fn check_set(&mut self, field: &Field, axes: &[Axis]) {
-        let target = self.target(field);
-        for axis in axes {
-            let paths = axis.levels.iter().flat_map(|level| &level.changes);
-            let mut swept = paths.filter_map(|change| match change {
-                Change::Set(swept) => Some(swept),
-                Change::Lay(_) => None,
-            });
-            let Some(swept) = swept.find(|swept| self.target(swept) == target) else {
-                continue;
-            };
-            let message = format!("`{}` is what this sweep varies", field.path.text());
-            self.out.push(
-                Diagnostic::new(&codes::AXIS_CLASH, message)
-                    .at(field.path.span, "set here")
-                    .at(swept.path.span, format!("an axis here: `{}`", axis.label()))
-                    .help("change the axis in the file, or run its experiment without the sweep")
-                    .help("as `FILE:EXPERIMENT`, where `--set` may change it"),
-            );
+    /// The overrides of the command line that leave the design alone; the others are reported.
+    pub(in crate::resolve) fn unswept<'f>(
+        &mut self,
+        set: &'f [Field],
+        axes: &[Axis],
+    ) -> Vec<&'f Field> {
+        let mut sound = Vec::new();
+        for field in set {
+            let clashes: Vec<Diagnostic> =
+                axes.iter().filter_map(|axis| self.swept(field, axis)).collect();
+            sound.extend(clashes.is_empty().then_some(field));
+            self.out.extend(clashes);
         }
+        sound
+    }
+
+    /// What to say of an override of something that `axis` varies.
+    fn swept(&self, field: &Field, axis: &Axis) -> Option<Diagnostic> {
+        let target = self.target(&field.path);
+        let changes = axis.levels.iter().flat_map(|level| &level.changes);
+        let mut swept = changes.flat_map(Change::paths);
+        let swept = swept.find(|swept| is_within(&self.target(swept), &target))?;
+        Some(is_swept(field, axis, &swept))
     }
 
     /// What a field sets: a parameter, whatever it is called here, or a path.
-    fn target(&self, field: &Field) -> (Option<u16>, String) {
-        match scope::lookup(self.program, field.path.span.file, &field.path.parts) {
+    fn target(&self, path: &Path) -> (Option<u16>, String) {
+        match scope::lookup(self.program, path.span.file, &path.parts) {
             Some((file, Meaning::Param(param))) => (Some(file), param.name.node.clone()),
-            _ => (None, field.path.text()),
+            _ => (None, path.text()),
         }
     }
 
@@ -171,6 +197,29 @@ impl Reader<'_> {
     }
 }
 
+/// Whether setting `outer` replaces what `inner` names.
+fn is_within(inner: &(Option<u16>, String), outer: &(Option<u16>, String)) -> bool {
+    let rest = inner.1.strip_prefix(&outer.1);
+    inner.0 == outer.0 && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+fn is_swept(field: &Field, axis: &Axis, swept: &Path) -> Diagnostic {
+    let (path, value) = (field.path.text(), plain(&field.value));
+    let name = axis.paths.iter().position(|it| it.as_deref() == Some(&swept.text()));
+    let (at, message) = match name {
+        Some(at) => (at, format!("`{path}` is an axis here")),
+        None => (0, format!("the axis `{}` sets `{path}`", axis.names[0].node)),
+    };
+    let mut labels = axis.levels.iter().map(|level| &level.labels[at]);
+    let level = labels.clone().find(|label| **label == value).or(labels.next());
+    let only = format!("{}={}", axis.names[at].node, level.map_or("…", String::as_str));
+    let quoted = if only.contains(' ') { format!("'{only}'") } else { only };
+    Diagnostic::new(&codes::AXIS_CLASH, message)
+        .at(field.path.span, format!("use `--only {quoted}`"))
+        .at(swept.span, "varied here")
+        .help("without the sweep, as `FILE:EXPERIMENT`, `--set` may change it")
+}
+
 fn fixed(path: &Path, value: &Expr) -> Diagnostic {
     Diagnostic::new(&codes::BAD_PATH, format!("`{}` is fixed in its file", path.text()))
         .at(path.span, "only a `param`, or a path of the experiment, can be set")
@@ -178,6 +227,23 @@ fn fixed(path: &Path, value: &Expr) -> Diagnostic {
 }
 
 impl Axis {
+    /// An axis of which only names and labels are known.
+    pub(super) fn bare(axis: &resolve::Axis) -> Self {
+        let name = |node: &String| Spanned { node: node.clone(), span: axis.span };
+        let level = |labels: &Vec<String>| Level {
+            labels: labels.clone(),
+            value: None,
+            changes: Vec::new(),
+        };
+        Self {
+            names: axis.names.iter().map(name).collect(),
+            paths: vec![None; axis.names.len()],
+            levels: axis.levels.iter().map(level).collect(),
+            is_toggle: false,
+            span: axis.span,
+        }
+    }
+
     fn outline(&self) -> resolve::Axis {
         resolve::Axis {
             names: self.names.iter().map(|name| name.node.clone()).collect(),
@@ -186,17 +252,8 @@ impl Axis {
         }
     }
 
+    /// Its names, for people.
     pub(super) fn label(&self) -> String {
         self.names.iter().map(|name| name.node.as_str()).collect::<Vec<_>>().join("+")
     }
-}
-
-/// The level on each axis of cell `number`; the last axis moves fastest.
-fn digits(mut number: usize, axes: &[Axis]) -> Vec<usize> {
-    let mut levels = vec![0; axes.len()];
-    for (at, axis) in axes.iter().enumerate().rev() {
-        levels[at] = number % axis.levels.len();
-        number /= axis.levels.len();
-    }
-    levels
 }

@@ -2,13 +2,19 @@
 
 use super::super::eval::compare;
 use super::level::{level_label, literal};
+use super::pick::find;
 use super::{Axis, Reader};
 use crate::diag::{Diagnostic, codes};
 use crate::syntax::{Expr, ExprKind, Op, Path};
 
 impl Reader<'_> {
     /// Whether a cell passes every `where`; one that is wrong was reported, and lets all pass.
-    pub(super) fn passes(&mut self, axes: &[Axis], levels: &[usize], filters: &[Expr]) -> bool {
+    pub(in crate::resolve) fn passes(
+        &mut self,
+        axes: &[Axis],
+        levels: &[usize],
+        filters: &[Expr],
+    ) -> bool {
         let mut filter = Filter { axes, levels, out: self.out, word: "`where`" };
         filters.iter().all(|test| filter.truth(test).unwrap_or(true))
     }
@@ -161,21 +167,10 @@ impl Filter<'_> {
 
     /// The level this cell has on the axis that a path names, by its name or by what it sets.
     fn level(&self, path: &Path) -> Option<Side> {
-        let text = path.text();
-        for (at, axis) in self.axes.iter().enumerate() {
-            let by_name = axis.names.iter().position(|name| name.node == text);
-            let by_path = || axis.paths.iter().position(|it| it.as_deref() == Some(&text));
-            if let Some(name) = by_name.or_else(by_path) {
-                let level = &axis.levels[self.levels[at]];
-                let number = level.value.as_ref().and_then(literal);
-                return Some(Side {
-                    text: level.labels[name].clone(),
-                    number,
-                    axis: Some((at, name)),
-                });
-            }
-        }
-        None
+        let (at, name) = find(self.axes, &path.text())?;
+        let level = &self.axes[at].levels[self.levels[at]];
+        let number = level.value.as_ref().and_then(literal);
+        Some(Side { text: level.labels[name].clone(), number, axis: Some((at, name)) })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::eval::{Eval, Want};
 use super::super::experiment::plain;
-use super::{Change, Level, MOST_RUNS, Reader};
+use super::{Axis, Level, MOST_RUNS, Reader};
 use crate::catalog::{Type, Value};
 use crate::diag::{Diagnostic, Span, Spanned, codes};
 use crate::syntax::{Call, Expr, ExprKind, Field, Op, Unit};
@@ -14,7 +14,11 @@ type Labelled = (String, Expr);
 
 impl Reader<'_> {
     /// The levels of an axis that `field` declares; in a `zip` some may be the same.
-    pub(super) fn levels(&mut self, field: &Field, may_repeat: bool) -> Option<Vec<Level>> {
+    pub(in crate::resolve) fn levels(
+        &mut self,
+        field: &Field,
+        may_repeat: bool,
+    ) -> Option<Vec<Level>> {
         let values = self.eval().labelled(&field.value)?;
         for (at, (label, value)) in values.iter().enumerate().filter(|_| !may_repeat) {
             if let Some((_, first)) = values[..at].iter().find(|(other, _)| other == label) {
@@ -27,15 +31,13 @@ impl Reader<'_> {
                 return None;
             }
         }
-        let level = |(label, value): Labelled| {
-            let change = Change::Set(Field { path: field.path.clone(), value: value.clone() });
-            Level { labels: vec![label], value: Some(value), changes: vec![change] }
-        };
+        let level =
+            |(label, value): Labelled| Level { labels: vec![label], ..Axis::level(field, &value) };
         Some(values.into_iter().map(level).collect())
     }
 
     /// `seeds = 0..3`, `seeds = [1, 2, 3]`.
-    pub(super) fn seeds(&mut self, field: &Field) -> Option<Spanned<Vec<u64>>> {
+    pub(in crate::resolve) fn seeds(&mut self, field: &Field) -> Option<Spanned<Vec<u64>>> {
         let span = field.value.span;
         let node = match &field.value.kind {
             ExprKind::Binary { op, .. } if op.spans() => self.eval().integers(&field.value)?,

@@ -5,15 +5,21 @@ mod axis;
 mod body;
 mod cell;
 mod filter;
+mod fraction;
+mod layout;
 mod level;
+mod pick;
 mod trace;
+mod union;
 
 pub(super) use trace::{Drafted, DraftedCell};
 
 pub(super) use self::filter::near;
 pub(super) use self::level::{level_label, literal};
 
-use self::body::Parts;
+pub use pick::{Kept, seeds_as_field};
+
+pub(super) use self::body::Parts;
 use super::draft::Section;
 use super::eval::{Eval, NO_PARAMS};
 use super::import::Program;
@@ -24,19 +30,21 @@ use crate::diag::{Diagnostic, Span, Spanned, codes};
 use crate::syntax::{Block, Expr, Field, Name, Path, Statement};
 
 /// More runs than this are a slip.
-const MOST_RUNS: usize = 10_000;
+const MOST_RUNS: usize = 100_000;
 
 /// One dimension of a sweep; a `zip` has several names.
-struct Axis {
+#[derive(Debug, Clone)]
+pub(super) struct Axis {
     names: Vec<Name>,
     /// What each name sets, where it is a path.
     paths: Vec<Option<String>>,
-    levels: Vec<Level>,
+    pub levels: Vec<Level>,
+    is_toggle: bool,
     span: Span,
 }
 
 #[derive(Debug, Clone)]
-struct Level {
+pub(super) struct Level {
     /// One for each name of the axis.
     labels: Vec<String>,
     /// The value on an axis of one name, where it is one.
@@ -46,22 +54,32 @@ struct Level {
 
 /// One thing a level changes.
 #[derive(Debug, Clone, PartialEq)]
-enum Change {
+pub(super) enum Change {
     Set(Field),
     /// A block laid on top of the experiment's own.
     Lay(Section),
 }
 
+impl Change {
+    /// Where it is written.
+    fn span(&self) -> Span {
+        match self {
+            Self::Set(field) => field.path.span,
+            Self::Lay(over) => over.span,
+        }
+    }
+}
+
 /// A sweep that is being read.
-struct Reader<'a> {
-    program: &'a Program,
-    catalog: &'a Catalog,
-    out: &'a mut Vec<Diagnostic>,
+pub(super) struct Reader<'a> {
+    pub program: &'a Program,
+    pub catalog: &'a Catalog,
+    pub out: &'a mut Vec<Diagnostic>,
 }
 
 impl Reader<'_> {
     /// What evaluates the values of axes and seeds, which no parameter's override reaches.
-    fn eval(&mut self) -> Eval<'_> {
+    pub(super) fn eval(&mut self) -> Eval<'_> {
         Eval::new(self.program, self.catalog, &NO_PARAMS, self.out)
     }
 }
@@ -82,17 +100,14 @@ pub(super) fn chosen<'a>(
         blocks.filter(|block| block.kind.node == kind).collect()
     };
     let (sweeps, experiments, searches) = (blocks("sweep"), blocks("experiment"), blocks("search"));
-    out.extend(searches.iter().map(|search| not_run(search)));
     if let Some(name) = &options.only {
+        if searches.iter().any(|it| it.label.as_ref().is_some_and(|label| label.node == *name)) {
+            return Vec::new();
+        }
         let all: Vec<&Block> = sweeps.into_iter().chain(experiments).collect();
         return called(name, all, out);
     }
     if sweeps.is_empty() { experiments } else { sweeps }
-}
-
-fn not_run(search: &Block) -> Diagnostic {
-    Diagnostic::new(&codes::NOT_YET, "`search` is read but not run by this version")
-        .at(search.header, "use `sweep`, which reports every cell")
 }
 
 /// The blocks called `name`, of `all` that could be run.
@@ -143,6 +158,18 @@ pub(super) fn design(
     block: &Block,
     out: &mut Vec<Diagnostic>,
 ) -> Option<Design> {
+    design_of(program, catalog, options, block, &[], out)
+}
+
+/// The same, of a sweep that stands in the unions whose headers are `above`.
+fn design_of(
+    program: &Program,
+    catalog: &Catalog,
+    options: &Options,
+    block: &Block,
+    above: &[Span],
+    out: &mut Vec<Diagnostic>,
+) -> Option<Design> {
     let name = block.label.clone()?;
     let mut reader = Reader { program, catalog, out };
     let is_sweep = block.kind.node == "sweep";
@@ -150,7 +177,10 @@ pub(super) fn design(
     let of = if is_sweep { block.of.as_ref()? } else { &own };
     let draft = inherit(program, of, "experiment", reader.out)?;
     let parts = if is_sweep { reader.body(&block.body) } else { Parts::default() };
-    let seeds = match &parts.seeds {
+    if let Some(union) = &parts.union {
+        return reader.union(block, union, &parts, options, above);
+    }
+    let seeds = match options.seeds.as_ref().or(parts.seeds.as_ref()) {
         Some(field) => reader.seeds(field),
         None => None,
     };

@@ -10,7 +10,7 @@ use super::body::Parts;
 use super::{Change, Reader};
 use crate::catalog::Catalog;
 use crate::diag::Span;
-use crate::syntax::{Block, Expr, Path, Statement};
+use crate::syntax::{Block, Expr, Field, Path, Statement};
 
 /// A design as layers of text.
 pub(in crate::resolve) struct Drafted<'a> {
@@ -52,8 +52,9 @@ impl<'a> Drafted<'a> {
     /// The cell with these levels.
     pub fn cell(&self, levels: &[usize]) -> DraftedCell {
         let mut out = Vec::new();
+        let set: Vec<&Field> = self.options.set.iter().collect();
         let mut reader = Reader { program: self.program, catalog: self.catalog, out: &mut out };
-        let (draft, params) = reader.layered(self.draft.clone(), &self.parts, levels, self.options);
+        let (draft, params) = reader.layered(self.draft.clone(), &self.parts, levels, &set);
         DraftedCell { draft, params, writes: self.writes(levels) }
     }
 
@@ -64,7 +65,7 @@ impl<'a> Drafted<'a> {
             Change::Set(field) => Some(field),
             Change::Lay(_) => None,
         });
-        let write = |field: &crate::syntax::Field| {
+        let write = |field: &Field| {
             let path = &field.path;
             match scope::lookup(self.program, path.span.file, &path.parts)? {
                 (file, Meaning::Param(param)) => {
