@@ -89,7 +89,8 @@ fn work_as(path: &Path, text: &str) -> Worked {
         true => Ok(text.as_bytes().to_vec()),
         false => fs::read(folder.join(it)),
     };
-    work("edited.exp", &reader, &Asked::of(text))
+    let asked = Asked::of(&fs::read_to_string(path).unwrap());
+    work("edited.exp", &reader, &asked)
 }
 
 fn describe(path: &Path, text: &str, edit: &Edit, first: &Diagnostic, after: &str) -> String {

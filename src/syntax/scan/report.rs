@@ -75,7 +75,10 @@ impl Scan {
 
     pub(super) fn too_deep(&mut self, span: Span) -> Item {
         let message = "this is nested deeper, or is longer, than an experiment can need";
-        let first = Span { end: span.start + 1, ..span };
+        let start = span.range().start;
+        let is_inside = |byte: &&u8| **byte & 0xc0 == 0x80;
+        let rest = self.bytes[start + 1..].iter().take_while(is_inside).count();
+        let first = self.span(start, start + 1 + rest);
         self.diagnostics.push(
             Diagnostic::new(&codes::STATEMENT, message)
                 .at(first, "in this statement")

@@ -207,9 +207,17 @@ impl Piece<'_> {
         let message = format!("`{shown}` is not a sign of the language here");
         let diagnostic = self.say(message, place, advice);
         Some(match fix {
-            Some(fix) => diagnostic.fix(self.place(place.0, place.1), *fix),
+            Some(fix) => diagnostic.fix(self.place(place.0, place.1), self.apart(place, fix)),
             None => diagnostic,
         })
+    }
+
+    /// `fix` in `place`, with a space where it would grow together with a word beside it.
+    fn apart(&self, (start, end): (usize, usize), fix: &str) -> String {
+        let before = self.text[..start].ends_with(is_word) && fix.starts_with(is_word);
+        let behind = self.text[end..].starts_with(is_word) && fix.ends_with(is_word);
+        let space = |is_needed: bool| if is_needed { " " } else { "" };
+        format!("{}{fix}{}", space(before), space(behind))
     }
 
     /// `.5` and `5.`

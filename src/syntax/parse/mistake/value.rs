@@ -114,16 +114,11 @@ impl Piece<'_> {
         let word = word_at(self.text, at);
         let is_numbered = word.starts_with(|c: char| c.is_ascii_digit())
             && word.contains(|c: char| c.is_ascii_alphabetic());
-        (is_numbered && !self.follows_value(at)
-            || is_numbered && self.rule == super::Rule::one_header)
-            .then(|| {
-                self.say(
-                    "a name begins with a letter",
-                    (at, at + word.len()),
-                    "begins with a digit",
-                )
+        let begins = self.rule == super::Rule::one_header || !self.follows_value(at);
+        (is_numbered && begins).then(|| {
+            self.say("a name begins with a letter", (at, at + word.len()), "begins with a digit")
                 .help(format!("write `_{word}`, or `\"{word}\"` for a label"))
-            })
+        })
     }
 }
 
