@@ -50,10 +50,10 @@ fn allows<'a>(module: &super::import::Module, sources: &'a Sources) -> Vec<Allow
         let mut covers = Vec::new();
         cover(&module.tree.statements, end, &mut covers);
         for allow in &mut found {
-            let next = covers.iter().filter(|it| it.start > allow.comment.start);
+            let next = covers.partition_point(|it| it.start <= allow.comment.start);
             // Behind the last statement there is nothing to cover.
             let none = Span { start: end, end, ..allow.comment };
-            allow.covers = next.min_by_key(|it| it.start).copied().unwrap_or(none);
+            allow.covers = covers.get(next).copied().unwrap_or(none);
         }
     }
     found
@@ -148,7 +148,7 @@ fn mistake(span: Span, name: &str) -> Option<Diagnostic> {
     }
 }
 
-/// Every statement with how far it reaches, blocks with their bodies.
+/// Every statement with how far it reaches, blocks with their bodies, in the order they begin.
 fn cover(statements: &[Statement], end: u32, out: &mut Vec<Span>) {
     for (at, statement) in statements.iter().enumerate() {
         let here = start(statement);

@@ -320,6 +320,7 @@ fn a_byte_order_mark_and_carriage_returns_do_not_move_places() {
            ·      ╰── did you mean `experiment`?
          4 │   data = digits()
            ╰────
+          help: fix available: `balance check --fix`
 
     "#]]
     .assert_eq(&work_text(text).rendered().replace('\r', ""));
