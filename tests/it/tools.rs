@@ -164,3 +164,14 @@ fn a_plan_is_compared_with_the_file_it_was_of() {
     assert!(lab.say(&["diff", &damaged, &file]).ended(1).err.contains("as a plan"));
     lab.say(&["diff", &lab.file("other.json", "{}"), &file]).ended(1);
 }
+
+#[test]
+fn a_picture_is_of_one_design() {
+    let lab = Lab::new();
+    let file = lab.file("a.exp", &format!("{TEXT}experiment other extends short {{ }}\n"));
+    let said = lab.say(&["graph", &file]).ended(2);
+    assert!(said.err.contains("name one") && said.err.contains("short, other"), "{said:?}");
+    let (picture, one) = (lab.path("a.svg"), format!("{file}:other"));
+    lab.say(&["graph", &one, "--out", &picture.display().to_string()]).ended(0);
+    assert_eq!(fs::read_to_string(picture).unwrap(), lab.say(&["graph", &one]).ended(0).out);
+}

@@ -156,8 +156,8 @@ impl Tracer<'_> {
         let axis = self.design.axis_of(expr.span, self.levels, places)?;
         let at = self.levels.get(axis.number)? + 1;
         let (name, count) = (axis.name, axis.levels);
-        let kind = home.blocks.iter().map(|block| block.kind.node.as_str());
-        let kind = kind.filter(|kind| ["choose", "toggle", "zip"].contains(kind)).last();
+        let mut kinds = home.blocks.iter().map(|block| block.kind.node.as_str());
+        let kind = kinds.rfind(|kind| ["choose", "toggle", "zip"].contains(kind));
         Some(match kind.unwrap_or("grid") {
             "toggle" => format!("toggle {name}, {}", if home.is_otherwise { "off" } else { "on" }),
             "choose" => format!("choose {name}, level {at} of {count}"),
