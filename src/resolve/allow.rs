@@ -30,7 +30,7 @@ pub fn allow(
     let (silenced, mut left): (Vec<_>, Vec<_>) = found.into_iter().partition(is_allowed);
     let root = program.root().map(|module| module.file);
     // With errors, or of a part of the file, not everything is found that could be.
-    let is_whole = !has_errors(&left) && options.only.is_none() && options.set.is_empty();
+    let is_whole = !has_errors(&left) && options.is_whole();
     for allow in &allows {
         let mut wrong = allow.mistakes();
         if wrong.is_empty() && is_whole && Some(allow.comment.file) == root {

@@ -45,6 +45,13 @@ pub struct Options {
     pub seeds: Option<Field>,
 }
 
+impl Options {
+    /// Whether the file is asked for as it stands, and all of it.
+    fn is_whole(&self) -> bool {
+        self.only.is_none() && self.set.is_empty() && self.levels.is_empty() && self.seeds.is_none()
+    }
+}
+
 /// A sweep, or an experiment run by itself, with all its cells.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Design {
