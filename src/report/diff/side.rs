@@ -1,5 +1,7 @@
 //! One of the two designs that are compared, from a file or from a plan that was written down.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::plan::Plan;
@@ -47,9 +49,15 @@ impl Side {
         let levels = |cell: &Value| {
             list(&cell["levels"]).iter().zip(&axes).map(|(at, axis)| level(at, axis)).collect()
         };
-        let cells = list(&plan["cells"]).iter().enumerate();
-        let cell =
-            |(at, cell): (usize, &Value)| SideCell { levels: levels(cell), ..flat(plan, at) };
+        let mut trials: BTreeMap<u64, &Value> = BTreeMap::new();
+        for trial in list(&plan["trials"]) {
+            trials.entry(trial["cell"].as_u64().unwrap_or_default()).or_insert(trial);
+        }
+        let cells = list(&plan["cells"]).iter().zip(0..);
+        let cell = |(cell, at): (&Value, u64)| SideCell {
+            levels: levels(cell),
+            ..flat(plan, trials.get(&at).copied())
+        };
         let results = ["stages", "evaluations"].into_iter().flat_map(|it| list(&plan[it]));
         Self {
             name: text(&plan["design"]),
@@ -85,10 +93,9 @@ fn values(experiment: &Experiment) -> Vec<(String, String)> {
     all
 }
 
-/// The stages and values of the cell number `cell` of a plan, as its first seed has them.
-fn flat(plan: &Value, cell: usize) -> SideCell {
+/// The stages and values of a cell of a plan, as the trial of its first seed has them.
+fn flat(plan: &Value, trial: Option<&Value>) -> SideCell {
     let mut flat = SideCell::default();
-    let trial = list(&plan["trials"]).iter().find(|it| it["cell"] == cell);
     let Some(trial) = trial else { return flat };
     let of = |what: &str| {
         let at = list(&trial[what]).iter().filter_map(Value::as_u64);
