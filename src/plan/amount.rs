@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn amounts_are_short() {
         let amounts = [0, 1023, 1024, 1536, 1_967_824_896, u64::MAX].map(bytes);
-        assert_eq!(amounts, ["0 B", "1 KiB", "1 KiB", "1.5 KiB", "1.8 GiB", "16 EiB"]);
+        assert_eq!(amounts, ["0 B", "1023 B", "1 KiB", "1.5 KiB", "1.8 GiB", "16 EiB"]);
         assert_eq!([0.0, 999.6, 7.27e16, 1e30].map(flops), ["0", "1 K", "72.7 P", "1000000000 Z"]);
         assert_eq!([7.27e16, 12.0].map(flop), ["72.7 PFLOP", "12 FLOP"]);
         assert_eq!([0.5, 119.0, 120.0, 69_000.0].map(time), ["0.5 s", "119 s", "2 min", "19.2 h"]);

@@ -99,7 +99,7 @@ fn the_json_is_as_its_schema_says() {
     let schema = read(&root.join("docs/reference/check-1.schema.json"));
     let validator = jsonschema::validator_for(&schema).unwrap();
     let mut fixes = 0;
-    for entry in fs::read_dir(root.join("tests/golden/format")).unwrap() {
+    for entry in fs::read_dir(root.join("tests/golden/told")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|it| it == "json") {
             let told = read(&path);

@@ -3,10 +3,11 @@
 //! A case is a pair of files and no code. `UPDATE_EXPECT=1 cargo test --release golden` writes what
 //! is found, to be read before it is committed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use balance::diag::{ALL, Source, Sources, has_errors};
+use balance::diag::{ALL, Diagnostic, Source, Sources, has_errors};
 use balance::report::diagnostics::{Checked, github, json, sarif};
 use balance::syntax;
 use expect_test::expect_file;
@@ -89,7 +90,7 @@ fn golden_fixes() {
 
 #[test]
 fn golden_formats() {
-    for case in cases("format") {
+    for case in cases("told") {
         let worked = worked(&case);
         let path = case.file_name().unwrap().to_str().unwrap();
         let Worked { sources, diagnostics, .. } = &worked;
@@ -149,9 +150,9 @@ fn no_golden_is_left_over() {
         ("plan", "plan"),
         ("errors", "stderr"),
         ("fix", "fixed"),
-        ("format", "json"),
-        ("format", "github"),
-        ("format", "sarif"),
+        ("told", "json"),
+        ("told", "github"),
+        ("told", "sarif"),
     ] {
         for entry in fs::read_dir(root().join(folder)).unwrap() {
             let path = entry.unwrap().path();
@@ -160,4 +161,31 @@ fn no_golden_is_left_over() {
             }
         }
     }
+}
+
+/// Each case of a mistake is there for a reason that no other gives in the same words.
+#[test]
+fn no_two_golden_errors_say_the_same() {
+    let mut known: BTreeMap<BTreeSet<String>, PathBuf> = BTreeMap::new();
+    for case in cases("errors") {
+        let told = worked(&case).diagnostics.iter().map(reason).collect();
+        if let Some(other) = known.insert(told, case.clone()) {
+            panic!("{} and {} say the same", other.display(), case.display());
+        }
+    }
+    assert!(known.len() >= 150, "{} bad files", known.len());
+}
+
+/// A diagnostic in its words, wherever it points.
+fn reason(diagnostic: &Diagnostic) -> String {
+    let labels: Vec<&str> = diagnostic.labels.iter().map(|(_, text)| text.as_str()).collect();
+    format!("{} {} | {}", diagnostic.code.number, diagnostic.message, labels.join(" | "))
+}
+
+/// Sound files of every kind, all of which some test works out.
+#[test]
+fn there_are_many_sound_files() {
+    let count = |folder: &str| cases(folder).len();
+    let sound = count("syntax") + count("plan") + count("format");
+    assert!(sound >= 60, "{sound} good files");
 }

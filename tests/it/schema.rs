@@ -80,7 +80,7 @@ fn what_is_no_plan_does_not_follow_it() {
     }
     // What a later version adds is let through.
     let mut later = plan.clone();
-    later["analysis"] = json!({});
+    later["added_later"] = json!({});
     assert!(validator.is_valid(&later));
 }
 
