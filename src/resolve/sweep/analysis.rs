@@ -35,8 +35,8 @@ impl Axis {
     /// Each name of the axis, whose number is `axis`.
     fn dimensions(&self, axis: usize) -> impl Iterator<Item = Dimension<'_>> {
         self.names.iter().zip(&self.paths).enumerate().map(move |(at, (name, path))| {
-            let level = |level: &'_ super::Level| level.value.as_ref().and_then(literal);
-            let named = |it| LevelName { label: label(it, at), number: level(it) };
+            let named =
+                |it| LevelName { label: label(it, at), number: it.value(at).and_then(literal) };
             Dimension {
                 name,
                 path: path.as_deref(),

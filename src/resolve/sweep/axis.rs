@@ -37,7 +37,7 @@ impl Reader<'_> {
             let parts = values.iter().map(|it| &it.levels[at]);
             Level {
                 labels: parts.clone().flat_map(|level| level.labels.clone()).collect(),
-                value: None,
+                values: parts.clone().flat_map(|level| level.values.clone()).collect(),
                 changes: parts.flat_map(|level| level.changes.clone()).collect(),
             }
         };
@@ -132,7 +132,7 @@ impl Reader<'_> {
                 }
             }
         }
-        Level { labels: vec![label], value: None, changes }
+        Level { labels: vec![label], values: vec![None], changes }
     }
 
     fn named(&mut self, block: &Block) -> Option<Name> {
@@ -227,13 +227,18 @@ impl Axis {
         let change = Change::Set(Field { path: field.path.clone(), value: value.clone() });
         Level {
             labels: vec![level_label(value)],
-            value: Some(value.clone()),
+            values: vec![Some(value.clone())],
             changes: vec![change],
         }
     }
 }
 
 impl Level {
+    /// The value under the name of number `name` of its axis, where it is one.
+    pub(super) fn value(&self, name: usize) -> Option<&Expr> {
+        self.values[name].as_ref()
+    }
+
     /// What it sets, as text with its place.
     pub(super) fn paths(&self) -> impl Iterator<Item = (String, Span)> + '_ {
         self.changes.iter().flat_map(Change::paths).map(|path| (path.text(), path.span))

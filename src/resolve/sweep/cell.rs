@@ -232,7 +232,7 @@ impl Axis {
         let name = |node: &String| Spanned { node: node.clone(), span: axis.span };
         let level = |labels: &Vec<String>| Level {
             labels: labels.clone(),
-            value: None,
+            values: vec![None; labels.len()],
             changes: Vec::new(),
         };
         Self {

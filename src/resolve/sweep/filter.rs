@@ -126,7 +126,7 @@ impl Filter<'_> {
                 _ => side.text == label,
             };
         let mut levels = axis.levels.iter();
-        let exists = levels.any(|level| is_same(&level.labels[name], level.value.as_ref()));
+        let exists = levels.any(|level| is_same(&level.labels[name], level.value(name)));
         if exists || !matches!(op, Op::Equal | Op::NotEqual) {
             return Some(());
         }
@@ -169,7 +169,7 @@ impl Filter<'_> {
     fn level(&self, path: &Path) -> Option<Side> {
         let (at, name) = find(self.axes, &path.text())?;
         let level = &self.axes[at].levels[self.levels[at]];
-        let number = level.value.as_ref().and_then(literal);
+        let number = level.value(name).and_then(literal);
         Some(Side { text: level.labels[name].clone(), number, axis: Some((at, name)) })
     }
 }

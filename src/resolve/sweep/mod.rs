@@ -47,8 +47,8 @@ pub(super) struct Axis {
 pub(super) struct Level {
     /// One for each name of the axis.
     labels: Vec<String>,
-    /// The value on an axis of one name, where it is one.
-    value: Option<Expr>,
+    /// One for each name, where it is a value.
+    values: Vec<Option<Expr>>,
     changes: Vec<Change>,
 }
 
