@@ -305,7 +305,8 @@ fn a_misfit_says_what_would_fit() {
             "patch",
             "an image of 32 x 32 cannot be cut into patches of 5",
             "32 / 5 leaves 2 pixels over",
-            "patch sizes that fit: 1, 2, 4, 8, 16, 32"
+            "patch sizes that fit: 1, 2, 4, 8, 16, 32; \
+             `patch=4` makes 64 patches + 1 class token = 65 tokens"
         )
     );
     assert_eq!(

@@ -50,12 +50,15 @@ impl Scan {
         let Level { opener, at, .. } = nest.innermost();
         let end = self.bytes[..self.at].trim_ascii_end().len();
         let (opener, closer) = (char::from(opener), char::from(closer(opener)));
-        self.diagnostics.push(
-            Diagnostic::new(&codes::DELIMITER, format!("`{opener}` is never closed"))
-                .at(self.span(at, at + 1), "opened here")
-                .at(self.span(end, end), format!("expected `{closer}` by the end of this line"))
-                .fix(self.span(end, end), nest.closing()),
-        );
+        let place = self.span(end, end);
+        let diagnostic = Diagnostic::new(&codes::DELIMITER, format!("`{opener}` is never closed"))
+            .at(self.span(at, at + 1), "opened here")
+            .at(place, format!("expected `{closer}` by the end of this line"));
+        // Behind a string that does not end, a bracket would be part of it.
+        self.diagnostics.push(match self.broken.is_empty() {
+            true => diagnostic.fix(place, nest.closing()),
+            false => diagnostic,
+        });
         Item::Unreadable(self.span(start, end))
     }
 
