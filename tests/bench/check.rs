@@ -16,6 +16,7 @@ struct Usage {
 }
 
 /// Runs `balance` with `arguments` in `folder` and waits for it.
+#[expect(clippy::zombie_processes, reason = "`wait4` waits for it, and tells what it used")]
 fn usage(folder: &Path, arguments: &[&str]) -> Usage {
     let child = Command::new(env!("CARGO_BIN_EXE_balance"))
         .args(arguments)
