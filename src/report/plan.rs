@@ -4,6 +4,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table as Grid};
 
 use crate::plan::amount::{bytes, flop, flops, time};
+use crate::plan::theory::theory_lines;
 use crate::plan::{Cost, Plan, plural};
 
 /// How far one training or evaluation is.
@@ -40,6 +41,12 @@ pub fn summary(
     }
     let mut out = format!("{}  {}\n{}\n", plan.design, plan.size(), grid.trim_fmt());
     out.push_str(&total(plan, stages, evaluations, rate));
+    for power in &plan.analysis.power {
+        out.push_str(&format!("{power}\n"));
+    }
+    for line in theory_lines(plan) {
+        out.push_str(&format!("theory: {line}\n"));
+    }
     for state in stages.iter().chain(evaluations) {
         if let StageUse::Unusable(why) = state {
             out.push_str(&format!("not used: {why}\n"));

@@ -253,8 +253,8 @@ fn a_summary_has_a_line_for_each_theory() {
     let sweep = "sweep s of a { grid { alpha = [0%, 50%] }; seeds = 0..3 }\n";
     let lines = theory_lines(&plan_of(&format!("{text}{sweep}")));
     expect![[r#"
-        main: alpha 0.000 of 0.584, each class is a point; a 1.207 to 4.860
-        main: alpha 0.500 of 0.584, each class is a point; a 1.207 to 4.860, b 4.844 to 4.844"#]]
+        main: alpha 0.000, collapse up to 0.584: each class is a point; a 1.207 to 4.860
+        main: alpha 0.500, collapse up to 0.584: each class is a point; a 1.207 to 4.860, b 4.844"#]]
     .assert_eq(&lines.join("\n"));
 }
 

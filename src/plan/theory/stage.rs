@@ -133,19 +133,29 @@ fn real(call: &Bound, name: &str) -> Option<f64> {
     }
 }
 
-/// One line for each stage of a plan that theory tells something else of, for summaries.
+/// Stages that differ in more ways are not summed up.
+const MOST_LINES: usize = 8;
+
+/// One line for each stage of a plan that theory tells something else of, for summaries; the first
+/// few of many.
 pub fn theory_lines(plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
-    for (stage, theory) in plan.stages.iter().filter_map(|it| Some((it, Theory::of(it)?))) {
+    let first = plan.seeds.first();
+    let stages = plan.stages.iter().filter(|stage| Some(&stage.seed) == first);
+    for (stage, theory) in stages.filter_map(|it| Some((it, Theory::of(it)?))) {
+        if lines.len() == MOST_LINES {
+            lines.push("others differ: see `balance show`".to_owned());
+            break;
+        }
         let threshold = theory.setting.threshold();
         let (alpha, phase) = (theory.setting.alpha, said(theory.phase));
         let references: Vec<String> = theory
             .references
             .iter()
-            .map(|(name, it)| format!("{name} {} to {}", digits(it.collapsed), digits(it.equal)))
+            .map(|(name, it)| range(name, digits(it.collapsed), digits(it.equal)))
             .collect();
         let line = format!(
-            "{}: alpha {} of {}, {phase}; {}",
+            "{}: alpha {}, collapse up to {}: {phase}; {}",
             stage.name,
             digits(alpha),
             digits(threshold),
@@ -156,6 +166,11 @@ pub fn theory_lines(plan: &Plan) -> Vec<String> {
         }
     }
     lines
+}
+
+/// `supcon 1.207 to 4.860`
+fn range(name: &str, low: String, high: String) -> String {
+    if low == high { format!("{name} {low}") } else { format!("{name} {low} to {high}") }
 }
 
 impl Display for Theory {
