@@ -2,6 +2,7 @@
 
 use super::draft::EXPERIMENT_BLOCKS;
 use super::import::{Module, Program};
+use super::reserved::check_reserved;
 use super::scope;
 use crate::catalog::{Catalog, Type};
 use crate::diag::{Diagnostic, Span, codes};
@@ -21,6 +22,7 @@ pub(super) fn check_files(program: &Program, catalog: &Catalog) -> Vec<Diagnosti
         check_edition(module, &mut out);
         check_names(module, &mut out);
         check_shadows(module, catalog, &mut out);
+        check_reserved(program, module, &mut out);
         for statement in &module.tree.statements {
             out.extend(misplaced(statement));
         }

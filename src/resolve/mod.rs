@@ -12,6 +12,7 @@ mod foreign;
 mod import;
 mod inherit;
 mod param;
+mod reserved;
 mod scope;
 mod search;
 mod sweep;

@@ -17,6 +17,7 @@ use std::rc::Rc;
 
 use super::draft::{Patch, Section, Slot};
 use super::eval::{Eval, Want};
+use super::reserved::check_path_names;
 use super::{Called, Entry, Experiment};
 use crate::catalog::{Kind, Type, Value};
 use crate::diag::{Spanned, has_errors};
@@ -32,6 +33,7 @@ impl Eval<'_> {
         self.is_damaged = draft.is_damaged();
         let limit = self.run(draft);
         self.check_notes(draft);
+        check_path_names(draft, self.out);
         let mut sections: Vec<&Section> = draft.stages().collect();
         let single = draft.renamed("main");
         if sections.is_empty() {

@@ -124,11 +124,12 @@ impl Reader<'_> {
         let mut changes = Vec::new();
         for statement in body {
             match statement {
-                Statement::Field(field) => changes.push(Change::Set(field.clone())),
+                Statement::Field(field) => self.change(&mut changes, Change::Set(field.clone())),
                 Statement::Unreadable(_) => {}
                 other => {
                     let name = Name { node: label.clone(), span: Span::default() };
-                    changes.push(Change::Lay(Section::over(other, &name, self.out)));
+                    let over = Section::over(other, &name, self.out);
+                    self.change(&mut changes, Change::Lay(over));
                 }
             }
         }

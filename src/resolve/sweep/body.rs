@@ -5,7 +5,7 @@ use super::layout::Scheme;
 use super::{Axis, Change, Reader};
 use crate::diag::{Diagnostic, Span, Spanned, codes};
 use crate::resolve::analysis::ANALYSES;
-use crate::syntax::{Block, Expr, Field, Name, Statement};
+use crate::syntax::{Block, Expr, Field, Name, Path, Statement};
 
 /// Blocks that make axes.
 const AXES: &[&str] = &["grid", "zip", "choose", "toggle"];
@@ -66,17 +66,23 @@ impl Reader<'_> {
                     parts.scheme = self.scheme(field);
                 }
             }
-            _ => parts.common.push(Change::Set(field.clone())),
+            _ => self.change(&mut parts.common, Change::Set(field.clone())),
         }
     }
 
     fn once(&mut self, slot: &mut Option<Field>, field: &Field) {
         let Some(first) = slot else { return *slot = Some(field.clone()) };
-        self.out.push(
-            Diagnostic::new(&codes::DUPLICATE, format!("`{}` is set twice", field.path.text()))
-                .at(field.path.span, "a second time")
-                .at(first.path.span, "first here"),
-        );
+        self.out.push(twice(&field.path, &first.path));
+    }
+
+    /// Adds a change to those that are made together, none of which may undo another.
+    pub(super) fn change(&mut self, changes: &mut Vec<Change>, change: Change) {
+        let before: Vec<Path> = changes.iter().flat_map(Change::paths).collect();
+        for path in change.paths() {
+            let first = before.iter().find(|it| it.text() == path.text());
+            self.out.extend(first.map(|first| twice(&path, first)));
+        }
+        changes.push(change);
     }
 
     fn block(&mut self, block: &Block, parts: &mut Parts) {
@@ -90,7 +96,7 @@ impl Reader<'_> {
             }
             kind if EXPERIMENT_BLOCKS.contains(&kind) => {
                 let over = Section::over(&Statement::Block(block.clone()), &block.kind, self.out);
-                parts.common.push(Change::Lay(over));
+                self.change(&mut parts.common, Change::Lay(over));
             }
             kind => {
                 let message = format!("a sweep has no block `{kind}`");
@@ -100,4 +106,10 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+fn twice(path: &Path, first: &Path) -> Diagnostic {
+    Diagnostic::new(&codes::DUPLICATE, format!("`{}` is set twice", path.text()))
+        .at(path.span, "a second time")
+        .at(first.span, "first here")
 }

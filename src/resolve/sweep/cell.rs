@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::super::draft::Section;
 use super::super::eval::{Eval, Params};
 use super::super::experiment::{Memo, plain};
+use super::super::reserved::ambiguous;
 use super::super::scope::{self, Meaning};
 use super::super::{self as resolve, Cell, Design, Experiment, Options};
 use super::body::Parts;
@@ -169,6 +170,7 @@ impl Reader<'_> {
         let path = &field.path;
         let found = scope::lookup(self.program, path.span.file, &path.parts);
         if let Some((file, Meaning::Param(param))) = found {
+            self.out.extend(ambiguous(draft, &path.parts, &param.name));
             params.insert((file, param.name.node.clone()), field.value.clone());
             return;
         }
