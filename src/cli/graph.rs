@@ -54,6 +54,9 @@ pub fn graph(library: &Library, args: &GraphArgs) -> u8 {
     if let Some(code) = workspace.report_errors() {
         return code;
     }
+    if let Some(code) = workspace.report_no_plan() {
+        return code;
+    }
     let [plan] = &workspace.plans[..] else {
         let names: Vec<&str> = workspace.plans.iter().map(|it| it.design.as_str()).collect();
         let (file, names) = (&args.target.file, names.join(", "));

@@ -19,6 +19,9 @@ pub struct OriginArgs {
     /// With PATH: only the cells of a sweep with this level, --only alpha=25%
     #[arg(long, value_name = "AXIS=LEVEL", requires = "path")]
     only: Vec<String>,
+    /// With PATH: a folder outside the project that files may import from; may be repeated
+    #[arg(long, value_name = "FOLDER", requires = "path")]
+    allow_import: Vec<std::path::PathBuf>,
 }
 
 impl OriginArgs {
@@ -40,8 +43,7 @@ struct Answer {
 /// Prints where the value at the path comes from, for each way it comes about in a sweep.
 pub fn explain(library: &Library, file: &str, args: &OriginArgs) -> u8 {
     let path = args.path.as_deref().unwrap_or_default();
-    let places = Places::default();
-    let target = Target { file: file.into(), set: args.set.clone(), places, ..Target::default() };
+    let target = target(file, args);
     let workspace = Workspace::open(library, &target);
     if let Some(code) = workspace.report_errors() {
         return code;
@@ -49,14 +51,7 @@ pub fn explain(library: &Library, file: &str, args: &OriginArgs) -> u8 {
     let catalog = library.catalog();
     let mut any = false;
     for design in &workspace.designs {
-        let cells = match kept(design, &args.only) {
-            Ok(cells) => cells,
-            Err(message) => {
-                prompt::eprint(&format!("{message}\n"));
-                return exit::USAGE;
-            }
-        };
-        let answers = answers(&workspace, &catalog, design, (&cells, path));
+        let answers = answers(&workspace, &catalog, design, path);
         any |= !answers.is_empty();
         prompt::print(&written(&workspace, design, &answers));
     }
@@ -67,25 +62,10 @@ pub fn explain(library: &Library, file: &str, args: &OriginArgs) -> u8 {
     exit::USAGE
 }
 
-/// The cells that have every level of `only`.
-fn kept<'d>(design: &'d Design, only: &[String]) -> Result<Vec<&'d Cell>, String> {
-    let mut cells: Vec<&Cell> = design.cells.iter().collect();
-    for wanted in only {
-        let Some((axis, level)) = wanted.split_once('=') else {
-            return Err(format!("`--only {wanted}` is written `--only AXIS=LEVEL`"));
-        };
-        let names = design.axes.iter().flat_map(|it| &it.names).map(String::as_str);
-        if !names.clone().any(|name| name == axis) {
-            let near = closest(axis, names).map(|it| format!("; did you mean `{it}`?"));
-            return Err(format!("no axis is called `{axis}`{}", near.unwrap_or_default()));
-        }
-        cells
-            .retain(|cell| cell_levels(design, cell).any(|(name, it)| (name, it) == (axis, level)));
-        if cells.is_empty() {
-            return Err(format!("`{axis}` is never `{level}`"));
-        }
-    }
-    Ok(cells)
+fn target(file: &str, args: &OriginArgs) -> Target {
+    let places = Places { allow_import: args.allow_import.clone(), ..Places::default() };
+    let (set, only) = (args.set.clone(), args.only.clone());
+    Target { file: file.into(), set, only, places, ..Target::default() }
 }
 
 /// The name and the label of a cell's level on each axis.
@@ -99,7 +79,7 @@ fn answers(
     workspace: &Workspace,
     catalog: &Catalog,
     design: &Design,
-    (cells, path): (&[&Cell], &str),
+    path: &str,
 ) -> Vec<Answer> {
     let mut answers: Vec<Answer> = Vec::new();
     let Workspace { program, options, .. } = workspace;
@@ -114,7 +94,7 @@ fn answers(
             None => answers.push(Answer { path, value, links, cells: vec![cell] }),
         }
     };
-    for cell in cells {
+    for cell in &design.cells {
         for value in matching(cell, path) {
             let links = tracer.value(cell, &value);
             add(cell, value.path(), value.value, links);

@@ -52,9 +52,8 @@ pub fn plan(library: &Library, args: &PlanArgs) -> u8 {
         }
     }
     let has_work = workspace.plans.iter().any(|plan| has_work(&store, plan));
-    for search in &workspace.searches {
-        let gap = if workspace.plans.is_empty() { "" } else { "\n" };
-        prompt::print(&format!("{gap}{search}"));
+    if !args.json {
+        prompt::print(&workspace.listed_searches());
     }
     if args.detailed_exitcode && has_work { exit::WORK } else { 0 }
 }

@@ -48,6 +48,9 @@ pub fn run(library: &Library, args: &RunArgs) -> u8 {
         }
         return 0;
     }
+    if let Some(code) = workspace.report_no_plan() {
+        return code;
+    }
     let stop = match interruption() {
         Ok(stop) => stop,
         Err(error) => {

@@ -35,6 +35,9 @@ pub fn show(library: &Library, args: &ShowArgs) -> u8 {
     for plan in &workspace.plans {
         prompt::print(&if args.json { json(plan) } else { plan.to_string() });
     }
+    if !args.json {
+        prompt::print(&workspace.listed_searches());
+    }
     0
 }
 

@@ -108,6 +108,20 @@ impl Workspace {
         has_errors(&self.diagnostics).then(|| self.report()).flatten()
     }
 
+    /// Says that a search has no plan; gives the exit code when there is nothing else.
+    pub fn report_no_plan(&self) -> Option<u8> {
+        let search = self.searches.first().filter(|_| self.plans.is_empty())?;
+        let name = &search.name;
+        prompt::eprint(&format!("`{name}` is a search, which has no plan in this version\n"));
+        Some(exit::DIAGNOSTICS)
+    }
+
+    /// The searches, as they stand below the plans.
+    pub fn listed_searches(&self) -> String {
+        let gap = if self.plans.is_empty() { "" } else { "\n" };
+        self.searches.iter().map(|search| format!("{gap}{search}")).collect()
+    }
+
     /// What was only a warning before is an error for a command that needs the data.
     pub fn require_data(&mut self) {
         require_data(&mut self.diagnostics);

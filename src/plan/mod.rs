@@ -61,6 +61,9 @@ pub struct Plan {
     pub trials: Vec<Trial>,
     /// What is asked of the results; part of no digest.
     pub analysis: Analysis,
+    /// Whether its cells are those of several sweeps, and no product of its axes.
+    #[serde(skip)]
+    pub is_union: bool,
 }
 
 /// What a plan was worked out from.

@@ -60,7 +60,9 @@ impl Plan {
             .map(|axis| format!("{} {}", axis.levels.len(), axis.names.join("+")))
             .collect();
         let all: usize = self.axes.iter().map(|axis| axis.levels.len()).product();
-        if self.cells.len() < all {
+        if self.is_union {
+            factors = vec![plural(self.cells.len(), "cell")];
+        } else if self.cells.len() < all {
             factors = vec![format!("{} of {all} cells", self.cells.len())];
         }
         factors.push(plural(self.seeds.len(), "seed"));

@@ -54,6 +54,7 @@ fn outline(design: &Design) -> Plan {
         evaluations: Vec::new(),
         trials: Vec::new(),
         analysis: Analysis::default(),
+        is_union: design.is_union,
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Design {
     pub axes: Vec<Axis>,
     pub seeds: Spanned<Vec<u64>>,
     pub cells: Vec<Cell>,
+    /// Whether its cells are those of several sweeps.
+    pub is_union: bool,
     /// What is asked of the results.
     pub analyses: Analyses,
 }
@@ -68,6 +70,8 @@ pub struct Design {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
     pub names: Vec<String>,
+    /// What each name sets, where it is a path.
+    pub paths: Vec<Option<String>>,
     /// One label for each name, for each level.
     pub levels: Vec<Vec<String>>,
     pub span: Span,

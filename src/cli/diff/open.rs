@@ -56,7 +56,7 @@ pub(super) fn open(library: &Library, text: &str, places: &Places) -> Result<Ope
         }
         _ => Workspace::open(library, &target(text)),
     };
-    match workspace.report_errors() {
+    match workspace.report_errors().or_else(|| workspace.report_no_plan()) {
         Some(code) => {
             prompt::eprint(&format!("in `{text}`\n"));
             Err(code)

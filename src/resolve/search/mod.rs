@@ -69,7 +69,15 @@ pub fn searches(
         _ => None,
     });
     let read = |block| search(&mut Reader { program, catalog, out: &mut out }, block, options);
-    let searches = blocks.filter(is_asked).filter_map(read).collect();
+    let searches: Vec<Search> = blocks.filter(is_asked).filter_map(read).collect();
+    let is_named = |it: &Search| options.only.as_ref() == Some(&it.name);
+    if let Some(search) = searches.iter().find(|it| is_named(it)) {
+        out.extend(options.levels.iter().map(|kept| {
+            let message = format!("`{}` is a search, of which `--only` keeps nothing", search.name);
+            Diagnostic::new(&codes::UNKNOWN_NAME, message)
+                .at(kept.axis.span, "only a sweep has axes")
+        }));
+    }
     (searches, out)
 }
 

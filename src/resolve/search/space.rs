@@ -6,7 +6,7 @@ use super::super::eval::Quantity;
 use super::super::experiment::{Memo, plain};
 use super::super::sweep::{Axis, Parts, Reader};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::syntax::{Block, Call, Expr, ExprKind, Field, Statement};
+use crate::syntax::{Block, Call, Expr, ExprKind, Field, Path, Statement};
 
 const DISTRIBUTIONS: &[&str] = &["uniform", "log_uniform", "int_uniform"];
 /// Where between its ends a distribution is tried: at no round number.
@@ -65,7 +65,7 @@ impl Reader<'_> {
         }
         let axes: Vec<Axis> = space.iter().map(|it| it.axis.clone()).collect();
         self.check_axes(&axes);
-        let set: Vec<&Field> = self.unswept(&options.set, &axes);
+        let set: Vec<&Field> = self.unvaried(&options.set, &axes, is_searched);
         for dimension in &space {
             self.try_out(dimension, draft, &set);
         }
@@ -172,6 +172,14 @@ impl Reader<'_> {
         let levels = vec![0; axes.len()];
         self.passes(&axes, &levels, filters);
     }
+}
+
+fn is_searched(field: &Field, _: &Axis, varied: &Path) -> Diagnostic {
+    let message = format!("`{}` is what this search varies", field.path.text());
+    Diagnostic::new(&codes::AXIS_CLASH, message)
+        .at(field.path.span, "leave it out")
+        .at(varied.span, "varied here")
+        .help("without the search, as `FILE:EXPERIMENT`, `--set` may change it")
 }
 
 fn between(low: Quantity, high: Quantity, span: Span) -> Expr {

@@ -10,7 +10,7 @@ use super::super::scope::{self, Meaning};
 use super::super::{self as resolve, Cell, Design, Experiment, Options};
 use super::body::Parts;
 use super::{Axis, Change, Level, Reader};
-use crate::diag::{Diagnostic, Spanned, closest, codes, has_errors};
+use crate::diag::{Diagnostic, Span, Spanned, closest, codes, has_errors};
 use crate::resolve::analysis::Analyses;
 use crate::syntax::{Expr, Field, Name, Path};
 
@@ -65,15 +65,11 @@ impl Reader<'_> {
             Passed::All => ("", None),
         };
         if last != Passed::All {
-            self.out.push(
-                Diagnostic::new(&codes::EMPTY, format!("{what} leaves no cell of this sweep"))
-                    .at(filter.unwrap_or(span), "nothing passes")
-                    .at(name.span, "nothing to run"),
-            );
+            self.out.push(nothing_left(what, filter.unwrap_or(span), &name));
         }
         let axes = parts.axes.iter().map(Axis::outline).collect();
         let analyses = self.analyses_of(&parts.axes, &parts, &cells, options);
-        Some(Design { name, axes, seeds, cells, analyses })
+        Some(Design { name, axes, seeds, cells, is_union: false, analyses })
     }
 
     /// What is asked of the results; nothing of a part of them.
@@ -139,23 +135,32 @@ impl Reader<'_> {
         set: &'f [Field],
         axes: &[Axis],
     ) -> Vec<&'f Field> {
+        self.unvaried(set, axes, is_swept)
+    }
+
+    /// The same, with what `clash` says of an override, an axis and what of it is varied.
+    pub(in crate::resolve) fn unvaried<'f>(
+        &mut self,
+        set: &'f [Field],
+        axes: &[Axis],
+        clash: fn(&Field, &Axis, &Path) -> Diagnostic,
+    ) -> Vec<&'f Field> {
         let mut sound = Vec::new();
         for field in set {
-            let clashes: Vec<Diagnostic> =
-                axes.iter().filter_map(|axis| self.swept(field, axis)).collect();
+            let clashing = |axis| Some(clash(field, axis, &self.swept(field, axis)?));
+            let clashes: Vec<Diagnostic> = axes.iter().filter_map(clashing).collect();
             sound.extend(clashes.is_empty().then_some(field));
             self.out.extend(clashes);
         }
         sound
     }
 
-    /// What to say of an override of something that `axis` varies.
-    fn swept(&self, field: &Field, axis: &Axis) -> Option<Diagnostic> {
+    /// What `axis` varies of what an override sets.
+    fn swept(&self, field: &Field, axis: &Axis) -> Option<Path> {
         let target = self.target(&field.path);
         let changes = axis.levels.iter().flat_map(|level| &level.changes);
         let mut swept = changes.flat_map(Change::paths);
-        let swept = swept.find(|swept| is_within(&self.target(swept), &target))?;
-        Some(is_swept(field, axis, &swept))
+        swept.find(|swept| is_within(&self.target(swept), &target))
     }
 
     /// What a field sets: a parameter, whatever it is called here, or a path.
@@ -199,6 +204,13 @@ impl Reader<'_> {
     }
 }
 
+/// What to say when what `filter` stands for keeps no cell of the sweep `name`.
+pub(super) fn nothing_left(what: &str, filter: Span, name: &Name) -> Diagnostic {
+    Diagnostic::new(&codes::EMPTY, format!("{what} leaves no cell of this sweep"))
+        .at(filter, "nothing passes")
+        .at(name.span, "nothing to run")
+}
+
 /// Whether setting `outer` replaces what `inner` names.
 fn is_within(inner: &(Option<u16>, String), outer: &(Option<u16>, String)) -> bool {
     let rest = inner.1.strip_prefix(&outer.1);
@@ -239,7 +251,7 @@ impl Axis {
         };
         Self {
             names: axis.names.iter().map(name).collect(),
-            paths: vec![None; axis.names.len()],
+            paths: axis.paths.clone(),
             levels: axis.levels.iter().map(level).collect(),
             is_toggle: false,
             span: axis.span,
@@ -249,6 +261,7 @@ impl Axis {
     fn outline(&self) -> resolve::Axis {
         resolve::Axis {
             names: self.names.iter().map(|name| name.node.clone()).collect(),
+            paths: self.paths.clone(),
             levels: self.levels.iter().map(|level: &Level| level.labels.clone()).collect(),
             span: self.span,
         }

@@ -5,12 +5,14 @@ use super::super::eval::Params;
 use super::super::import::Program;
 use super::super::inherit::inherit;
 use super::super::scope::{self, Meaning};
-use super::super::{Design, Options};
+use super::super::draft::as_path;
+use super::super::{Axis, Design, Options};
 use super::body::Parts;
-use super::{Change, Reader};
+use super::union::joined_levels;
+use super::{Change, Reader, design_of};
 use crate::catalog::Catalog;
 use crate::diag::Span;
-use crate::syntax::{Block, Expr, Field, Path, Statement};
+use crate::syntax::{Block, Expr, ExprKind, Field, Path, Statement};
 
 /// A design as layers of text.
 pub(in crate::resolve) struct Drafted<'a> {
@@ -19,6 +21,10 @@ pub(in crate::resolve) struct Drafted<'a> {
     options: &'a Options,
     draft: Section,
     parts: Parts,
+    /// The axes of its cells.
+    axes: Vec<Axis>,
+    /// The sweeps that a union joins, each with its design.
+    members: Vec<(Design, Drafted<'a>)>,
 }
 
 /// One cell as layers of text.
@@ -37,7 +43,16 @@ impl<'a> Drafted<'a> {
         options: &'a Options,
         design: &Design,
     ) -> Option<Self> {
-        let block = declared(program, &design.name.node)?;
+        Self::of_block(program, catalog, options, declared(program, &design.name.node)?, design)
+    }
+
+    fn of_block(
+        program: &'a Program,
+        catalog: &'a Catalog,
+        options: &'a Options,
+        block: &Block,
+        design: &Design,
+    ) -> Option<Self> {
         let name = block.label.as_ref()?;
         let is_sweep = block.kind.node == "sweep";
         let own = Path { span: name.span, parts: vec![name.clone()] };
@@ -46,7 +61,40 @@ impl<'a> Drafted<'a> {
         let draft = inherit(program, of, "experiment", &mut out)?;
         let mut reader = Reader { program, catalog, out: &mut out };
         let parts = if is_sweep { reader.body(&block.body) } else { Parts::default() };
-        Some(Self { program, catalog, options, draft, parts })
+        let axes = design.axes.clone();
+        let members = Vec::new();
+        let mut drafted = Self { program, catalog, options, draft, parts, axes, members };
+        drafted.members = drafted.joined();
+        Some(drafted)
+    }
+
+    /// The sweeps that this one joins, if it is a union.
+    fn joined(&self) -> Vec<(Design, Self)> {
+        let Self { program, catalog, options, .. } = *self;
+        let all = Options { levels: Vec::new(), ..options.clone() };
+        let Some(ExprKind::List(items)) = self.parts.union.as_ref().map(|it| &it.value.kind) else {
+            return Vec::new();
+        };
+        let member = |path: &Path| {
+            let block = scope::block(program, path, "sweep").ok()?;
+            let design = design_of(program, catalog, &all, block, &[], &mut Vec::new())?;
+            let drafted = Self::of_block(program, catalog, options, block, &design)?;
+            Some((design, drafted))
+        };
+        items.iter().filter_map(as_path).filter_map(member).collect()
+    }
+
+    /// The sweep that the cell with these levels comes from, and its levels there: of a union, the
+    /// first one that has it.
+    pub fn home(&self, levels: &[usize]) -> Option<(&Self, Vec<usize>)> {
+        if self.parts.union.is_none() {
+            return Some((self, levels.to_vec()));
+        }
+        self.members.iter().find_map(|(design, member)| {
+            let is_it = |own: &[usize]| joined_levels(&self.axes, &design.axes, own) == levels;
+            let cell = design.cells.iter().find(|cell| is_it(&cell.levels))?;
+            member.home(&cell.levels)
+        })
     }
 
     /// The cell with these levels.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::draft::as_path;
 use super::super::{Axis, Cell, Design, Options, scope};
 use super::body::Parts;
+use super::cell::nothing_left;
 use super::layout::too_many;
 use super::{Change, MOST_RUNS, Reader, design_of};
 use crate::diag::{Diagnostic, Span, Spanned, codes, plural};
@@ -48,8 +49,12 @@ impl Reader<'_> {
         let picked = self.pick(&axes, &options.levels, &name);
         let mut cells = cells;
         cells.retain(|cell| picked.keeps(&cell.levels));
+        if cells.is_empty() {
+            let kept = options.levels.first().map_or(name.span, |kept| kept.level.span);
+            self.out.push(nothing_left("`--only`", kept, &name));
+        }
         let analyses = self.analyses_of(&axes, parts, &cells, options);
-        Some(Design { name, axes: joined.axes, seeds, cells, analyses })
+        Some(Design { name, axes: joined.axes, seeds, cells, is_union: true, analyses })
     }
 
     /// Whether nothing stands beside the union that would change its cells.
@@ -78,6 +83,16 @@ impl Reader<'_> {
                 Diagnostic::new(&codes::WRONG_TYPE, "`union` lists two sweeps or more")
                     .at(field.value.span, "for example `union = [first, second]`"),
             );
+        }
+        for (at, path) in paths.iter().flatten().enumerate() {
+            let before = paths.iter().flatten().take(at);
+            if let Some(first) = before.clone().find(|it| it.text() == path.text()) {
+                self.out.push(
+                    Diagnostic::new(&codes::DUPLICATE, format!("`{}` is joined twice", path.text()))
+                        .at(path.span, "a second time")
+                        .at(first.span, "first here"),
+                );
+            }
         }
         paths
     }
@@ -200,13 +215,18 @@ impl Joined {
 
     /// The levels of a cell of `design` on the joined axes.
     fn levels(&self, design: &Design, cell: &Cell) -> Vec<usize> {
-        let level = |axis: &Axis| {
-            let own = design.axes.iter().position(|it| it.names == axis.names);
-            let wanted = own.map(|own| &design.axes[own].levels[cell.levels[own]]);
-            let found = axis.levels.iter().position(|level| Some(level) == wanted);
-            // The level of an axis that is absent comes last.
-            found.unwrap_or(axis.levels.len() - 1)
-        };
-        self.axes.iter().map(level).collect()
+        joined_levels(&self.axes, &design.axes, &cell.levels)
     }
+}
+
+/// The levels on the axes `joined` of the cell with these `levels` on the axes `own` of its sweep.
+pub(super) fn joined_levels(joined: &[Axis], own: &[Axis], levels: &[usize]) -> Vec<usize> {
+    let level = |axis: &Axis| {
+        let at = own.iter().position(|it| it.names == axis.names);
+        let wanted = at.map(|at| &own[at].levels[levels[at]]);
+        let found = axis.levels.iter().position(|level| Some(level) == wanted);
+        // The level of an axis that is absent comes last.
+        found.unwrap_or(axis.levels.len() - 1)
+    };
+    joined.iter().map(level).collect()
 }

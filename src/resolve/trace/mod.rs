@@ -82,7 +82,8 @@ impl<'a> Origins<'a> {
         let Some(root) = program.root() else { return Vec::new() };
         let is_param = |meaning: &Meaning| matches!(meaning, Meaning::Param(_));
         let names = scope::visible(program, root.file, is_param);
-        let drafted = self.drafted.cell(&cell.levels);
+        let Some((design, levels)) = self.drafted.home(&cell.levels) else { return Vec::new() };
+        let drafted = design.cell(&levels);
         let valued = |path: String| {
             let at = Span::new(root.file, 0, 0);
             let parts = path.split('.').map(|part| Name { node: part.to_owned(), span: at });
@@ -99,10 +100,11 @@ impl<'a> Origins<'a> {
     }
 
     fn trace(&self, cell: &Cell, work: impl FnOnce(&mut Tracer)) -> Vec<Link> {
-        let drafted = self.drafted.cell(&cell.levels);
+        let Some((design, levels)) = self.drafted.home(&cell.levels) else { return Vec::new() };
+        let drafted = design.cell(&levels);
         let mut out = Vec::new();
-        let eval = Eval::new(self.drafted.program, self.drafted.catalog, &drafted.params, &mut out);
-        let (design, levels) = (&self.drafted, &cell.levels[..]);
+        let eval = Eval::new(design.program, design.catalog, &drafted.params, &mut out);
+        let levels = &levels[..];
         let (links, seen) = (Vec::new(), Vec::new());
         let mut tracer = Tracer { design, levels, cell: &drafted, eval, links, seen };
         work(&mut tracer);
