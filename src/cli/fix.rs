@@ -6,22 +6,33 @@ use std::path::{Path, PathBuf};
 
 use super::workspace::{Workspace, read};
 use super::{Target, prompt};
-use crate::diag::{Diagnostic, Sources, mend};
+use crate::diag::{Diagnostic, Said, Source, Sources, mend, returned};
 use crate::library::Library;
 use crate::store;
 
 /// Mends that wait for others are made in the next round; more rounds than any file needs.
 const MOST_ROUNDS: usize = 16;
 
+/// A file that mends have changed.
+#[derive(Clone)]
+struct Changed {
+    /// What it is called where it was found first.
+    name: PathBuf,
+    before: String,
+    after: String,
+}
+
 /// Texts that mends have changed.
 #[derive(Default)]
 pub struct Changes {
-    /// Each with what the file held before, and what it is to hold.
-    files: BTreeMap<PathBuf, (String, String)>,
+    /// By the path that is the same for all names of a file.
+    files: BTreeMap<PathBuf, Changed>,
     /// What was mended, a line each.
     done: Vec<String>,
     /// Texts that were mended already: two mends that undo each other come to an end.
     seen: BTreeSet<String>,
+    /// What mends did not help against.
+    stuck: Vec<Said>,
 }
 
 impl Changes {
@@ -29,48 +40,77 @@ impl Changes {
     pub fn mend(&mut self, library: &Library, target: &Target) -> Workspace {
         let mut workspace = self.open(library, target);
         for _ in 0..MOST_ROUNDS {
-            let Workspace { sources, diagnostics, .. } = &workspace;
-            let mended = mend(sources, diagnostics);
-            let is_known = |text| self.seen.contains(text);
-            if mended.done.is_empty() || mended.texts.values().any(is_known) {
-                break;
-            }
-            let before = mended.texts.keys().map(|file| sources.get(*file).text.clone());
-            self.seen.extend(before);
-            self.done.extend(mended.done.iter().map(|at| line(sources, &diagnostics[*at])));
-            for (file, text) in mended.texts {
-                let source = sources.get(file);
-                let before = || (source.text.clone(), String::new());
-                self.files.entry(PathBuf::from(&source.name)).or_insert_with(before).1 = text;
-            }
-            workspace = self.open(library, target);
+            let Some(next) = self.round(library, target, &workspace) else { break };
+            workspace = next.unwrap_or(workspace);
         }
         workspace
     }
 
+    /// One round of mends: what they come to, or nothing when they are taken back; none when there
+    /// is no more to mend.
+    fn round(
+        &mut self,
+        library: &Library,
+        target: &Target,
+        workspace: &Workspace,
+    ) -> Option<Option<Workspace>> {
+        let sources = &workspace.sources;
+        let said = |it: &Diagnostic| Said::of(sources, it);
+        let is_open = |it: &&Diagnostic| said(it).is_none_or(|said| !self.stuck.contains(&said));
+        let open: Vec<_> = workspace.diagnostics.iter().filter(is_open).cloned().collect();
+        let mended = mend(sources, &open);
+        let is_known = |text| self.seen.contains(text);
+        if mended.done.is_empty() || mended.texts.values().any(is_known) {
+            return None;
+        }
+        let files = self.files.clone();
+        let before = mended.texts.keys().map(|file| sources.get(*file).text.clone());
+        self.seen.extend(before);
+        for (file, text) in mended.texts {
+            self.change(sources.get(file), text);
+        }
+        let next = self.open(library, target);
+        let done = || mended.done.iter().map(|at| &open[*at]);
+        let stuck = returned(done().filter_map(said).collect(), &next.sources, &next.diagnostics);
+        if !stuck.is_empty() {
+            self.stuck.extend(stuck);
+            self.files = files;
+            return Some(None);
+        }
+        self.done.extend(done().map(|it| line(sources, it)));
+        Some(Some(next))
+    }
+
+    fn change(&mut self, source: &Source, text: String) {
+        let name = PathBuf::from(&source.name);
+        let before = source.text.clone();
+        let changed = || Changed { name: name.clone(), before, after: String::new() };
+        self.files.entry(same(&name)).or_insert_with(changed).after = text;
+    }
+
     fn open(&self, library: &Library, target: &Target) -> Workspace {
-        Workspace::open_through(library, target, &|path| match self.files.get(path) {
-            Some((_, text)) => Ok(text.as_bytes().to_vec()),
+        Workspace::open_through(library, target, &|path| match self.files.get(&same(path)) {
+            Some(changed) => Ok(changed.after.as_bytes().to_vec()),
             None => read(path),
         })
     }
 
     /// The changes as a unified diff.
     pub fn diff(&self) -> String {
-        let diff = |(path, (before, after)): (&PathBuf, &(String, String))| {
-            let name = path.display().to_string();
-            let lines = similar::TextDiff::from_lines(before.as_str(), after.as_str());
+        let diff = |it: &Changed| {
+            let name = it.name.display().to_string();
+            let lines = similar::TextDiff::from_lines(it.before.as_str(), it.after.as_str());
             lines.unified_diff().header(&name, &name).to_string()
         };
-        self.files.iter().map(diff).collect()
+        self.files.values().map(diff).collect()
     }
 
     /// Writes the files and tells what was mended; whether all could be written.
     pub fn write(&self, tell: impl Fn(&str)) -> bool {
         let mut is_written = true;
-        for (path, (before, after)) in &self.files {
+        for (path, Changed { name, before, after }) in &self.files {
             if let Err(error) = replace(path, before, after) {
-                prompt::eprint(&format!("{} is left as it is: {error}\n", path.display()));
+                prompt::eprint(&format!("{} is left as it is: {error}\n", name.display()));
                 is_written = false;
             }
         }
@@ -79,6 +119,11 @@ impl Changes {
         }
         is_written
     }
+}
+
+/// The path of a file whatever it is called: behind a link the file is changed, not the link.
+fn same(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// `a.exp:4: mended B0102: …`
@@ -90,12 +135,10 @@ fn line(sources: &Sources, diagnostic: &Diagnostic) -> String {
 
 /// Puts a new text in the place of the one that was checked, in one step.
 fn replace(path: &Path, before: &str, after: &str) -> io::Result<()> {
-    // Behind a link the file is replaced, not the link.
-    let path = std::fs::canonicalize(path)?;
-    if std::fs::read(&path)? != before.as_bytes() {
+    if std::fs::read(path)? != before.as_bytes() {
         return Err(io::Error::other("it has changed since it was checked"));
     }
-    let permissions = std::fs::metadata(&path)?.permissions();
-    store::write(&path, after.as_bytes())?;
-    std::fs::set_permissions(&path, permissions)
+    let permissions = std::fs::metadata(path)?.permissions();
+    store::write(path, after.as_bytes())?;
+    std::fs::set_permissions(path, permissions)
 }

@@ -6,9 +6,9 @@ use std::path::Path;
 use super::workspace::read;
 use super::{exit, prompt};
 use crate::diag::{Source, Sources, has_errors};
-use crate::resolve::decode;
+use crate::resolve::{check_edition, decode};
 use crate::store;
-use crate::syntax::format;
+use crate::syntax::{format, parse};
 
 /// Arguments of `fmt`.
 #[derive(clap::Args)]
@@ -44,11 +44,17 @@ fn file(args: &FmtArgs, name: &str) -> u8 {
     };
     let shown = if name == "-" { "standard input" } else { name };
     let number = sources.add(Source { name: shown.to_owned(), text: text.clone() });
-    match format(number, &text) {
+    let mut wrong = check_edition(&parse(number, &text).0);
+    let formatted = format(number, &text).and_then(|formatted| match wrong.is_empty() {
+        true => Ok(formatted),
+        false => Err(Vec::new()),
+    });
+    match formatted {
         Ok(formatted) => answer(args, name, [&text, &formatted]),
-        Err(diagnostics) => {
-            prompt::diagnose(&sources, &diagnostics);
-            if has_errors(&diagnostics) { exit::DIAGNOSTICS } else { 0 }
+        Err(unreadable) => {
+            wrong.extend(unreadable);
+            prompt::diagnose(&sources, &wrong);
+            if has_errors(&wrong) { exit::DIAGNOSTICS } else { 0 }
         }
     }
 }

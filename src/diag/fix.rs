@@ -13,6 +13,47 @@ pub struct Mended {
     pub done: Vec<usize>,
 }
 
+/// What was said of a line, wherever edits above it move that line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Said {
+    file: String,
+    message: String,
+    /// How many lines follow.
+    lines_behind: usize,
+    /// How many bytes of the line follow.
+    rest: usize,
+}
+
+impl Said {
+    /// What `diagnostic` says of the line of its first label.
+    #[must_use]
+    pub fn of(sources: &Sources, diagnostic: &Diagnostic) -> Option<Self> {
+        let (span, _) = diagnostic.labels.first()?;
+        let source = sources.get(span.file);
+        let behind = source.text.get(span.range().start..)?;
+        Some(Self {
+            file: source.name.clone(),
+            message: diagnostic.message.clone(),
+            lines_behind: behind.matches('\n').count(),
+            rest: behind.find('\n').unwrap_or(behind.len()),
+        })
+    }
+
+    /// Whether `other` is the same again, no nearer to the end of the line.
+    fn is_again(&self, other: &Self) -> bool {
+        let place = |it: &Self| (it.file.clone(), it.message.clone(), it.lines_behind);
+        place(self) == place(other) && other.rest >= self.rest
+    }
+}
+
+/// Which of `before`, all of them mended, are said again of what the mends came to: these did not
+/// help.
+#[must_use]
+pub fn returned(before: Vec<Said>, sources: &Sources, now: &[Diagnostic]) -> Vec<Said> {
+    let now: Vec<Said> = now.iter().filter_map(|it| Said::of(sources, it)).collect();
+    before.into_iter().filter(|said| now.iter().any(|it| said.is_again(it))).collect()
+}
+
 /// Edits by place: file, start and end.
 type Edits<'a> = BTreeMap<(u16, u32, u32), &'a Fix>;
 

@@ -6,7 +6,7 @@ use super::reserved::check_reserved;
 use super::scope;
 use crate::catalog::{Catalog, Type};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::syntax::{Block, Name, Statement};
+use crate::syntax::{Block, File, Name, Statement};
 
 /// The newest edition of the language.
 const EDITION: u64 = 1;
@@ -19,7 +19,7 @@ const TOP_BLOCKS: &[&str] = &["experiment", "sweep", "search", "augment", "loss"
 pub(super) fn check_files(program: &Program, catalog: &Catalog) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     for module in &program.files {
-        check_edition(module, &mut out);
+        out.extend(check_edition(&module.tree));
         check_names(module, &mut out);
         check_shadows(module, catalog, &mut out);
         check_reserved(program, module, &mut out);
@@ -30,9 +30,10 @@ pub(super) fn check_files(program: &Program, catalog: &Catalog) -> Vec<Diagnosti
     out
 }
 
-fn check_edition(module: &Module, out: &mut Vec<Diagnostic>) {
-    let mut first: Option<Span> = None;
-    for (at, statement) in module.tree.statements.iter().enumerate() {
+/// What is wrong with the editions that one file gives.
+pub fn check_edition(tree: &File) -> Vec<Diagnostic> {
+    let (mut out, mut first) = (Vec::new(), None::<Span>);
+    for (at, statement) in tree.statements.iter().enumerate() {
         let Statement::Edition(edition) = statement else { continue };
         if edition.node != EDITION {
             let message = format!("edition {} is not known", edition.node);
@@ -54,6 +55,7 @@ fn check_edition(module: &Module, out: &mut Vec<Diagnostic>) {
         }
         first = first.or(Some(edition.span));
     }
+    out
 }
 
 fn check_names(module: &Module, out: &mut Vec<Diagnostic>) {

@@ -20,6 +20,7 @@ mod trace;
 mod values;
 
 pub use allow::allow;
+pub use files::check_edition;
 pub use import::{Bounds, MOST_BYTES, Program, Reader, decode, load, load_within, too_large};
 pub use search::{Search, searches};
 pub use sweep::{Kept, seeds_as_field};

@@ -8,7 +8,7 @@ use pest::pratt_parser::{Assoc, Op as Fixity, PrattParser};
 
 use super::scan::{Item, outline};
 use super::*;
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, codes};
 
 mod mistake;
 
@@ -34,7 +34,7 @@ pub fn parse_assignment(file: u16, source: &str) -> Result<Field, Vec<Diagnostic
         ([Statement::Field(field)], true) => Ok(field.clone()),
         (_, false) => Err(diagnostics),
         _ => Err(vec![
-            Diagnostic::new(&crate::diag::codes::STATEMENT, "an override is one `path = value`")
+            Diagnostic::new(&codes::STATEMENT, "an override is one `path = value`")
                 .at(Span::new(file, 0, source.len()), "expected `path = value`"),
         ]),
     }
@@ -56,9 +56,15 @@ impl<'a> Reader<'a> {
             Item::Unreadable(span) => Statement::Unreadable(*span),
             Item::Statement(span) => self.simple(*span).unwrap_or(Statement::Unreadable(*span)),
             Item::Block { header, body, otherwise } => {
+                let before = self.diagnostics.len();
+                let block = self.header(*header);
+                // What a loop would do has no place anywhere.
+                if self.diagnostics[before..].iter().any(|it| it.code == &codes::LOOP) {
+                    return Statement::Unreadable(*header);
+                }
                 let body = self.statements(body);
                 let otherwise = otherwise.as_ref().map(|items| self.statements(items));
-                match self.header(*header) {
+                match block {
                     Some(block) => Statement::Block(Block { body, otherwise, ..block }),
                     None => Statement::Unreadable(*header),
                 }

@@ -284,6 +284,15 @@ fn a_mended_file_keeps_its_place_and_its_permissions() {
 }
 
 #[test]
+fn a_file_named_twice_is_mended_once() {
+    let lab = Lab::new();
+    let file = lab.file("a.exp", &SLIPS.replace("resnet50", "mlp"));
+    let said = lab.say(&["check", "--fix", "a.exp", "./a.exp"]).ended(0);
+    assert_eq!(said.out.matches("mended").count(), 2, "{said:?}");
+    assert!(fs::read_to_string(&file).unwrap().contains("labels=coarse"));
+}
+
+#[test]
 fn what_is_imported_is_mended_with_it() {
     let lab = Lab::new();
     let library = lab.file("lib.exp", "edition 1\nencoder small = mlp(outt=16)\n");

@@ -44,6 +44,17 @@ const MESSY: &str = "edition 1\r\nlet a=[1,2 ]\r\n";
 const NEAT: &str = "edition 1\nlet a = [1, 2]\n";
 
 #[test]
+fn a_wrong_edition_is_left_to_its_author() {
+    let lab = Lab::new();
+    for text in ["edition 2\nlet a=1\n", "let a=1\nedition 1\n"] {
+        let file = lab.file("a.exp", text);
+        let said = lab.say(&["fmt", &file]).ended(1);
+        assert!(said.err.contains("B0020"), "{said:?}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    }
+}
+
+#[test]
 fn files_are_rewritten_in_place() {
     let lab = Lab::new();
     let (messy, neat) = (lab.file("messy.exp", MESSY), lab.file("neat.exp", NEAT));

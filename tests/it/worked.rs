@@ -6,7 +6,8 @@ use std::path::Path;
 
 use balance::catalog::{Bound, Catalog, Facts, MachineFacts};
 use balance::diag::{
-    Diagnostic, Look, Severity, Source, Sources, has_errors, mend, render, require_data,
+    Diagnostic, Look, Said, Severity, Source, Sources, has_errors, mend, render, require_data,
+    returned,
 };
 use balance::library::{self, Library};
 use balance::plan::theory::theory_notes;
@@ -170,20 +171,34 @@ pub fn plan_of(text: &str) -> Plan {
     worked.plans.into_iter().next().unwrap()
 }
 
+/// A file in `folder` with this text instead of its own.
+fn work_edited(folder: &Path, text: &str) -> Worked {
+    let reader = |path: &Path| match path == Path::new("edited.exp") {
+        true => Ok(text.as_bytes().to_vec()),
+        false => std::fs::read(folder.join(path)),
+    };
+    work("edited.exp", &reader, &Asked::default())
+}
+
 /// The text of a file in `folder` with every mend made, as `check --fix` does, and what is left.
 pub fn mended(folder: &Path, text: &str) -> (String, Worked) {
-    let mut text = text.to_owned();
+    let (mut text, mut before) = (text.to_owned(), String::new());
+    let mut tried = Vec::new();
     for _ in 0..16 {
-        let reader = |path: &Path| match path == Path::new("edited.exp") {
-            true => Ok(text.as_bytes().to_vec()),
-            false => std::fs::read(folder.join(path)),
-        };
-        let worked = work("edited.exp", &reader, &Asked::default());
+        let worked = work_edited(folder, &text);
+        if !returned(tried, &worked.sources, &worked.diagnostics).is_empty() {
+            // The last round did not help: it is taken back.
+            let worked = work_edited(folder, &before);
+            return (before, worked);
+        }
         // The files it imports stay as they are.
         let is_here = |it: &&Diagnostic| it.fixes.iter().all(|fix| fix.span.file == 0);
         let here: Vec<_> = worked.diagnostics.iter().filter(is_here).cloned().collect();
-        match mend(&worked.sources, &here).texts.remove(&0) {
-            Some(next) => text = next,
+        let mut round = mend(&worked.sources, &here);
+        let done = round.done.iter();
+        tried = done.filter_map(|at| Said::of(&worked.sources, &here[*at])).collect();
+        match round.texts.remove(&0) {
+            Some(next) => before = std::mem::replace(&mut text, next),
             None => return (text, worked),
         }
     }

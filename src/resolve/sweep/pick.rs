@@ -42,7 +42,8 @@ impl Kept {
 
 /// `--seeds 0..3` and `--seeds 1,2` as they would stand in a file.
 pub fn seeds_as_field(text: &str) -> String {
-    match text.contains("..") || text.trim_start().starts_with('[') {
+    let is_range = text.contains("..") && !text.contains(',');
+    match is_range || text.trim_start().starts_with('[') {
         true => format!("seeds = {text}"),
         false => format!("seeds = [{text}]"),
     }

@@ -43,6 +43,9 @@ pub fn place_of_edition(tree: &File, source: &str) -> Option<usize> {
         return None;
     }
     let mark = if source.starts_with('\u{feff}') { 3 } else { 0 };
+    // The system reads `#!` only at the very beginning.
+    let is_script = source[mark..].starts_with("#!");
+    let first = source[mark..].find('\n').filter(|_| is_script).map_or(mark, |at| mark + at + 1);
     let mut place = mark;
     for comment in &tree.comments {
         let between = &source[place..comment.start as usize];
@@ -56,7 +59,7 @@ pub fn place_of_edition(tree: &File, source: &str) -> Option<usize> {
         }
         place = end;
     }
-    Some(mark)
+    Some(first)
 }
 
 /// The bytes of white space `text` begins with.

@@ -125,10 +125,13 @@ impl Piece<'_> {
             return Some(self.say("a range is written with `..`", place, label).help(help));
         }
         let (message, sign) = match bracket {
-            '{' => ("an entry is given with `=`", " ="),
+            '{' => ("an entry is given with `=`", " = "),
             _ => ("an argument is given with `=`", "="),
         };
-        let fix = self.place(before.len(), colon + 1);
+        // One space goes with the `:`.
+        let behind = &self.text[colon + 1..];
+        let is_spaced = behind.starts_with(' ') && behind[1..].starts_with(|c| c != ' ');
+        let fix = self.place(before.len(), colon + 1 + usize::from(is_spaced));
         (!name.is_empty()).then(|| {
             Diagnostic::new(&codes::COLON, message)
                 .at(self.place(place.0, place.1), "this is `=` here")
@@ -225,19 +228,38 @@ impl Piece<'_> {
         let at = self.place_of(".")?;
         let is_digit = |c: char| c.is_ascii_digit();
         let place = (at, at + 1);
-        if self.text[at + 1..].starts_with(is_digit) && !self.text[..at].ends_with(is_digit) {
+        let rest = &self.text[at + 1..];
+        let begins = !self.follows_value(at) && !self.text[..at].ends_with('.');
+        if rest.starts_with(is_digit) && begins {
             let fix = self.place(at, at);
             let message = "a number begins with a digit";
             return Some(self.say(message, place, "expected `0.`").fix(fix, "0"));
         }
-        let before = self.before(at);
-        if before.ends_with(is_digit) && !self.text[at + 1..].starts_with('.') {
+        let number = self.number_before(at);
+        if number.starts_with(is_digit) && !rest.starts_with('.') {
+            if number.contains(['.', 'e', 'E']) || rest.starts_with(is_digit) {
+                let message = "a number has one point, before its exponent";
+                return Some(self.say(message, place, "not expected here"));
+            }
             let fix = self.place(at + 1, at + 1);
             let message = "a number ends with a digit";
             return Some(self.say(message, place, "expected `.0`, or no point").fix(fix, "0"));
         }
         let message = "`.` stands between two names, or inside a number";
         Some(self.say(message, place, "not expected here"))
+    }
+
+    /// The number that `at` follows without a space between, or the name.
+    fn number_before(&self, at: usize) -> &str {
+        let text = &self.text[..at];
+        let is_part = |c: char| is_word(c) || c == '.';
+        let start = text.trim_end_matches(is_part).len();
+        // `1e-3` is one number.
+        let whole = text[..start].trim_end_matches(['-', '+']);
+        let first = whole.trim_end_matches(is_part).len();
+        let is_exponent =
+            whole.ends_with(['e', 'E']) && whole[first..].starts_with(|c: char| c.is_ascii_digit());
+        &text[if is_exponent { first } else { start }..]
     }
 
     /// `,` and `;` where they separate nothing.
@@ -255,23 +277,7 @@ impl Piece<'_> {
                 let message = "a statement ends with its line, or with `;`";
                 Some(self.say(message, place, "leave this out").fix(fix, ""))
             }
-            (_, None) => {
-                let thousands = |text: &str| text.ends_with(|c: char| c.is_ascii_digit());
-                let message = "a statement ends with its line, or with `;`, not with `,`";
-                let diagnostic = self.say(message, place, "not expected here");
-                let is_number = thousands(&self.text[..at])
-                    && self.text[at + 1..].starts_with(|c: char| c.is_ascii_digit());
-                Some(match is_number {
-                    true => self
-                        .say(
-                            "the digits of a number are grouped with `_`",
-                            place,
-                            "this is `_` here",
-                        )
-                        .fix(fix, "_"),
-                    false => diagnostic.help("a list of values stands between `[` and `]`"),
-                })
-            }
+            (_, None) => Some(self.comma(at)),
             (_, Some((open, '(', false))) => Some(self.say(
                 "a list stands between `[` and `]`",
                 (open, open + 1),
@@ -284,6 +290,32 @@ impl Piece<'_> {
         }
     }
 
+    /// `1,000`, `1,5` and `1,2,3` outside brackets.
+    fn comma(&self, at: usize) -> Diagnostic {
+        let is_part = |c: char| c.is_ascii_digit() || c == ',';
+        let start = self.text[..at].trim_end_matches(is_part).len();
+        let end = self.text.len() - self.text[at..].trim_start_matches(is_part).len();
+        let is_apart = |c: char| is_word(c) || c == '.';
+        let is_whole =
+            !self.text[..start].ends_with(is_apart) && !self.text[end..].starts_with(is_apart);
+        let groups: Vec<&str> = self.text[start..end].split(',').collect();
+        let place = (at, at + 1);
+        if is_whole && are_thousands(&groups) {
+            let message = "the digits of a number are grouped with `_`";
+            let fix = self.place(start, end);
+            return self.say(message, place, "this is `_` here").fix(fix, groups.join("_"));
+        }
+        let message = "a statement ends with its line, or with `;`, not with `,`";
+        let diagnostic = self.say(message, place, "not expected here");
+        let list = "a list of values stands between `[` and `]`";
+        match groups[..] {
+            [whole, part] if is_whole && !whole.is_empty() && !part.is_empty() => {
+                diagnostic.help(format!("a decimal point is `.`: write `{whole}.{part}`; {list}"))
+            }
+            _ => diagnostic.help(list),
+        }
+    }
+
     /// `f(*rest)`
     fn starred(&self) -> Option<Diagnostic> {
         let at = self.here();
@@ -292,4 +324,11 @@ impl Piece<'_> {
             self.say("arguments are written out one by one", (at, at + 1), "nothing is unpacked")
         })
     }
+}
+
+/// Whether these are the groups of one number of a thousand or more.
+fn are_thousands(groups: &[&str]) -> bool {
+    let [first, rest @ ..] = groups else { return false };
+    let is_first = (1..=3).contains(&first.len()) && !first.starts_with('0');
+    is_first && !rest.is_empty() && rest.iter().all(|group| group.len() == 3)
 }

@@ -153,15 +153,21 @@ impl Piece<'_> {
     }
 
     fn colon(&self, first: &str) -> Option<Diagnostic> {
-        let colon = self.skip(first.len());
+        let end = self.text.find(|c| !is_word(c) && c != '.').unwrap_or(self.text.len());
+        let path = &self.text[..end];
+        let colon = self.skip(end);
         let rest = self.text[colon..].strip_prefix(':')?;
-        if first.is_empty() || first == "param" || rest.starts_with('=') {
+        let has_gap = path.split('.').any(str::is_empty);
+        if has_gap || first == "param" || rest.starts_with('=') {
             return None;
         }
         let value = rest.trim();
         let place = self.place(colon, colon + 1);
         let diagnostic =
             |message| Diagnostic::new(&codes::COLON, message).at(place, "this is `=` here");
+        if value.is_empty() && path != first {
+            return Some(diagnostic("a field is set with `=`").help(format!("write `{path} = …`")));
+        }
         if value.is_empty() {
             let message = "a block stands between `{` and `}`, not below a `:`";
             return Some(
@@ -170,9 +176,11 @@ impl Piece<'_> {
                     .help(format!("write `{first} {{ … }}`, or `{first} = …` for a value")),
             );
         }
-        let space = if colon == first.len() { " =" } else { "=" };
-        let help = format!("write `{first} = {}`", value.trim_end_matches(','));
-        Some(diagnostic("a field is set with `=`").help(help).fix(place, space))
+        let before = if colon == end { " " } else { "" };
+        let behind = if rest.starts_with(char::is_whitespace) { "" } else { " " };
+        let help = format!("write `{path} = {}`", value.trim_end_matches(','));
+        let fix = format!("{before}={behind}");
+        Some(diagnostic("a field is set with `=`").help(help).fix(place, fix))
     }
 
     fn reserved(&self, first: &str) -> Option<Diagnostic> {

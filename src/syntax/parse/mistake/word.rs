@@ -125,7 +125,15 @@ impl Piece<'_> {
         };
         let message = format!("`{sign}` is missing between {what} and the next, `{name}`");
         let label = format!("expected `{sign}`");
-        Some(self.say(message, (end, end), &label).fix(self.place(end, end), sign))
+        let diagnostic = self.say(message, (end, end), &label);
+        let last = last_word(&self.text[..end]);
+        // `mlp widths=[32]` may be a call without its brackets.
+        Some(match sign == ";" && last.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            true => diagnostic.help(format!(
+                "write `{last}({name}=…)` for an argument, `{last}; {name} = …` for a statement"
+            )),
+            false => diagnostic.fix(self.place(end, end), sign),
+        })
     }
 
     /// `0.5 supcon(…)`, `alpha supcon(…)`, `(1 - alpha) supcon(…)`
@@ -141,11 +149,12 @@ impl Piece<'_> {
         let weight = before.rsplit(|c: char| !is_word(c) && c != '.').next().unwrap_or_default();
         let weight = if weight.is_empty() { "…" } else { weight };
         let message = "`*` is missing between a weight and its term";
+        let times = if self.text[..at].ends_with(char::is_whitespace) { "* " } else { " * " };
         Some(
             Diagnostic::new(&codes::JUXTAPOSED, message)
                 .at(self.place(at, at), "expected `*`")
                 .help(format!("write `{weight} * {word}(…)`"))
-                .fix(self.place(at, at), "* "),
+                .fix(self.place(at, at), times),
         )
     }
 
@@ -210,11 +219,30 @@ impl Piece<'_> {
         let (_, bracket, is_call) = self.bracket(at)?;
         let end = self.before(at).len();
         let label = "expected `,`, or an operator";
-        let lists = bracket != '(' || is_call;
-        (is_next && lists).then(|| {
-            let message = "`,` is missing between two values";
-            self.say(message, (end, end), label).fix(self.place(end, end), ",")
-        })
+        let message = "`,` is missing between two values";
+        let diagnostic = self.say(message, (end, end), label);
+        match is_next {
+            true if is_call => Some(self.unset(at).unwrap_or(diagnostic)),
+            true if bracket != '(' => Some(diagnostic.fix(self.place(end, end), ",")),
+            _ => None,
+        }
+    }
+
+    /// `adamw(lr 1e-3)`
+    fn unset(&self, at: usize) -> Option<Diagnostic> {
+        let before = self.before(at);
+        let name = last_word(before);
+        let is_first = self.before(before.len() - name.len()).ends_with(['(', ',']);
+        if !is_first || !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+            return None;
+        }
+        let end = self.text[at..].find([',', ')', '\n']).unwrap_or(self.text.len() - at);
+        let value = self.text[at..at + end].trim_end();
+        let value = if value.contains(['(', '[', '{', '"']) { "…" } else { value };
+        let message = "`=` is missing between an argument and its value";
+        let end = before.len();
+        let diagnostic = self.say(message, (end, end), "expected `=`");
+        Some(diagnostic.help(format!("write `{name}={value}`")))
     }
 
     /// `[1, 2][0]`
