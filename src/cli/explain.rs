@@ -39,7 +39,7 @@ pub fn explain(library: &Library, args: &ExplainArgs) -> u8 {
     }
     let names = catalog.all().iter().map(|spec| spec.name);
     let all = names.chain(ALL.iter().flat_map(|code| [code.number, code.name]));
-    match of_number(name).or_else(|| closest(name, all)) {
+    match closest(name, all).or_else(|| of_number(name)) {
         Some(near) => {
             prompt::eprint(&format!("nothing is called `{name}`; did you mean `{near}`?\n"))
         }
