@@ -3,6 +3,8 @@
 mod annotate;
 mod open;
 
+use super::machine::speed;
+use super::workspace::store;
 use super::{Places, exit, prompt};
 use crate::library::Library;
 use crate::report::{Diff, Side, compare, diff_text};
@@ -59,7 +61,10 @@ pub fn diff(library: &Library, args: &DiffArgs) -> u8 {
             let text = serde_json::to_string_pretty(&diffs).expect("a difference is plain data");
             prompt::print(&format!("{text}\n"));
         }
-        Format::Human => prompt::print(&human(&diffs)),
+        Format::Human => {
+            let file = args.after.as_ref().unwrap_or(&args.before);
+            prompt::print(&human(&diffs, speed(store(&args.places, file).root())));
+        }
     }
     if args.exit_code && differs { exit::WORK } else { 0 }
 }
@@ -90,9 +95,10 @@ fn differences(library: &Library, before: &Opened, after: &Opened) -> Vec<(Strin
     diffs
 }
 
-fn human(diffs: &[(String, Diff)]) -> String {
+fn human(diffs: &[(String, Diff)], rate: Option<f64>) -> String {
+    let named = |(name, diff): &(String, Diff)| format!("{name}\n{}", diff_text(diff, rate));
     match diffs {
-        [(_, only)] => diff_text(only),
-        all => all.iter().map(|(name, diff)| format!("{name}\n{}", diff_text(diff))).collect(),
+        [(_, only)] => diff_text(only, rate),
+        all => all.iter().map(named).collect(),
     }
 }

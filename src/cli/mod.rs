@@ -32,7 +32,7 @@ pub(crate) mod exit {
     pub const DIAGNOSTICS: u8 = 1;
     /// The command line could not be understood.
     pub const USAGE: u8 = 2;
-    /// A run, or a download, failed.
+    /// A run, or a download, failed, or what was printed could not be written.
     pub const FAILED: u8 = 3;
     /// `plan --detailed-exitcode`: there is something to do; `diff --exit-code`: something differs.
     pub const WORK: u8 = 10;
@@ -157,7 +157,7 @@ pub fn main(library: &Library) -> ExitCode {
         Command::Schema(args) => schema::schema(&args),
         Command::Data(command) => data::data(&command),
     };
-    ExitCode::from(code)
+    ExitCode::from(if prompt::finish() { code } else { exit::FAILED })
 }
 
 /// Keeps candle from starting threads for its element-wise operations: they wait by spinning, which

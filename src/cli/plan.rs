@@ -38,9 +38,13 @@ pub fn plan(library: &Library, args: &PlanArgs) -> u8 {
         return code;
     }
     let store = store(&args.target.places, &args.target.file);
-    let text = match args.json || args.out.is_some() {
-        true => workspace.plans.iter().map(json).collect(),
-        false => tables(&store, &workspace.plans),
+    let is_json = args.json || args.out.is_some();
+    if is_json && !workspace.searches.is_empty() && !prompt::is_quiet() {
+        prompt::eprint("searches are left out of JSON\n");
+    }
+    let text = match is_json {
+        true => json(&workspace.plans),
+        false => listed(&store, &workspace),
     };
     match &args.out {
         None => prompt::print(&text),
@@ -52,10 +56,14 @@ pub fn plan(library: &Library, args: &PlanArgs) -> u8 {
         }
     }
     let has_work = workspace.plans.iter().any(|plan| has_work(&store, plan));
-    if !args.json {
-        prompt::print(&workspace.listed_searches());
-    }
     if args.detailed_exitcode && has_work { exit::WORK } else { 0 }
+}
+
+/// What a run would do, and the searches, for a person.
+pub fn listed(store: &Store, workspace: &Workspace) -> String {
+    let searches = workspace.searches.iter().map(ToString::to_string);
+    let tables = (!workspace.plans.is_empty()).then(|| tables(store, &workspace.plans));
+    tables.into_iter().chain(searches).collect::<Vec<_>>().join("\n")
 }
 
 fn tables(store: &Store, plans: &[Plan]) -> String {
@@ -73,9 +81,13 @@ fn has_work(store: &Store, plan: &Plan) -> bool {
     plan.evaluations.iter().any(|it| evaluation_use(store, it) != StageUse::Cached)
 }
 
-/// The plan as JSON.
-pub fn json(plan: &Plan) -> String {
-    let text = serde_json::to_string_pretty(plan).expect("a plan is plain data");
+/// The plan as JSON; an array where there are several, or none.
+pub fn json(plans: &[Plan]) -> String {
+    let text = match plans {
+        [only] => serde_json::to_string_pretty(only),
+        all => serde_json::to_string_pretty(all),
+    };
+    let text = text.expect("a plan is plain data");
     format!("{text}\n")
 }
 

@@ -1,6 +1,6 @@
 //! Text to the terminal. A reader that goes away ends the output, not the program.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use crate::diag::{Diagnostic, Look, Severity, Sources, render};
@@ -30,6 +30,9 @@ enum Color {
 
 static STYLE: OnceLock<Style> = OnceLock::new();
 
+/// Why standard output did not take all of it.
+static LOST: OnceLock<String> = OnceLock::new();
+
 /// Sets how to speak, once, before anything is said.
 pub fn speak(style: Style) {
     let _ = STYLE.set(style);
@@ -44,9 +47,24 @@ pub fn is_quiet() -> bool {
     style().quiet
 }
 
-/// Writes to standard output.
+/// Writes to standard output. What is lost there is told by `finish`, so that a training goes on.
 pub fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    remember(std::io::stdout().write_all(text.as_bytes()));
+}
+
+/// Writes what is held back; says whether all that was printed has arrived, or has no reader.
+pub fn finish() -> bool {
+    remember(std::io::stdout().flush());
+    if let Some(why) = LOST.get() {
+        eprint(&format!("standard output cannot be written: {why}\n"));
+    }
+    LOST.get().is_none()
+}
+
+fn remember(written: io::Result<()>) {
+    if let Some(error) = written.err().filter(|it| it.kind() != ErrorKind::BrokenPipe) {
+        let _ = LOST.set(error.to_string());
+    }
 }
 
 /// Writes to standard error.

@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use candle_core::Device;
 
 use super::format::{Deny, Format};
+use super::plan::listed;
 use super::progress::Progress;
 use super::workspace::{Workspace, data_root, store};
 use super::{Target, exit, prompt};
@@ -23,7 +24,7 @@ use crate::store::{self as files, Store};
 pub struct RunArgs {
     #[command(flatten)]
     target: Target,
-    /// Show what would be done, and stop
+    /// Print what `plan` prints, and stop
     #[arg(long)]
     dry_run: bool,
     /// The form of what the check finds
@@ -42,10 +43,9 @@ pub fn run(library: &Library, args: &RunArgs) -> u8 {
     if let Some(code) = workspace.report() {
         return code;
     }
+    let store = store(&args.target.places, &args.target.file);
     if args.dry_run {
-        for plan in &workspace.plans {
-            prompt::print(&plan.to_string());
-        }
+        prompt::print(&listed(&store, &workspace));
         return 0;
     }
     if let Some(code) = workspace.report_no_plan() {
@@ -58,7 +58,6 @@ pub fn run(library: &Library, args: &RunArgs) -> u8 {
             return exit::FAILED;
         }
     };
-    let store = store(&args.target.places, &args.target.file);
     if let Err(error) = std::fs::create_dir_all(store.root()) {
         let root = store.root().display();
         prompt::eprint(&format!("results cannot be kept in {root}: {error}\n"));

@@ -15,12 +15,17 @@ pub struct SchemaArgs {
 enum Written {
     /// What `plan --json` prints
     Plan,
+    /// What `check --format json` prints
+    Check,
 }
+
+const CHECK: &str = include_str!("../../docs/reference/check-1.schema.json");
 
 /// Prints a JSON Schema.
 pub fn schema(args: &SchemaArgs) -> u8 {
     match args.of {
         Written::Plan => prompt::print(&plan::schema()),
+        Written::Check => prompt::print(CHECK),
     }
     0
 }

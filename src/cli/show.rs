@@ -32,9 +32,10 @@ pub fn show(library: &Library, args: &ShowArgs) -> u8 {
     if let Some(code) = workspace.report() {
         return code;
     }
-    for plan in &workspace.plans {
-        prompt::print(&if args.json { json(plan) } else { plan.to_string() });
-    }
+    prompt::print(&match args.json {
+        true => json(&workspace.plans),
+        false => workspace.plans.iter().map(ToString::to_string).collect(),
+    });
     if !args.json {
         prompt::print(&workspace.listed_searches());
     }
@@ -45,30 +46,34 @@ fn values(library: &Library, workspace: &Workspace, args: &ShowArgs) -> u8 {
     if let Some(code) = workspace.report_errors() {
         return code;
     }
-    let mut any = false;
-    for design in &workspace.designs {
+    let found = |design: &Design| {
         let all = all_rows(library, workspace, design);
-        let found = match &args.path {
-            Some(path) => below(&all, path),
-            None => all,
-        };
-        any |= !found.is_empty();
-        if args.json {
-            prompt::print(&rows_json(&design.name.node, &found));
-            continue;
+        args.path.as_ref().map_or(all.clone(), |path| below(&all, path))
+    };
+    let name = |design: &Design| design.name.node.clone();
+    let all: Vec<(String, Vec<Row>)> =
+        workspace.designs.iter().map(|it| (name(it), found(it))).collect();
+    match &args.path {
+        Some(path) if all.iter().all(|(_, rows)| rows.is_empty()) => {
+            return unknown(library, workspace, path);
         }
-        if workspace.designs.len() > 1 && !found.is_empty() {
-            prompt::print(&format!("{}\n", design.name.node));
+        _ if args.json => prompt::print(&rows_json(&all)),
+        _ => list(&all, args),
+    }
+    0
+}
+
+/// The rows of each design, under its name where there are several.
+fn list(designs: &[(String, Vec<Row>)], args: &ShowArgs) {
+    for (name, found) in designs {
+        if designs.len() > 1 && !found.is_empty() {
+            prompt::print(&format!("{name}\n"));
         }
         let is_value = found.len() == 1 && Some(&found[0].path) == args.path.as_ref();
         prompt::print(&match &found[..] {
             [only] if is_value && !args.paths => format!("{}\n", only.shown()),
             found => listing(found, args.paths),
         });
-    }
-    match &args.path {
-        Some(path) if !any => unknown(library, workspace, path),
-        _ => 0,
     }
 }
 

@@ -155,7 +155,7 @@ fn options(
     only: Option<String>,
     sources: &mut Sources,
 ) -> (Options, Vec<Diagnostic>) {
-    let mut options = Options { only, ..Options::default() };
+    let mut options = Options { only, theory: target.theory, ..Options::default() };
     let mut diagnostics = Vec::new();
     for text in &target.set {
         let file = sources.add(Source { name: SET.into(), text: text.clone() });

@@ -12,7 +12,10 @@ pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let candidates = candidates.into_iter().filter(|it| it.len() <= LONGEST && *it != name);
     let wanted = name.to_lowercase();
     let scored = candidates.map(|it| (distance(&wanted, &it.to_lowercase()), it));
-    scored.filter(|(edits, _)| *edits <= limit).min().map(|(_, candidate)| candidate)
+    // Where every letter is another, nothing is alike.
+    let letters = |it: &str| it.chars().count().max(name.chars().count());
+    let is_near = |(edits, it): &(usize, &str)| *edits <= limit && *edits < letters(it);
+    scored.filter(is_near).min().map(|(_, candidate)| candidate)
 }
 
 /// The candidate that `name` can only be a slip for, so that it may be written without asking: one
@@ -72,6 +75,8 @@ mod tests {
         assert_eq!(closest("SupCon", words), Some("supcon"));
         assert_eq!(closest("vicreg", words), None);
         assert_eq!(closest("supcon", ["supcon"]), None);
+        assert_eq!(closest("t", ["e"]), None);
+        assert_eq!(closest("t", ["e", "T", "te"]), Some("T"));
         assert_eq!(closest(&"s".repeat(1000), words), None);
     }
 

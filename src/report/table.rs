@@ -73,8 +73,17 @@ fn quoted(text: &str) -> String {
 fn axes(table: &Table) -> Vec<String> {
     match table.axes.is_empty() {
         true => vec!["experiment".to_owned()],
-        false => table.axes.clone(),
+        false => table.axes.iter().map(|it| visible(it)).collect(),
     }
+}
+
+/// A label on one line, whatever it is made of.
+fn visible(label: &str) -> String {
+    let sign = |it: char| match it.is_control() {
+        true => it.escape_default().to_string(),
+        false => it.to_string(),
+    };
+    label.chars().map(sign).collect()
 }
 
 fn unit(column: &Column) -> String {
@@ -85,7 +94,7 @@ fn rows(table: &Table) -> impl Iterator<Item = Vec<String>> + '_ {
     table.rows.iter().map(|row| {
         let labels = match row.labels.is_empty() {
             true => vec![table.title.clone()],
-            false => row.labels.clone(),
+            false => row.labels.iter().map(|it| visible(it)).collect(),
         };
         let measures = table.columns.iter().zip(&row.summaries);
         let cells = measures.map(|(column, it)| cell(column, it.as_ref(), table.seeds.len()));
@@ -208,6 +217,15 @@ mod tests {
             on the test split, seed 7
         "#]]
         .assert_eq(&markdown(&single()));
+    }
+
+    #[test]
+    fn a_label_stays_on_its_line() {
+        let mut table = single();
+        table.axes = vec!["method".to_owned()];
+        table.rows[0].labels = vec!["a\nb\u{1b}[31m é".to_owned()];
+        assert!(markdown(&table).contains("| a\\nb\\u{1b}[31m é | 50.0 |"), "{}", markdown(&table));
+        assert!(terminal(&table).contains(" a\\nb\\u{1b}[31m é "), "{}", terminal(&table));
     }
 
     #[test]

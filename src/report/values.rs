@@ -93,12 +93,20 @@ pub fn listing(rows: &[Row], with_types: bool) -> String {
     rows.iter().map(line).collect()
 }
 
-/// The same for programs.
-pub fn rows_json(design: &str, rows: &[Row]) -> String {
+/// The same for programs, each design with its name; an array where there are several, or none.
+pub fn rows_json(designs: &[(String, Vec<Row>)]) -> String {
+    let value = match designs {
+        [(name, rows)] => design_json(name, rows),
+        all => all.iter().map(|(name, rows)| design_json(name, rows)).collect(),
+    };
+    format!("{value:#}\n")
+}
+
+fn design_json(design: &str, rows: &[Row]) -> Value {
     let entry = |row: &Row| {
         let value = json!({ "values": row.values, "type": row.ty });
         (row.path.clone(), value)
     };
     let values: Map<String, Value> = rows.iter().map(entry).collect();
-    format!("{:#}\n", json!({ "design": design, "values": values }))
+    json!({ "design": design, "values": values })
 }

@@ -34,7 +34,7 @@ pub fn allow(
     for allow in &allows {
         let mut wrong = allow.mistakes();
         if wrong.is_empty() && is_whole && Some(allow.comment.file) == root {
-            wrong = allow.unused(&silenced);
+            wrong = allow.unused(&silenced, options);
         }
         left.extend(wrong);
     }
@@ -102,10 +102,11 @@ impl<'a> Allow<'a> {
         out
     }
 
-    fn unused(&self, silenced: &[Diagnostic]) -> Vec<Diagnostic> {
+    fn unused(&self, silenced: &[Diagnostic], options: &Options) -> Vec<Diagnostic> {
         let is_unused = |name: &str| {
             let code = Code::find(name);
-            !silenced.iter().any(|it| Some(it.code) == code && self.silences(it))
+            let is_looked_for = options.theory || !code.is_some_and(is_theory);
+            is_looked_for && !silenced.iter().any(|it| Some(it.code) == code && self.silences(it))
         };
         let unused = self.codes.iter().filter(|(_, name)| is_unused(name));
         let report = |(span, name): &(Span, &str)| {
@@ -116,6 +117,11 @@ impl<'a> Allow<'a> {
         };
         unused.map(report).collect()
     }
+}
+
+/// Whether it is found only where theory is asked for.
+fn is_theory(code: &Code) -> bool {
+    code.number.starts_with('T')
 }
 
 fn is_allowable(code: &Code) -> bool {

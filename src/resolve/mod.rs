@@ -45,6 +45,8 @@ pub struct Options {
     pub levels: Vec<Kept>,
     /// `--seeds`, in place of the design's own.
     pub seeds: Option<Field>,
+    /// What theory expects is looked for too.
+    pub theory: bool,
 }
 
 impl Options {

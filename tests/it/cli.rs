@@ -71,8 +71,7 @@ fn part_of_a_file_is_run_by_name() {
     let lab = Lab::new();
     let file = lab.file("a.exp", TEXT);
     let said = lab.say(&["run", &format!("{file}:far"), "--dry-run"]).ended(0);
-    assert!(said.out.starts_with("far  1 run = 1 seed\n"), "{said:?}");
-    assert!(said.out.contains("batch 32"), "{said:?}");
+    assert!(said.out.starts_with("far  1 run = 1 seed") && !said.out.contains("some"), "{said:?}");
     assert!(!lab.store().exists());
     let said = lab.say(&["run", &format!("{file}:fat")]).ended(1);
     assert!(said.err.contains("fat") && said.err.contains("`far`"), "{said:?}");
@@ -170,6 +169,8 @@ fn a_plan_is_written_for_other_programs() {
     assert_eq!(plan["source"]["files"][0]["blake3"], blake3(TEXT.as_bytes()));
     assert_eq!(plan["source"]["set"], serde_json::json!(["k=9"]));
     assert_eq!(lab.say(&["schema", "plan"]).ended(0).out, schema());
+    let check = lab.say(&["schema", "check"]).ended(0).out;
+    assert!(check.contains("\"$schema\""), "{check}");
     let folder = lab.path("folder");
     lab.say(&["plan", &far, "--out", folder.to_str().unwrap()]).ended(3);
 }
@@ -203,6 +204,65 @@ fn a_reader_that_goes_away_is_no_panic() {
     }
 }
 
+/// The device that is always full is Linux's.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_is_lost_is_told() {
+    let lab = Lab::new();
+    let file = lab.file("a.exp", TEXT);
+    let far = format!("{file}:far");
+    for arguments in
+        [vec!["plan", &file, "--json"], vec!["check", &file], vec!["graph", &far], vec!["explain"]]
+    {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = lab.balance(&arguments).stdout(full).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{arguments:?} {said}");
+        assert!(said.contains("standard output cannot be written: No space left"), "{said}");
+    }
+}
+
+#[test]
+fn several_designs_are_an_array() {
+    let lab = Lab::new();
+    let file = lab.file("a.exp", TEXT);
+    for arguments in [
+        vec!["plan", &file, "--json"],
+        vec!["show", &file, "--json"],
+        vec!["show", &file, "train", "--json"],
+    ] {
+        let text = lab.say(&arguments).ended(0).out;
+        let all: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+        let names: Vec<_> = all.iter().map(|it| it["design"].as_str().unwrap()).collect();
+        assert_eq!(names, ["near", "far", "some"], "{arguments:?}");
+    }
+    let all = lab.path("all.json").display().to_string();
+    assert_eq!(lab.say(&["plan", &file, "--out", &all]).ended(0).out, "");
+    let said = lab.say(&["diff", &all, &file]).ended(1);
+    assert!(
+        said.err.contains("several designs") && said.err.contains("near, far, some"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_search_is_left_out_of_json() {
+    let lab = Lab::new();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/plan/08_search.exp");
+    let said = lab.say(&["plan", file, "--json"]).ended(0);
+    serde_json::from_str::<serde_json::Value>(&said.out).unwrap();
+    assert!(said.err.contains("searches are left out of JSON"), "{said:?}");
+}
+
+#[test]
+fn a_dry_run_prints_the_plan() {
+    let lab = Lab::new();
+    let file = lab.file("a.exp", TEXT);
+    let plan = lab.say(&["plan", &file]).ended(0).out;
+    assert_eq!(lab.say(&["run", &file, "--dry-run"]).ended(0).out, plan);
+    assert!(!lab.store().exists());
+}
+
 #[test]
 fn no_output_is_coloured_without_a_terminal() {
     let lab = Lab::new();
@@ -227,6 +287,8 @@ fn a_wrong_command_line_is_code_2() {
     assert!(lab.say(&["--help"]).ended(0).out.contains("Usage: balance"));
     let said = lab.say(&["explain", "supcom"]).ended(2);
     assert!(said.err.contains("did you mean `supcon`?"), "{said:?}");
+    let said = lab.say(&["explain", "301"]).ended(2);
+    assert!(said.err.contains("did you mean `B0301`?"), "{said:?}");
 }
 
 /// Two slips with one sure mend each, and a choice that takes a person.

@@ -94,7 +94,8 @@ pub fn work(name: &str, reader: Reader, asked: &Asked) -> Worked {
 fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> Worked {
     let mut sources = Sources::default();
     let (program, mut diagnostics) = load(Path::new(name), &mut sources, reader);
-    let mut options = Options { only: asked.only.clone(), ..Options::default() };
+    let mut options = Options::default();
+    (options.only, options.theory) = (asked.only.clone(), asked.theory);
     for text in &asked.set {
         let file = sources.add(Source { name: "--set".into(), text: text.clone() });
         match parse_assignment(file, text) {

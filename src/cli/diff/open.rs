@@ -93,10 +93,26 @@ fn written(path: &Path) -> Result<Opened, u8> {
     let plans = serde_json::Deserializer::from_slice(&bytes).into_iter::<serde_json::Value>();
     let plans: Vec<serde_json::Value> =
         plans.collect::<Result<_, _>>().map_err(|error| fail(error.to_string()))?;
+    let plans = one_of_each(plans).map_err(fail)?;
     match plans.iter().find(|plan| plan["plan_version"] != 1) {
         Some(_) => Err(fail("it is not of plan version 1".to_owned())),
         None => Ok(Opened::Written(plans)),
     }
+}
+
+/// The plans, where each that stands in an array stands there alone.
+fn one_of_each(plans: Vec<serde_json::Value>) -> Result<Vec<serde_json::Value>, String> {
+    let one = |plan: serde_json::Value| match plan {
+        serde_json::Value::Array(mut all) if all.len() == 1 => Ok(all.remove(0)),
+        serde_json::Value::Array(all) if all.is_empty() => Err("it holds no design".to_owned()),
+        serde_json::Value::Array(all) => {
+            let names: Vec<&str> = all.iter().filter_map(|it| it["design"].as_str()).collect();
+            let names = names.join(", ");
+            Err(format!("it holds several designs; write one, `plan FILE:NAME --out`, of {names}"))
+        }
+        plan => Ok(plan),
+    };
+    plans.into_iter().map(one).collect()
 }
 
 /// The plans of the last runs of what `file` declares.

@@ -2,32 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Change, Count, Diff, Side, SideCell};
+use super::{Change, Count, Diff, Side, SideCell, SideResult};
 
 /// What differs from `before` to `after`.
 pub fn compare(before: &Side, after: &Side) -> Diff {
-    let (stale, kept) = results(before, after);
+    let known: BTreeSet<&str> = before.results.iter().map(|it| it.digest.as_str()).collect();
+    let (stale, kept) = results(&known, after);
+    let missing = after.results.iter().filter(|it| !known.contains(&*it.digest));
     Diff {
         design: after.name.clone(),
         structure: structure(before, after),
         changes: changes(before, after),
         stale,
         kept,
+        flops: missing.map(|it| it.flops).sum(),
     }
 }
 
-/// The results of `after` that `before` does not have, and those it has.
-fn results(before: &Side, after: &Side) -> (Vec<Count>, Vec<Count>) {
-    let known: BTreeSet<&str> = before.results.iter().map(|(_, digest)| digest.as_str()).collect();
+/// The results of `after` that are not among the digests `known`, and those that are.
+fn results(known: &BTreeSet<&str>, after: &Side) -> (Vec<Count>, Vec<Count>) {
     let mut names: Vec<&str> = Vec::new();
-    for (name, _) in &after.results {
+    for SideResult { name, .. } in &after.results {
         if !names.contains(&name.as_str()) {
             names.push(name);
         }
     }
     let count = |name: &&str, is_known: bool| {
-        let all = after.results.iter().filter(|(it, _)| it == name);
-        let found = all.clone().filter(|(_, digest)| known.contains(&**digest) == is_known);
+        let all = after.results.iter().filter(|it| it.name == *name);
+        let found = all.clone().filter(|it| known.contains(&*it.digest) == is_known);
         Count { name: (*name).to_owned(), count: found.count(), of: all.count() }
     };
     let counts = |is_known| {

@@ -6,7 +6,7 @@ mod text;
 
 pub use compare::compare;
 pub use side::Side;
-use side::SideCell;
+use side::{SideCell, SideResult};
 pub use text::text;
 
 use serde::Serialize;
@@ -23,6 +23,8 @@ pub struct Diff {
     pub stale: Vec<Count>,
     /// Those that both have.
     pub kept: Vec<Count>,
+    /// Floating-point operations that what is stale takes.
+    pub flops: f64,
 }
 
 /// A value that differs.

@@ -15,8 +15,17 @@ pub struct Side {
     pub axes: Vec<(String, Vec<String>)>,
     pub seeds: Vec<u64>,
     pub cells: Vec<SideCell>,
-    /// Trainings, then evaluations: the name and the digest of each.
-    pub results: Vec<(String, String)>,
+    /// Trainings, then evaluations.
+    pub results: Vec<SideResult>,
+}
+
+/// A training or evaluation.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SideResult {
+    pub name: String,
+    pub digest: String,
+    /// Floating-point operations it takes.
+    pub flops: f64,
 }
 
 /// One cell of a design.
@@ -63,10 +72,15 @@ impl Side {
             name: text(&plan["design"]),
             seeds: list(&plan["seeds"]).iter().filter_map(Value::as_u64).collect(),
             cells: cells.map(cell).collect(),
-            results: results.map(|it| (text(&it["name"]), text(&it["digest"]))).collect(),
+            results: results.map(result).collect(),
             axes,
         }
     }
+}
+
+fn result(result: &Value) -> SideResult {
+    let flops = result["cost"]["flops"].as_f64().unwrap_or_default();
+    SideResult { name: text(&result["name"]), digest: text(&result["digest"]), flops }
 }
 
 fn axis(axis: &Value) -> (String, Vec<String>) {

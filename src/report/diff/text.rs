@@ -1,9 +1,11 @@
 //! A difference as a person reads it.
 
 use super::{Change, Count, Diff};
+use crate::plan::amount::{flop, time};
 
-/// One line for each change, and one for what it costs.
-pub fn text(diff: &Diff) -> String {
+/// One line for each change, and one for what it costs; `rate` is the speed of the machine in
+/// operations a second.
+pub fn text(diff: &Diff, rate: Option<f64>) -> String {
     if diff.is_empty() {
         return "no difference that changes results\n".to_owned();
     }
@@ -20,7 +22,7 @@ pub fn text(diff: &Diff) -> String {
     if diff.changes.is_empty() && diff.structure.is_empty() {
         out += "  the same values: the data, or a component's version, is another\n";
     }
-    out + &results(diff)
+    out + &results(diff, rate)
 }
 
 fn row(change: &Change) -> [String; 3] {
@@ -41,14 +43,20 @@ fn row(change: &Change) -> [String; 3] {
     [change.path.clone(), value, notes.join("  ")]
 }
 
-/// `stale: contrast 5 of 5, probe 5 of 5      kept: recon 5 of 5`
-fn results(diff: &Diff) -> String {
+/// `stale: contrast 5 of 5, probe 5 of 5      kept: recon 5 of 5      cost 363 PFLOP, about 3.4 h`
+fn results(diff: &Diff, rate: Option<f64>) -> String {
     let list = |word: &str, counts: &[Count]| {
         let parts = counts.iter().map(|it| format!("{} {} of {}", it.name, it.count, it.of));
         let parts: Vec<String> = parts.collect();
         (!parts.is_empty()).then(|| format!("{word}: {}", parts.join(", ")))
     };
-    let parts = [list("stale", &diff.stale), list("kept", &diff.kept)];
+    let parts = [list("stale", &diff.stale), list("kept", &diff.kept), cost(diff.flops, rate)];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() { String::new() } else { format!("  {}\n", parts.join("      ")) }
+}
+
+/// What it takes to compute what is stale.
+fn cost(flops: f64, rate: Option<f64>) -> Option<String> {
+    let time = rate.map_or(String::new(), |rate| format!(", about {}", time(flops / rate)));
+    (flops > 0.0).then(|| format!("cost {}{time}", flop(flops)))
 }

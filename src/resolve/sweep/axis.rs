@@ -96,6 +96,12 @@ impl Reader<'_> {
                 return None;
             }
         };
+        if label.is_empty() {
+            self.out.push(
+                Diagnostic::new(&codes::HEADER, "a variant is called by its label, which is empty")
+                    .at(variant.header, "write `\"label\" { … }`"),
+            );
+        }
         if let Some((_, first)) = before.iter().find(|(level, _)| level.labels[0] == label) {
             self.out.push(
                 Diagnostic::new(&codes::DUPLICATE, format!("the variant `{label}` is given twice"))
