@@ -75,12 +75,7 @@ fn cell_levels<'d>(design: &'d Design, cell: &'d Cell) -> impl Iterator<Item = (
     })
 }
 
-fn answers(
-    workspace: &Workspace,
-    catalog: &Catalog,
-    design: &Design,
-    path: &str,
-) -> Vec<Answer> {
+fn answers(workspace: &Workspace, catalog: &Catalog, design: &Design, path: &str) -> Vec<Answer> {
     let mut answers: Vec<Answer> = Vec::new();
     let Workspace { program, options, .. } = workspace;
     let Some(tracer) = Origins::of(program, catalog, options, design) else { return answers };

@@ -68,7 +68,8 @@ pub(super) fn ambiguous(draft: &Section, path: &[Name], param: &Name) -> Option<
         (_, Some(line)) => ("evaluation", line.name.span),
         _ => return None,
     };
-    let message = format!("`{}` begins a path of the experiment, and names a parameter", first.node);
+    let message =
+        format!("`{}` begins a path of the experiment, and names a parameter", first.node);
     Some(
         Diagnostic::new(&codes::DUPLICATE, message)
             .at(first.span, "which one is set here?")

@@ -1,11 +1,11 @@
 //! The cells of a sweep before anything is evaluated, for those who ask where a value comes from.
 
 use super::super::draft::Section;
+use super::super::draft::as_path;
 use super::super::eval::Params;
 use super::super::import::Program;
 use super::super::inherit::inherit;
 use super::super::scope::{self, Meaning};
-use super::super::draft::as_path;
 use super::super::{Axis, Design, Options};
 use super::body::Parts;
 use super::union::joined_levels;

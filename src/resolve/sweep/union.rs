@@ -88,9 +88,12 @@ impl Reader<'_> {
             let before = paths.iter().flatten().take(at);
             if let Some(first) = before.clone().find(|it| it.text() == path.text()) {
                 self.out.push(
-                    Diagnostic::new(&codes::DUPLICATE, format!("`{}` is joined twice", path.text()))
-                        .at(path.span, "a second time")
-                        .at(first.span, "first here"),
+                    Diagnostic::new(
+                        &codes::DUPLICATE,
+                        format!("`{}` is joined twice", path.text()),
+                    )
+                    .at(path.span, "a second time")
+                    .at(first.span, "first here"),
                 );
             }
         }
