@@ -76,7 +76,9 @@ impl List<'_> {
     fn whole(&mut self, experiment: &Experiment) {
         for stream in SEED {
             let pinned = experiment.pins.get(*stream);
-            let value = pinned.map_or("each seed".to_owned(), ToString::to_string);
+            // Unlike the others, the division follows no seed unless the data ask for it.
+            let own = if *stream == "split" { "split_seed of the data" } else { "each seed" };
+            let value = pinned.map_or(own.to_owned(), ToString::to_string);
             self.add(&["seed", stream], value, "natural", experiment.name.span);
         }
         let limit = experiment.limit.as_ref();
