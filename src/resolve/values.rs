@@ -1,6 +1,7 @@
 //! Every value of an experiment with its path: what `--set` may change, what two experiments are
 //! compared by.
 
+use super::draft::SEED;
 use super::{Called, Experiment, Keep, Stage, Term};
 use crate::catalog::{Bound, ParamSpec, Value, shown};
 use crate::diag::Span;
@@ -10,6 +11,8 @@ use crate::diag::Span;
 pub enum Owner {
     Stage(String),
     Evaluation(String),
+    /// The experiment as a whole.
+    Experiment,
     /// The files: a parameter, as the root file calls it.
     Parameter(String),
 }
@@ -33,6 +36,7 @@ impl Valued {
     pub fn path(&self) -> String {
         match &self.owner {
             Owner::Stage(name) if name == "main" => self.rest.join("."),
+            Owner::Experiment => self.rest.join("."),
             Owner::Stage(name) | Owner::Evaluation(name) | Owner::Parameter(name) => {
                 let parts = std::iter::once(name).chain(&self.rest);
                 parts.map(String::as_str).collect::<Vec<_>>().join(".")
@@ -58,6 +62,7 @@ impl Experiment {
             let owner = Owner::Evaluation(entry.name.node.clone());
             List { owner, all: &mut all }.called(&[], &entry.call);
         }
+        List { owner: Owner::Experiment, all: &mut all }.whole(self);
         all
     }
 }
@@ -68,6 +73,20 @@ struct List<'a> {
 }
 
 impl List<'_> {
+    fn whole(&mut self, experiment: &Experiment) {
+        for stream in SEED {
+            let pinned = experiment.pins.get(*stream);
+            // Unlike the others, the division follows no seed unless the data ask for it.
+            let own = if *stream == "split" { "split_seed of the data" } else { "each seed" };
+            let value = pinned.map_or(own.to_owned(), ToString::to_string);
+            self.add(&["seed", stream], value, "natural", experiment.name.span);
+        }
+        let limit = experiment.limit.as_ref();
+        let value = limit.map_or("none".to_owned(), |limit| format!("{} s", limit.node));
+        let span = limit.map_or(experiment.name.span, |limit| limit.span);
+        self.add(&["run", "limit"], value, "time | none", span);
+    }
+
     fn stage(&mut self, stage: &Stage) {
         self.called(&["data"], &stage.data);
         self.called(&["encoder"], &stage.encoder);

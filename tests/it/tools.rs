@@ -175,3 +175,19 @@ fn a_picture_is_of_one_design() {
     lab.say(&["graph", &one, "--out", &picture.display().to_string()]).ended(0);
     assert_eq!(fs::read_to_string(picture).unwrap(), lab.say(&["graph", &one]).ended(0).out);
 }
+
+#[test]
+fn a_search_has_no_plan() {
+    let lab = Lab::new();
+    let search = "search t of short {\n  maximize = val.near.accuracy\n  \
+                  space { train.batch = [32, 64] }\n  method = grid()\n}\n";
+    let file = lab.file("a.exp", &format!("{TEXT}{search}"));
+    let one = format!("{file}:t");
+    let ran = lab.say(&["run", &one]).ended(1);
+    assert!(ran.err.contains("B0590") && ran.err.contains("no plan"), "{ran:?}");
+    for words in [&["graph", &one][..], &["diff", &one, &file]] {
+        assert!(lab.say(words).ended(1).err.contains("`t` is a search, which has no plan"));
+    }
+    let planned = lab.say(&["plan", &one]).ended(0).out;
+    assert!(planned.contains("a search") && planned == lab.say(&["show", &one]).ended(0).out);
+}

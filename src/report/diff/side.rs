@@ -103,7 +103,10 @@ fn values(experiment: &Experiment) -> Vec<(String, String)> {
         Owner::Stage(name) => format!("{name}.{}", it.rest.join(".")),
         _ => it.path(),
     };
-    all.extend(experiment.values().into_iter().map(|it| (path(&it), it.value)));
+    // How long a run may take changes no result.
+    let counts = |it: &crate::resolve::Valued| it.rest != ["run", "limit"];
+    let valued = experiment.values().into_iter().filter(counts);
+    all.extend(valued.map(|it| (path(&it), it.value)));
     all
 }
 

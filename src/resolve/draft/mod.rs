@@ -5,7 +5,7 @@ mod layer;
 mod path;
 mod read;
 
-pub(super) use read::EXPERIMENT_BLOCKS;
+pub(super) use read::{EXPERIMENT_BLOCKS, SEED};
 
 use crate::diag::{Diagnostic, Span, codes};
 use crate::syntax::{Expr, ExprKind, Name, Path};

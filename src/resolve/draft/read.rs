@@ -10,7 +10,7 @@ const STAGE: &[&str] = &["data", "encoder", "augment", "views", "loss"];
 const TRAIN: &[&str] = &["optimizer", "schedule", "batch", "for", "drop_last", "keep"];
 const RUN: &[&str] = &["precision", "determinism", "device", "limit", "checkpoint", "workers"];
 /// The streams of random numbers of a training.
-const SEED: &[&str] = &["split", "init", "order", "augment", "dropout"];
+pub(in crate::resolve) const SEED: &[&str] = &["split", "init", "order", "augment", "dropout"];
 /// The blocks an experiment may hold, and what is laid over one.
 pub(in crate::resolve) const EXPERIMENT_BLOCKS: &[&str] =
     &["augment", "loss", "train", "eval", "run", "seed", "stage"];

@@ -27,6 +27,13 @@ impl<'a> Tracer<'a> {
         let draft = &self.cell.draft;
         match &value.owner {
             Owner::Parameter(_) => {}
+            Owner::Experiment => {
+                let slot = draft.section(rest[0]).and_then(|section| section.get(rest[1]));
+                match slot {
+                    Some(slot) => self.slot(slot, &[], Part::Whole),
+                    None => self.left_out(value),
+                }
+            }
             Owner::Evaluation(name) => {
                 let slot = draft.section("eval").and_then(|eval| eval.get(name));
                 if let Some(slot) = slot {
