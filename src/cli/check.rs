@@ -54,6 +54,7 @@ pub fn check(library: &Library, args: &CheckArgs) -> u8 {
             seeds: None,
             limit: None,
             theory: args.theory,
+            all: true,
             places: args.places.clone(),
         };
         let mut workspace = match args.fix {

@@ -99,6 +99,9 @@ struct Target {
     /// Whether what theory expects of the losses is said too.
     #[arg(skip)]
     theory: bool,
+    /// Whether the experiments that would not be run are checked too.
+    #[arg(skip)]
+    all: bool,
 }
 
 impl Target {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::format::{Deny, Format};
 use super::machine::{disk_free, memory, speed};
 use super::{Places, Target, exit, prompt};
-use crate::catalog::{Bound, Facts, MachineFacts};
+use crate::catalog::{Bound, Catalog, Facts, MachineFacts};
 use crate::diag::{Diagnostic, Severity, Source, Sources, has_errors, require_data};
 use crate::digest::blake3;
 use crate::library::dataset::Dataset;
@@ -16,7 +16,7 @@ use crate::plan::{Origin, OriginFile, Plan, check, disk};
 use crate::report::diagnostics::Checked;
 use crate::resolve::{
     Bounds, Design, Kept, MOST_BYTES, Options, Program, Reader, Search, allow, load_within,
-    resolve, searches, seeds_as_field, too_large,
+    resolve, searches, seeds_as_field, too_large, unsaid, unused,
 };
 use crate::store::Store;
 use crate::syntax::parse_assignment;
@@ -73,7 +73,12 @@ impl Workspace {
                 }
                 let plan = plan.filter(|_| is_sound);
                 plans.extend(plan.map(|plan| Plan { source: origin.clone(), ..plan }));
+                // A plan of what was mended by guess says nothing of the file.
+                found.retain(|it| is_sound || it.is_error());
                 diagnostics.append(&mut found);
+            }
+            if target.all {
+                diagnostics.extend(of_unused(&program, &catalog, &options, &facts, &diagnostics));
             }
         }
         let diagnostics = allow(&program, &sources, &options, diagnostics);
@@ -126,6 +131,22 @@ impl Workspace {
     pub fn require_data(&mut self) {
         require_data(&mut self.diagnostics);
     }
+}
+
+/// What is wrong with the experiments that would not be run, besides what is `known`.
+fn of_unused(
+    program: &Program,
+    catalog: &Catalog,
+    options: &Options,
+    facts: &Facts,
+    known: &[Diagnostic],
+) -> Vec<Diagnostic> {
+    let (designs, mut found) = unused(program, catalog, options, known);
+    if !has_errors(known) && !has_errors(&found) {
+        let planned = designs.iter().flat_map(|design| check(design, facts, None).1).collect();
+        found.extend(unsaid(known, planned));
+    }
+    found
 }
 
 /// The bytes of a file, if it is not larger than an experiment can be.

@@ -94,6 +94,9 @@ impl Checker<'_> {
             .map(Rc::as_ref)
             .collect();
         self.same_data(entry.call.place("on"), &stages);
+        if let Some(stage) = stages.first() {
+            self.tested(entry, &stage.data);
+        }
         if let Some(stage) = stages.first()
             && entry.call.bound.value("labels").is_some()
             && let Some(known) = facts_of(&stage.data.bound, self.facts)
@@ -104,6 +107,19 @@ impl Checker<'_> {
             if let Ok(division) = Division::of(&stage.data.bound, known) {
                 self.out.extend(schedule::of_evaluation(&entry.call, &division));
             }
+        }
+    }
+
+    /// What is reported of the test split needs one.
+    fn tested(&mut self, entry: &Entry, data: &Called) {
+        let Some(known) = facts_of(&data.bound, self.facts) else { return };
+        if Division::of(&data.bound, known).is_ok_and(|division| division.test == 0) {
+            self.out.push(
+                Diagnostic::new(&codes::OUT_OF_RANGE, "there are no images to evaluate on")
+                    .at(data.place("test"), "leaves the test split empty")
+                    .at(entry.call.span, "reports on the test split")
+                    .help("write `test=20%`, or leave `test` out"),
+            );
         }
     }
 

@@ -3,6 +3,7 @@
 use super::eval::{Eval, NO_PARAMS, Want};
 use super::import::Program;
 use super::inherit::inherit;
+use super::scope::{self, Meaning};
 use crate::catalog::{Catalog, Kind, Type};
 use crate::diag::Diagnostic;
 use crate::syntax::{Block, Name, Path, Statement};
@@ -26,6 +27,29 @@ pub(super) fn check_declarations(program: &Program, catalog: &Catalog, out: &mut
         }
     }
     Eval::new(program, catalog, &NO_PARAMS, out).check_params(&NO_PARAMS);
+    let found = check_values(program, catalog);
+    let found = super::unsaid(out, found);
+    out.extend(found);
+}
+
+/// Values that take more work than this, all together, are left to those who use them.
+const MOST_WORK: usize = 1_000_000;
+
+/// What is wrong with the values that files declare, wherever they are wanted.
+fn check_values(program: &Program, catalog: &Catalog) -> Vec<Diagnostic> {
+    let (mut out, mut work) = (Vec::new(), 0);
+    for (name, meaning) in program.files.iter().flat_map(scope::names) {
+        let value = match meaning {
+            Meaning::Let(value) => value,
+            Meaning::Param(param) if param.ty.is_none() => &param.default,
+            _ => continue,
+        };
+        work += Eval::new(program, catalog, &NO_PARAMS, &mut out).declared_value(name, value);
+        if work > MOST_WORK {
+            break;
+        }
+    }
+    out
 }
 
 impl Eval<'_> {

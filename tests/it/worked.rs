@@ -12,7 +12,9 @@ use balance::diag::{
 use balance::library::{self, Library};
 use balance::plan::theory::theory_notes;
 use balance::plan::{Plan, check};
-use balance::resolve::{Design, Kept, Options, allow, load, resolve, seeds_as_field};
+use balance::resolve::{
+    Design, Kept, Options, allow, load, resolve, seeds_as_field, unsaid, unused,
+};
 use balance::syntax::parse_assignment;
 
 /// What a file came to.
@@ -125,13 +127,23 @@ fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> 
         let found;
         (designs, found) = resolve(&program, &library.catalog().knowing(&facts), &options);
         diagnostics.extend(found);
+        let is_sound = !has_errors(&diagnostics);
         for design in &designs {
             let (plan, found) = check(design, &facts, asked.limit);
             if asked.theory && plan.is_some() {
                 diagnostics.extend(theory_notes(design, &facts));
             }
             plans.extend(plan);
+            let found = found.into_iter().filter(|it| is_sound || it.is_error());
             diagnostics.extend(found);
+        }
+        if !asked.run {
+            let catalog = library.catalog().knowing(&facts);
+            let (others, found) = unused(&program, &catalog, &options, &diagnostics);
+            let is_sound = is_sound && !has_errors(&found) && !has_errors(&diagnostics);
+            let others = others.iter().filter(|_| is_sound);
+            let planned = others.flat_map(|design| check(design, &facts, None).1).collect();
+            diagnostics.extend(found.into_iter().chain(unsaid(&diagnostics, planned)));
         }
     }
     let mut diagnostics = allow(&program, &sources, &options, diagnostics);

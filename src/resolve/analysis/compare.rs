@@ -141,16 +141,12 @@ impl Analyst<'_> {
         }
         let others = cells.iter().enumerate();
         let others = others.filter(|(at, it)| !is_fixed(&it.levels) && metric.asks(*at));
-        let pair = |(at, it): (usize, &super::Cell)| Some([at, *baselines.get(&rest(&it.levels))?]);
-        let pairs: Vec<[usize; 2]> = others.filter_map(pair).collect();
+        let others: Vec<_> = others.collect();
+        let pair =
+            |(at, it): &(usize, &super::Cell)| Some([*at, *baselines.get(&rest(&it.levels))?]);
+        let pairs: Vec<[usize; 2]> = others.iter().filter_map(pair).collect();
         if pairs.is_empty() && !cells.is_empty() {
-            let (message, label) = match baselines.is_empty() {
-                true => (
-                    "no cell of this sweep is the baseline",
-                    "`where` leaves none with these levels",
-                ),
-                false => ("nothing is left to compare with the baseline", "every cell is one"),
-            };
+            let (message, label) = nothing_to_compare(baselines.is_empty(), others.is_empty());
             self.out.push(Diagnostic::new(&codes::EMPTY, message).at(span, label));
             return None;
         }
@@ -229,5 +225,20 @@ impl Analyst<'_> {
         };
         self.out.push(diagnostic);
         None
+    }
+}
+
+/// Why there is no pair: without a baseline, without anything else, or without what shares its
+/// other levels.
+fn nothing_to_compare(no_baseline: bool, no_other: bool) -> (&'static str, &'static str) {
+    match (no_baseline, no_other) {
+        (true, _) => {
+            ("no cell of this sweep is the baseline", "`where` leaves none with these levels")
+        }
+        (false, true) => ("nothing is left to compare with the baseline", "every cell is one"),
+        (false, false) => (
+            "no cell differs from the baseline in these axes only",
+            "every cell of the design that is left differs in others as well",
+        ),
     }
 }

@@ -59,6 +59,14 @@ impl Analyst<'_> {
             });
         }
         let than = self.metric(right)?;
+        if than == metric {
+            self.out.push(
+                Diagnostic::new(&codes::WRONG_TYPE, "a metric is compared with itself")
+                    .at(right.span, "the same number")
+                    .at(left.span, "as here"),
+            );
+            return None;
+        }
         if is_share(&than.metric) != is_share(&metric.metric) {
             self.out.push(
                 Diagnostic::new(&codes::WRONG_UNIT, "these metrics are not counted alike")

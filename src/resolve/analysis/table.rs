@@ -21,6 +21,7 @@ impl Analyst<'_> {
     pub fn table(&mut self, block: &Block, all: &[Statement]) -> Option<Table> {
         let name = self.name_of(block);
         let fields = self.fields(block, FIELDS);
+        self.not_empty(&fields);
         let rows = self.needed(&fields, "rows", &self.some_axis());
         let rows = self.axes(rows, WORDS);
         let columns = self.axes(fields.get("columns"), WORDS);
@@ -52,6 +53,19 @@ impl Analyst<'_> {
             caption,
             averaged,
         })
+    }
+
+    /// A table has at least one row and one number in a cell.
+    fn not_empty(&mut self, fields: &Fields) {
+        for (name, example) in [("rows", self.some_axis()), ("cell", self.example())] {
+            let Some(expr) = fields.get(name) else { continue };
+            if matches!(&expr.kind, ExprKind::List(items) if items.is_empty()) {
+                self.out.push(
+                    Diagnostic::new(&codes::EMPTY, format!("this table has no `{name}`"))
+                        .at(expr.span, format!("for example `{name} = {example}`")),
+                );
+            }
+        }
     }
 
     /// An axis as an example, where the sweep has one.

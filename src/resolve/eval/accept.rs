@@ -85,6 +85,13 @@ fn duration(number: Quantity, span: Span, want: Want) -> Result<Value, Box<Diagn
     if !(number.value >= 0.0 && number.value <= LONGEST) {
         return Err(out_of_range(number, span, want, format!("0 to {LONGEST}")));
     }
+    if want.name == "for" && number.value == 0.0 {
+        return Err(out_of_range(number, span, want, "more than 0".to_owned()));
+    }
+    if unit != DurationUnit::Epochs && number.value.fract() != 0.0 {
+        let bounds = format!("a whole number of {}", unit_name(number.unit));
+        return Err(out_of_range(number, span, want, bounds));
+    }
     Ok(Value::Duration(Duration { amount: number.value, unit }))
 }
 

@@ -5,6 +5,7 @@ mod bind;
 mod component;
 mod condition;
 mod labels;
+mod loose;
 mod quantity;
 mod value;
 

@@ -30,8 +30,8 @@ impl Eval<'_> {
             );
             return None;
         };
-        let measured = self.selected(entry, metric, entries)?;
-        let name = format!("{}.{}", entry.node, metric.node);
+        let (measured, metric) = self.selected(entry, metric, entries)?;
+        let name = format!("{}.{metric}", entry.node);
         let problem = match split.map_or("test", |split| split.node.as_str()) {
             "test" if !is_oracle => on_test(slot, split, &name, measured),
             "train" => Diagnostic::new(&codes::UNKNOWN_NAME, "a model is not chosen on `train`")
@@ -55,13 +55,13 @@ impl Eval<'_> {
         None
     }
 
-    /// The evaluation that measures `entry.metric`.
+    /// The evaluation that measures `entry.metric`, and the metric: its first without one.
     fn selected<'e>(
         &mut self,
         entry: &Name,
-        metric: &Name,
+        metric: Option<&Name>,
         entries: &'e [Entry],
-    ) -> Option<&'e Entry> {
+    ) -> Option<(&'e Entry, &'static str)> {
         let found = entries.iter().find(|it| it.name.node == entry.node);
         let Some(found) = found else {
             let message = format!("no evaluation is called `{}`", entry.node);
@@ -71,8 +71,9 @@ impl Eval<'_> {
             return None;
         };
         let metrics = found.call.bound.spec.metrics;
-        if metrics.contains(&metric.node.as_str()) {
-            return Some(found);
+        let Some(metric) = metric else { return Some((found, metrics.first()?)) };
+        if let Some(known) = metrics.iter().find(|it| **it == metric.node) {
+            return Some((found, known));
         }
         let message = format!("`{}` does not measure `{}`", entry.node, metric.node);
         let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
@@ -81,13 +82,15 @@ impl Eval<'_> {
     }
 }
 
-/// The split, if one is written, the evaluation and the metric.
-fn parts(path: &Path) -> Option<(Option<&Name>, &Name, &Name)> {
-    match &path.parts[..] {
-        [split, entry, metric] if SPLITS.contains(&split.node.as_str()) => {
-            Some((Some(split), entry, metric))
-        }
-        [entry, metric] if !SPLITS.contains(&entry.node.as_str()) => Some((None, entry, metric)),
+/// The split, if one is written, the evaluation, and the metric, if one is.
+fn parts(path: &Path) -> Option<(Option<&Name>, &Name, Option<&Name>)> {
+    let (split, rest) = match &path.parts[..] {
+        [split, rest @ ..] if SPLITS.contains(&split.node.as_str()) => (Some(split), rest),
+        rest => (None, rest),
+    };
+    match rest {
+        [entry] => Some((split, entry, None)),
+        [entry, metric] => Some((split, entry, Some(metric))),
         _ => None,
     }
 }

@@ -103,10 +103,16 @@ impl Eval<'_> {
             _ => None,
         };
         let Some([split, term, metric]) = path.map(|path| &path.parts[..]) else {
+            let help = match path.map(|path| &path.parts[..]) {
+                Some([term, metric]) if !["train", "val", "test"].contains(&term.node.as_str()) => {
+                    format!("write `keep = best(val.{}.{})`", term.node, metric.node)
+                }
+                _ => "write `keep = last` or `keep = best(val.TERM.accuracy)`".to_owned(),
+            };
             self.out.push(
                 Diagnostic::new(&codes::WRONG_TYPE, "`keep` says which state is evaluated")
                     .at(slot.expr.span, "cannot be read as one")
-                    .help("write `keep = last` or `keep = best(val.TERM.accuracy)`"),
+                    .help(help),
             );
             return None;
         };

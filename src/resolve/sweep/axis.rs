@@ -165,6 +165,13 @@ impl Reader<'_> {
 
     fn values<'b>(&mut self, block: &'b Block) -> Vec<Values<'b>> {
         let mut all = Vec::new();
+        if block.body.is_empty() {
+            let kind = &block.kind.node;
+            self.out.push(
+                Diagnostic::new(&codes::EMPTY, format!("this `{kind}` varies nothing"))
+                    .at(block.header, "write `path = [values]` inside"),
+            );
+        }
         for statement in &block.body {
             match statement {
                 Statement::Field(field) => {

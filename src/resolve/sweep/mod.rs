@@ -90,15 +90,7 @@ pub(super) fn chosen<'a>(
     options: &Options,
     out: &mut Vec<Diagnostic>,
 ) -> Vec<&'a Block> {
-    let Some(root) = program.root() else { return Vec::new() };
-    let blocks = |kind: &str| -> Vec<&Block> {
-        let statements = root.tree.statements.iter();
-        let blocks = statements.filter_map(|statement| match statement {
-            Statement::Block(block) if block.label.is_some() => Some(block),
-            _ => None,
-        });
-        blocks.filter(|block| block.kind.node == kind).collect()
-    };
+    let blocks = |kind| blocks(program, kind);
     let (sweeps, experiments, searches) = (blocks("sweep"), blocks("experiment"), blocks("search"));
     if let Some(name) = &options.only {
         if searches.iter().any(|it| it.label.as_ref().is_some_and(|label| label.node == *name)) {
@@ -108,6 +100,34 @@ pub(super) fn chosen<'a>(
         return called(name, all, out);
     }
     if sweeps.is_empty() { experiments } else { sweeps }
+}
+
+/// The experiments that are not run because the file has sweeps; none where one design is asked
+/// for by name.
+pub(super) fn left_out<'a>(program: &'a Program, options: &Options) -> Vec<&'a Block> {
+    match options.only.is_some() || blocks(program, "sweep").is_empty() {
+        true => Vec::new(),
+        false => blocks(program, "experiment"),
+    }
+}
+
+/// Whether another block of the file extends `block`, or is of it.
+pub(super) fn is_built_on(program: &Program, block: &Block) -> bool {
+    let Some(label) = &block.label else { return false };
+    let names =
+        |path: &Option<Path>| path.as_ref().is_some_and(|path| path.single() == Some(&label.node));
+    let all = ["sweep", "search", "experiment"].into_iter().flat_map(|it| blocks(program, it));
+    all.into_iter().any(|it| names(&it.of) || names(&it.extends))
+}
+
+/// The named blocks of `kind` of the file that is asked for.
+fn blocks<'a>(program: &'a Program, kind: &str) -> Vec<&'a Block> {
+    let statements = program.root().into_iter().flat_map(|root| &root.tree.statements);
+    let blocks = statements.filter_map(|statement| match statement {
+        Statement::Block(block) if block.label.is_some() => Some(block),
+        _ => None,
+    });
+    blocks.filter(|block| block.kind.node == kind).collect()
 }
 
 /// The blocks called `name`, of `all` that could be run.
