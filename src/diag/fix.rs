@@ -157,4 +157,26 @@ mod tests {
             assert_eq!(mended(&[&[edit]]), (plain.into(), vec![]));
         }
     }
+
+    #[test]
+    fn what_is_said_again_no_nearer_to_the_end_was_not_mended() {
+        let said = |text: &str, message: &str| {
+            let mut sources = Sources::default();
+            sources.add(Source { name: "a.exp".into(), text: text.into() });
+            let at = text.find(['.', '&']).unwrap();
+            let diagnostic = Diagnostic::new(&codes::STATEMENT, message);
+            (sources, [diagnostic.at(Span::new(0, at, at + 1), "")])
+        };
+        let returns = |before: &str, after: &str, message: &str| {
+            let (sources, diagnostics) = said(before, "point");
+            let before = Said::of(&sources, &diagnostics[0]).into_iter().collect();
+            let (sources, diagnostics) = said(after, message);
+            returned(before, &sources, &diagnostics).len() == 1
+        };
+        assert!(returns("a = 5.5\n", "a = 5.05\n", "point"));
+        assert!(returns("a = 5.5\n", "edition 1\n\na = 5.05\n", "point"));
+        assert!(!returns("a = 5.5\n", "a = 5.05\n", "another"));
+        assert!(!returns("a && b && c\n", "a and b && c\n", "point"));
+        assert!(!returns("a = .5\nb = .5\n", "a = 5\nb = .5\n", "point"));
+    }
 }
