@@ -39,7 +39,7 @@ pub fn explain(library: &Library, args: &ExplainArgs) -> u8 {
     }
     let names = catalog.all().iter().map(|spec| spec.name);
     let all = names.chain(ALL.iter().flat_map(|code| [code.number, code.name]));
-    match closest(name, all).or_else(|| of_number(name)) {
+    match of_number(name).or_else(|| closest(name, all)) {
         Some(near) => {
             prompt::eprint(&format!("nothing is called `{name}`; did you mean `{near}`?\n"))
         }
@@ -50,13 +50,10 @@ pub fn explain(library: &Library, args: &ExplainArgs) -> u8 {
     exit::USAGE
 }
 
-/// The code of the number in `name`, whatever its letter and leading zeros.
+/// The code of a number without its letter.
 fn of_number(name: &str) -> Option<&'static str> {
-    let digits = |text: &str| {
-        let rest = text.trim_start_matches(|it: char| it.is_ascii_alphabetic());
-        rest.parse::<u32>().ok()
-    };
-    let wanted = digits(name)?;
+    let wanted: u32 = name.parse().ok()?;
+    let digits = |text: &str| text.trim_start_matches(|it: char| it.is_alphabetic()).parse().ok();
     ALL.iter().map(|code| code.number).find(|number| digits(number) == Some(wanted))
 }
 

@@ -225,7 +225,7 @@ fn output_that_is_lost_is_told() {
 #[test]
 fn several_designs_are_an_array() {
     let lab = Lab::new();
-    let file = lab.file("a.exp", TEXT);
+    let file = lab.file("a.exp", TEXT.split("sweep").next().unwrap());
     for arguments in [
         vec!["plan", &file, "--json"],
         vec!["show", &file, "--json"],
@@ -234,15 +234,12 @@ fn several_designs_are_an_array() {
         let text = lab.say(&arguments).ended(0).out;
         let all: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
         let names: Vec<_> = all.iter().map(|it| it["design"].as_str().unwrap()).collect();
-        assert_eq!(names, ["near", "far", "some"], "{arguments:?}");
+        assert_eq!(names, ["near", "far"], "{arguments:?}");
     }
     let all = lab.path("all.json").display().to_string();
     assert_eq!(lab.say(&["plan", &file, "--out", &all]).ended(0).out, "");
     let said = lab.say(&["diff", &all, &file]).ended(1);
-    assert!(
-        said.err.contains("several designs") && said.err.contains("near, far, some"),
-        "{said:?}"
-    );
+    assert!(said.err.contains("several designs") && said.err.contains("near, far"), "{said:?}");
 }
 
 #[test]
