@@ -31,7 +31,7 @@ use std::rc::Rc;
 
 use self::analysis::Analyses;
 use crate::catalog::{Bound, Catalog, Duration};
-use crate::diag::{Diagnostic, Severity, Span, Spanned, codes, distinct, has_errors};
+use crate::diag::{Diagnostic, Span, Spanned, codes, distinct, has_errors};
 use crate::syntax::Field;
 
 /// What `run` is asked for on the command line.
@@ -223,8 +223,8 @@ pub enum Keep {
     Best { term: Spanned<String> },
 }
 
-/// The experiments of `program` that `run` would leave out, and the errors and warnings of them
-/// that `known` does not hold yet.
+/// The experiments of `program` that `run` would leave out, and the errors of them that `known`
+/// does not hold yet: what is only doubtful in them, those that build on them may well mend.
 pub fn unused(
     program: &Program,
     catalog: &Catalog,
@@ -235,23 +235,24 @@ pub fn unused(
     for block in sweep::left_out(program, options) {
         let mut own = Vec::new();
         designs.extend(sweep::design(program, catalog, &Options::default(), block, &mut own));
-        // What others build on may leave to them what it lacks.
-        if has_errors(&own) && sweep::is_built_on(program, block) {
-            own.retain(|it| it.code != &codes::MISSING);
+        // What it lacks may stand in what could not be understood, or be left to those that build
+        // on it.
+        if has_errors(&own) && (has_errors(known) || sweep::is_built_on(program, block)) {
+            own.retain(|it| it.code != &codes::MISSING && it.code != &codes::NO_LOSS);
         }
         found.append(&mut own);
     }
     (designs, unsaid(known, found))
 }
 
-/// The errors and warnings of `found` that `known` does not report at the same place.
+/// The errors of `found` that `known` does not report at the same place.
 pub fn unsaid(known: &[Diagnostic], found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let place = |it: &Diagnostic| {
         let start = it.labels.first().map(|(span, _)| (span.file, span.start));
         (it.code.number, start)
     };
     let said: std::collections::BTreeSet<_> = known.iter().map(place).collect();
-    let is_new = |it: &Diagnostic| it.code.severity != Severity::Note && !said.contains(&place(it));
+    let is_new = |it: &Diagnostic| it.is_error() && !said.contains(&place(it));
     distinct(found).into_iter().filter(is_new).collect()
 }
 
