@@ -151,7 +151,7 @@ fn range(values: impl Iterator<Item = f64>, shown: impl Fn(f64) -> String) -> St
 }
 
 /// Each name once, in order of appearance.
-fn names<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub(super) fn names<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut names = Vec::new();
     for name in all {
         if !names.contains(&name) {

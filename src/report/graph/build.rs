@@ -1,5 +1,6 @@
 //! From a plan to boxes. What differs between the cells of a sweep stands side by side in its box.
 
+use super::super::plan::names;
 use super::{Graph, Node, NodeKind, Part};
 use crate::catalog::{Bound, Labels, ParamSpec, Type, Value, shown};
 use crate::plan::{Evaluation, Plan, Stage, Term, plural};
@@ -294,15 +295,4 @@ fn wrapped(parts: &[String], between: &str) -> Vec<String> {
         }
     }
     lines.iter().map(|line| line.trim_end().to_owned()).collect()
-}
-
-/// Each name once, in order.
-fn names<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut names = Vec::new();
-    for name in all {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
 }
