@@ -54,9 +54,12 @@ impl Scan {
         let diagnostic = Diagnostic::new(&codes::DELIMITER, format!("`{opener}` is never closed"))
             .at(self.span(at, at + 1), "opened here")
             .at(place, format!("expected `{closer}` by the end of this line"));
-        // Behind a string that does not end, a bracket would be part of it.
-        self.diagnostics.push(match self.broken.is_empty() {
-            true => diagnostic.fix(place, nest.closing()),
+        // Behind a string that does not end, a bracket would be part of it; and where several are
+        // open, which of them was meant to end here is a guess.
+        let closing = nest.closing();
+        let is_sure = self.broken.is_empty() && closing.len() == 1;
+        self.diagnostics.push(match is_sure {
+            true => diagnostic.fix(place, closing),
             false => diagnostic,
         });
         Item::Unreadable(self.span(start, end))
