@@ -1,14 +1,15 @@
 //! `check --fix`: what has one sure mend is mended.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::workspace::{Workspace, read};
 use super::{Target, prompt};
-use crate::diag::{Diagnostic, Said, Source, Sources, mend, returned};
+use crate::diag::{Diagnostic, Mending, Source, Sources};
 use crate::library::Library;
 use crate::store;
+use crate::syntax;
 
 /// Mends that wait for others are made in the next round; more rounds than any file needs.
 const MOST_ROUNDS: usize = 16;
@@ -29,56 +30,29 @@ pub struct Changes {
     files: BTreeMap<PathBuf, Changed>,
     /// What was mended, a line each.
     done: Vec<String>,
-    /// Texts that were mended already: two mends that undo each other come to an end.
-    seen: BTreeSet<String>,
-    /// What mends did not help against.
-    stuck: Vec<Said>,
 }
 
 impl Changes {
     /// Works out `target` with every mend made, on top of those of `self`, and keeps them in mind.
     pub fn mend(&mut self, library: &Library, target: &Target) -> Workspace {
         let mut workspace = self.open(library, target);
+        let mut mending = Mending::new(&syntax::readable);
         for _ in 0..MOST_ROUNDS {
-            let Some(next) = self.round(library, target, &workspace) else { break };
-            workspace = next.unwrap_or(workspace);
+            let Workspace { sources, diagnostics, .. } = &workspace;
+            let Some(round) = mending.next(sources, diagnostics) else { break };
+            let files = self.files.clone();
+            for (file, text) in &round.texts {
+                self.change(sources.get(*file), text.clone());
+            }
+            let next = self.open(library, target);
+            if mending.helped(&round, &next.sources, &next.diagnostics) {
+                self.done.extend(round.done.iter().map(|it| line(sources, it)));
+                workspace = next;
+            } else {
+                self.files = files;
+            }
         }
         workspace
-    }
-
-    /// One round of mends: what they come to, or nothing when they are taken back; none when there
-    /// is no more to mend.
-    fn round(
-        &mut self,
-        library: &Library,
-        target: &Target,
-        workspace: &Workspace,
-    ) -> Option<Option<Workspace>> {
-        let sources = &workspace.sources;
-        let said = |it: &Diagnostic| Said::of(sources, it);
-        let is_open = |it: &&Diagnostic| said(it).is_none_or(|said| !self.stuck.contains(&said));
-        let open: Vec<_> = workspace.diagnostics.iter().filter(is_open).cloned().collect();
-        let mended = mend(sources, &open);
-        let is_known = |text| self.seen.contains(text);
-        if mended.done.is_empty() || mended.texts.values().any(is_known) {
-            return None;
-        }
-        let files = self.files.clone();
-        let before = mended.texts.keys().map(|file| sources.get(*file).text.clone());
-        self.seen.extend(before);
-        for (file, text) in mended.texts {
-            self.change(sources.get(file), text);
-        }
-        let next = self.open(library, target);
-        let done = || mended.done.iter().map(|at| &open[*at]);
-        let stuck = returned(done().filter_map(said).collect(), &next.sources, &next.diagnostics);
-        if !stuck.is_empty() {
-            self.stuck.extend(stuck);
-            self.files = files;
-            return Some(None);
-        }
-        self.done.extend(done().map(|it| line(sources, it)));
-        Some(Some(next))
     }
 
     fn change(&mut self, source: &Source, text: String) {

@@ -1,21 +1,20 @@
 //! Edits that mend: which of them can be made together, and the texts they come to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Diagnostic, Fix, Sources};
 
 /// What the edits of some diagnostics come to.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Mended {
-    /// The new text of each file that changes.
-    pub texts: BTreeMap<u16, String>,
+struct Mended {
+    texts: BTreeMap<u16, String>,
     /// The diagnostics that are mended, by index.
-    pub done: Vec<usize>,
+    done: Vec<usize>,
 }
 
 /// What was said of a line, wherever edits above it move that line.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Said {
+struct Said {
     file: String,
     message: String,
     /// How many lines follow.
@@ -26,8 +25,7 @@ pub struct Said {
 
 impl Said {
     /// What `diagnostic` says of the line of its first label.
-    #[must_use]
-    pub fn of(sources: &Sources, diagnostic: &Diagnostic) -> Option<Self> {
+    fn of(sources: &Sources, diagnostic: &Diagnostic) -> Option<Self> {
         let (span, _) = diagnostic.labels.first()?;
         let source = sources.get(span.file);
         let behind = source.text.get(span.range().start..)?;
@@ -46,10 +44,77 @@ impl Said {
     }
 }
 
+/// Mends in rounds: what waits for another mend is made in the next one, and what did not help or
+/// would do harm is left alone.
+pub struct Mending<'a> {
+    /// How much of a text can be read; no mend may make it less.
+    readable: &'a dyn Fn(&str) -> usize,
+    /// Texts that were mended already: two mends that undo each other come to an end.
+    seen: BTreeSet<String>,
+    /// What is left alone.
+    stuck: Vec<Said>,
+}
+
+/// One round of mends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Round {
+    /// The new text of each file that changes.
+    pub texts: BTreeMap<u16, String>,
+    /// What is mended.
+    pub done: Vec<Diagnostic>,
+    said: Vec<Said>,
+}
+
+impl<'a> Mending<'a> {
+    /// Begins with nothing mended; `readable` says how many statements of a text can be read.
+    #[must_use]
+    pub fn new(readable: &'a dyn Fn(&str) -> usize) -> Self {
+        Self { readable, seen: BTreeSet::new(), stuck: Vec::new() }
+    }
+
+    /// The next round for what was found in `sources`; none when there is no more to mend.
+    pub fn next(&mut self, sources: &Sources, diagnostics: &[Diagnostic]) -> Option<Round> {
+        let said = |it: &Diagnostic| Said::of(sources, it);
+        let is_open = |it: &&Diagnostic| said(it).is_none_or(|said| !self.stuck.contains(&said));
+        let mut open: Vec<_> = diagnostics.iter().filter(is_open).cloned().collect();
+        let mut mended = mend(sources, &open);
+        while !self.keeps_what_is_read(sources, &mended) {
+            let most = mended.done.len();
+            open = mended.done.iter().map(|at| open[*at].clone()).collect();
+            if most == 1 {
+                self.stuck.push(said(&open[0])?);
+                return self.next(sources, diagnostics);
+            }
+            open.truncate(most / 2);
+            mended = mend(sources, &open);
+        }
+        if mended.done.is_empty() || mended.texts.values().any(|text| self.seen.contains(text)) {
+            return None;
+        }
+        self.seen.extend(mended.texts.keys().map(|file| sources.get(*file).text.clone()));
+        let done: Vec<_> = mended.done.iter().map(|at| open[*at].clone()).collect();
+        let said = done.iter().filter_map(said).collect();
+        Some(Round { texts: mended.texts, done, said })
+    }
+
+    fn keeps_what_is_read(&self, sources: &Sources, mended: &Mended) -> bool {
+        let read = self.readable;
+        let keeps = |(file, text): (&u16, &String)| read(text) >= read(&sources.get(*file).text);
+        mended.texts.iter().all(keeps)
+    }
+
+    /// Whether `round` helped, by what is found in its outcome; if not, it is to be taken back.
+    pub fn helped(&mut self, round: &Round, sources: &Sources, now: &[Diagnostic]) -> bool {
+        let returned = returned(round.said.clone(), sources, now);
+        let has_helped = returned.is_empty();
+        self.stuck.extend(returned);
+        has_helped
+    }
+}
+
 /// Which of `before`, all of them mended, are said again of what the mends came to: these did not
 /// help.
-#[must_use]
-pub fn returned(before: Vec<Said>, sources: &Sources, now: &[Diagnostic]) -> Vec<Said> {
+fn returned(before: Vec<Said>, sources: &Sources, now: &[Diagnostic]) -> Vec<Said> {
     let now: Vec<Said> = now.iter().filter_map(|it| Said::of(sources, it)).collect();
     before.into_iter().filter(|said| now.iter().any(|it| said.is_again(it))).collect()
 }
@@ -59,7 +124,7 @@ type Edits<'a> = BTreeMap<(u16, u32, u32), &'a Fix>;
 
 /// Makes the edits of as many of `diagnostics` as do not get in each other's way, the first ones
 /// first. Those of one diagnostic are made together or not at all.
-pub fn mend(sources: &Sources, diagnostics: &[Diagnostic]) -> Mended {
+fn mend(sources: &Sources, diagnostics: &[Diagnostic]) -> Mended {
     let mut edits = Edits::new();
     let mut done = Vec::new();
     for (at, diagnostic) in diagnostics.iter().enumerate() {

@@ -8,7 +8,7 @@ mod suggest;
 mod words;
 
 pub use code::{ALL, Code, Severity, codes};
-pub use fix::{Mended, Said, mend, returned};
+pub use fix::{Mending, Round};
 pub use position::{Position, Positions};
 pub use render::{Look, render};
 pub use suggest::{certain, closest};

@@ -11,6 +11,12 @@ pub use print::print;
 
 pub use crate::diag::{Span, Spanned};
 
+/// How many statements of `text` can be read, those in blocks included.
+#[must_use]
+pub fn readable(text: &str) -> usize {
+    parse(0, text).0.statements.iter().map(Statement::readable).sum()
+}
+
 /// A name with its place.
 pub type Name = Spanned<String>;
 
@@ -58,6 +64,20 @@ pub enum Statement {
     },
     /// What could not be read, and was reported.
     Unreadable(Span),
+}
+
+impl Statement {
+    /// How many statements it is, those in it included, that could be read.
+    fn readable(&self) -> usize {
+        match self {
+            Self::Unreadable(_) => 0,
+            Self::Block(block) => {
+                let parts = block.body.iter().chain(block.otherwise.iter().flatten());
+                1 + parts.map(Self::readable).sum::<usize>()
+            }
+            _ => 1,
+        }
+    }
 }
 
 /// `param NAME: TYPE in DOMAIN = expr doc "…"`

@@ -291,6 +291,18 @@ fn check_mends(path: &Path, text: &str) {
     assert!(is_no_worse, "{text}\nis mended to\n{mended}\n{}", left.rendered());
 }
 
+/// Both are sure by themselves; without its `:` the field would take the next line for its value.
+#[test]
+fn a_mend_that_hides_a_statement_is_not_made() {
+    let text = |call: &str| {
+        let head = "edition 1\nexperiment a {\n  data = digits()\n  encoder = mlp()\n";
+        let body = format!("  loss {{ a = supcon() }}\n  train {{ {call}; for = :\n");
+        format!("{head}{body}  eval {{ fine = linear(labels=fine) }}\n}}\n")
+    };
+    let (mended, _) = mended(Path::new("."), &text("opt(imizer = adamw()"));
+    assert_eq!(mended, text("opt(imizer = adamw())"));
+}
+
 /// How many statements could be read, those in blocks included.
 fn read(statements: &[Statement]) -> usize {
     let of = |statement: &Statement| match statement {

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use balance::catalog::{Bound, Catalog, Facts, MachineFacts};
 use balance::diag::{
-    Diagnostic, Look, Said, Severity, Source, Sources, has_errors, mend, render, require_data,
-    returned,
+    Diagnostic, Look, Mending, Severity, Source, Sources, has_errors, render, require_data,
 };
 use balance::library::{self, Library};
 use balance::plan::theory::theory_notes;
@@ -15,7 +14,7 @@ use balance::plan::{Plan, check};
 use balance::resolve::{
     Design, Kept, Options, allow, load, resolve, seeds_as_field, unsaid, unused,
 };
-use balance::syntax::parse_assignment;
+use balance::syntax::{parse_assignment, readable};
 
 /// What a file came to.
 pub struct Worked {
@@ -195,24 +194,17 @@ fn work_edited(folder: &Path, text: &str) -> Worked {
 
 /// The text of a file in `folder` with every mend made, as `check --fix` does, and what is left.
 pub fn mended(folder: &Path, text: &str) -> (String, Worked) {
-    let (mut text, mut before) = (text.to_owned(), String::new());
-    let mut tried = Vec::new();
+    let mut mending = Mending::new(&readable);
+    let (mut text, mut worked) = (text.to_owned(), work_edited(folder, text));
     for _ in 0..16 {
-        let worked = work_edited(folder, &text);
-        if !returned(tried, &worked.sources, &worked.diagnostics).is_empty() {
-            // The last round did not help: it is taken back.
-            let worked = work_edited(folder, &before);
-            return (before, worked);
-        }
         // The files it imports stay as they are.
         let is_here = |it: &&Diagnostic| it.fixes.iter().all(|fix| fix.span.file == 0);
         let here: Vec<_> = worked.diagnostics.iter().filter(is_here).cloned().collect();
-        let mut round = mend(&worked.sources, &here);
-        let done = round.done.iter();
-        tried = done.filter_map(|at| Said::of(&worked.sources, &here[*at])).collect();
-        match round.texts.remove(&0) {
-            Some(next) => before = std::mem::replace(&mut text, next),
-            None => return (text, worked),
+        let Some(mut round) = mending.next(&worked.sources, &here) else { return (text, worked) };
+        let next = round.texts.remove(&0).unwrap();
+        let outcome = work_edited(folder, &next);
+        if mending.helped(&round, &outcome.sources, &outcome.diagnostics) {
+            (text, worked) = (next, outcome);
         }
     }
     panic!("there is always more to mend in\n{text}");
