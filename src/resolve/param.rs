@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::eval::{Eval, Params, Want, kind_of};
+use super::eval::{Eval, MEASURES, Params, Want, kind_of};
 use super::experiment::plain;
 use super::scope::{self, Meaning};
 use crate::catalog::Type;
@@ -19,6 +19,7 @@ const TYPES: &[(&str, Type)] = &[
     ("nonneg", real("nonneg", 0.0, f64::INFINITY, false)),
     ("fraction", real("fraction", 0.0, 1.0, false)),
     ("duration", Type::Duration),
+    ("interval", Type::Interval { min: f64::NEG_INFINITY, max: f64::INFINITY }),
 ];
 
 const fn real(name: &'static str, min: f64, max: f64, open: bool) -> Type {
@@ -77,8 +78,12 @@ impl Eval<'_> {
 
     fn check_type(&mut self, param: &Param, ty: &Expr, value: &Expr) -> Option<()> {
         let wanted = ty.to_string();
+        if let Some(measure) = MEASURES.iter().find(|it| it.name == wanted) {
+            return self.measure((&param.name.node, value), measure).map(|_| ());
+        }
         let Some((_, ty)) = TYPES.iter().find(|(name, _)| *name == wanted) else {
-            let names = TYPES.iter().map(|(name, _)| *name).chain(["one_of"]);
+            let measures = MEASURES.iter().map(|it| it.name);
+            let names = TYPES.iter().map(|(name, _)| *name).chain(measures).chain(["one_of"]);
             let message = format!("no type is called `{wanted}`");
             let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
             self.out.push(diagnostic.expected(ty.span, &wanted, names));

@@ -6,9 +6,11 @@ mod component;
 mod condition;
 mod labels;
 mod loose;
+mod measure;
 mod quantity;
 mod value;
 
+pub(super) use measure::{MEASURES, WALLTIME};
 pub(super) use quantity::{Quantity, compare, kind_of};
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,7 @@
 //! `run { … }`: what is asked of the machine; and the remarks `note` and `tags`.
 
 use super::super::draft::{Section, Slot};
-use super::super::eval::{Eval, Want};
+use super::super::eval::{Eval, WALLTIME, Want};
 use super::COUNT;
 use crate::catalog::{Type, Value};
 use crate::diag::{Diagnostic, Spanned, codes};
@@ -33,7 +33,8 @@ impl Eval<'_> {
                     let instead = "this version saves by the clock, and keeps the last state";
                     self.not_done(slot, is_sound.map(|()| instead));
                 }
-                "limit" => limit = self.time(slot),
+                "limit" if slot.expr.kind == ExprKind::None => {}
+                "limit" => limit = self.measure((&slot.name.node, &slot.expr), &WALLTIME),
                 _ => {}
             }
         }

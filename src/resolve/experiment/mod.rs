@@ -1,7 +1,6 @@
 //! A draft to a complete experiment: every field evaluated, every default written out.
 
 mod evaluation;
-mod limit;
 mod machine;
 mod memo;
 mod pins;
