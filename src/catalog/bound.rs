@@ -41,6 +41,20 @@ impl Bound {
         self.spec.needs.contains(&port) || also.contains(&port)
     }
 
+    /// As a call that says what is computed: the name of a form does not, its arguments do.
+    pub fn canonical(&self) -> String {
+        self.call_without(self.spec.forms.map(|forms| forms.param))
+    }
+
+    fn call_without(&self, left_out: Option<&str>) -> String {
+        let args = self.spec.params.iter().zip(&self.args);
+        let args: Vec<_> = args
+            .filter(|(param, _)| Some(param.name) != left_out)
+            .map(|(param, value)| format!("{}={}", param.name, shown(&param.ty, value)))
+            .collect();
+        format!("{}({})", self.spec.name, args.join(", "))
+    }
+
     fn index(&self, name: &str) -> usize {
         let found = self.spec.params.iter().position(|param| param.name == name);
         found.unwrap_or_else(|| panic!("`{}` declares no parameter `{name}`", self.spec.name))
@@ -49,11 +63,7 @@ impl Bound {
 
 impl std::fmt::Display for Bound {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let args = self.spec.params.iter().zip(&self.args);
-        let args: Vec<_> = args
-            .map(|(param, value)| format!("{}={}", param.name, shown(&param.ty, value)))
-            .collect();
-        write!(f, "{}({})", self.spec.name, args.join(", "))
+        f.write_str(&self.call_without(None))
     }
 }
 

@@ -4,6 +4,7 @@ mod bound;
 mod cost;
 mod division;
 mod facts;
+mod forms;
 mod page;
 mod types;
 mod value;
@@ -12,6 +13,7 @@ pub use bound::{Bound, shown};
 pub use cost::{At, Layer, Network, NetworkFn, Op, Pairing, Place, product};
 pub use division::{Division, TooMany, follows_seed};
 pub use facts::{ClassMap, DatasetFacts, Facts, LabelError, MachineFacts};
+pub use forms::Forms;
 pub use types::*;
 pub use value::*;
 
@@ -143,6 +145,8 @@ pub struct Spec {
     pub also: Option<NeedsFn>,
     /// What an evaluation measures; the first is shown where one number is asked for.
     pub metrics: &'static [&'static str],
+    /// The parameter that names sets of arguments.
+    pub forms: Option<Forms>,
     /// The layers it adds to a model.
     pub network: Option<NetworkFn>,
     /// Numbers an optimizer keeps for each number it trains.
@@ -254,6 +258,7 @@ macro_rules! component {
         $kind:ident as dyn $trait:path, version $version:literal
             $(, needs [$($port:ident),* $(,)?])? $(, also $also:path)?
             $(, metrics [$($metric:ident),* $(,)?])? $(, splits [$($split:ident),* $(,)?])?
+            $(, forms $form:ident by $forms:path)?
             $(, network $network:path)? $(, moments $moments:literal)?;
         $name:ident => $struct:ident {
             $( $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)? ),* $(,)?
@@ -288,6 +293,7 @@ macro_rules! component {
                 needs: &[ $($( $crate::catalog::Port::$port ),*)? ],
                 also: $crate::component!(@also $struct $($also)?),
                 metrics: &[ $($( stringify!($metric) ),*)? ],
+                forms: $crate::component!(@forms $($form $forms)?),
                 network: $crate::component!(@network $struct $($network)?),
                 moments: $crate::component!(@moments $($moments)?),
                 splits: $crate::component!(@splits $($($split)*)?),
@@ -305,6 +311,10 @@ macro_rules! component {
     (@also $struct:ident $also:path) => { Some(|bound| $also(&$struct::from_bound(bound))) };
     (@also $struct:ident) => { None };
     (@network $struct:ident) => { None };
+    (@forms $form:ident $forms:path) => {
+        Some($crate::catalog::Forms { param: stringify!($form), of: $forms })
+    };
+    (@forms) => { None };
     (@moments $moments:literal) => { $moments };
     (@moments) => { 0 };
     (@splits) => { &["train", "val", "test"] };

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Result};
 
-use super::{Model, SingleTerm};
+use super::{Model, PairedTerm, SingleTerm};
 use crate::library::encoder::Encoder;
 use crate::library::loss::{Loss, Site, Term};
 use crate::library::{self, Library};
@@ -33,10 +33,7 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
         };
         let (name, weight) = (declared.name.clone(), declared.weight);
         match loss.build(&site, &root.pp("loss").pp(&name))? {
-            Term::Pairwise(mut term) => {
-                term.weight = weight;
-                model.pairs.push((name, term));
-            }
+            Term::Pairwise(parts) => model.pairs.push(PairedTerm { name, weight, parts }),
             Term::Single(term) => {
                 let classes = declared.classes.of_fine.clone();
                 model.singles.push(SingleTerm { name, weight, classes, term });

@@ -17,12 +17,19 @@ use crate::tensor::Params;
 /// An encoder with the loss terms of its stage.
 pub struct Model {
     encoder: Box<dyn Network>,
-    /// Terms that compare embeddings by pairs, computed together, and their names.
-    pairs: Vec<(String, PairTerm)>,
+    /// Terms that compare embeddings by pairs, computed together.
+    pairs: Vec<PairedTerm>,
     singles: Vec<SingleTerm>,
     /// The training class of each fine class.
     classes: Vec<u32>,
     params: Params,
+}
+
+struct PairedTerm {
+    name: String,
+    weight: f64,
+    /// What it is the sum of, each with its weight in it.
+    parts: Vec<PairTerm>,
 }
 
 struct SingleTerm {
@@ -65,7 +72,7 @@ impl Model {
 
     /// The names of the terms, in the order [`Model::loss`] gives them.
     pub fn term_names(&self) -> Vec<String> {
-        let pairs = self.pairs.iter().map(|(name, _)| name.clone());
+        let pairs = self.pairs.iter().map(|paired| paired.name.clone());
         pairs.chain(self.singles.iter().map(|single| single.name.clone())).collect()
     }
 
@@ -76,9 +83,9 @@ impl Model {
         let mut total: Option<Tensor> = None;
         if !self.pairs.is_empty() {
             let labels = mapped(&self.classes, &batch.fine);
-            let pairs: Vec<PairTerm> = self.pairs.iter().map(|(_, term)| *term).collect();
-            let (sum, values) = contrastive(&embedding, &labels, batch.views, &pairs)?;
-            terms.extend(self.pairs.iter().map(|(name, _)| name.clone()).zip(values));
+            let parts: Vec<PairTerm> = self.pairs.iter().flat_map(PairedTerm::weighted).collect();
+            let (sum, values) = contrastive(&embedding, &labels, batch.views, &parts)?;
+            terms.extend(self.paired_values(&values));
             total = Some(sum);
         }
         let mut activations = Activations {
@@ -99,6 +106,18 @@ impl Model {
             });
         }
         Ok(Loss { total: total.expect("the check made sure of a term"), terms })
+    }
+
+    /// The value of each paired term from those of all their parts.
+    fn paired_values(&self, values: &[f64]) -> Vec<(String, f64)> {
+        let mut values = values.iter();
+        let value = |paired: &PairedTerm| {
+            let parts = paired.parts.iter().zip(values.by_ref());
+            // A term of one part of weight 1 keeps every bit of its value.
+            let value = parts.map(|(part, value)| part.weight * value).reduce(|a, b| a + b);
+            (paired.name.clone(), value.unwrap_or_default())
+        };
+        self.pairs.iter().map(value).collect()
     }
 
     /// The loss of one batch, and the gradients of every variable.
@@ -129,6 +148,13 @@ impl Model {
             }
         }
         Ok(right)
+    }
+}
+
+impl PairedTerm {
+    /// The parts with their weights in the total.
+    fn weighted(&self) -> impl Iterator<Item = PairTerm> {
+        self.parts.iter().map(|part| PairTerm { weight: self.weight * part.weight, ..*part })
     }
 }
 

@@ -31,7 +31,7 @@ mod wide;
 pub use activation::{gelu, relu};
 pub use attention::{Attention, attention};
 pub use batch_norm::{BatchNorm, BatchNormed, batch_norm, channel_affine};
-pub use contrastive::{Denominator, NoPositive, PairKind, PairTerm, contrastive};
+pub use contrastive::{Denominator, Lengths, NoPositive, PairKind, PairTerm, Sum, contrastive};
 pub use conv::{Conv2d, conv2d};
 pub use cross_entropy::cross_entropy;
 pub use layer_norm::layer_norm;

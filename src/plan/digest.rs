@@ -94,5 +94,5 @@ impl Evaluation {
 }
 
 fn versioned(bound: &Bound) -> String {
-    format!("@{} {bound}", bound.spec.version)
+    format!("@{} {}", bound.spec.version, bound.canonical())
 }

@@ -1,7 +1,7 @@
 //! The closed forms against what was measured and worked out independently, and the notes they give.
 
 use balance::diag::Diagnostic;
-use balance::kernel::{self, NoPositive, PairKind, PairTerm, contrastive};
+use balance::kernel::{self, PairKind, PairTerm, Sum, contrastive};
 use balance::plan::theory::{
     Contrast, Denominator, Phase, Reference, Setting, Theory, theory_lines,
 };
@@ -205,15 +205,7 @@ fn references_are_what_the_losses_give() {
         let contrast = Contrast { classes: 3, positives, members, temperature: 0.5 };
         let value = |kind: PairKind, rows: &[f64]| {
             let rows = Tensor::from_slice(rows, (24, 3), &Device::Cpu).unwrap();
-            let no_positive = NoPositive::Skip;
-            let term = PairTerm {
-                kind,
-                weight: 1.0,
-                temperature: 0.5,
-                normalize: true,
-                cross,
-                no_positive,
-            };
+            let term = PairTerm { cross, ..PairTerm::new(kind) };
             contrastive(&rows, &labels, 2, &[term]).unwrap().1[0]
         };
         let check = |kind: PairKind, reference: Reference| {
@@ -227,7 +219,7 @@ fn references_are_what_the_losses_give() {
             (Denominator::All, kernel::Denominator::All),
             (Denominator::Negatives, kernel::Denominator::Negatives),
         ] {
-            let kind = PairKind::SupCon { denominator: of_kernel };
+            let kind = PairKind::SupCon { sum: Sum::Out, denominator: of_kernel };
             check(kind, contrast.supervised(denominator));
         }
         check(PairKind::ClassInfoNce, contrast.within_class());

@@ -1,6 +1,8 @@
 //! All pairwise contrastive terms of one embedding, with value and gradient in one pass over tiles
 //! of similarities: the full matrix of similarities is never held.
 
+mod columns;
+mod inside;
 mod pass;
 mod sets;
 mod term;
@@ -26,23 +28,57 @@ pub struct PairTerm {
     pub weight: f64,
     /// The temperature τ > 0.
     pub temperature: f64,
-    /// Whether embeddings are scaled to unit length first; a zero vector stays zero, and gets no
-    /// gradient.
-    pub normalize: bool,
+    /// What becomes of the lengths of embeddings.
+    pub lengths: Lengths,
     /// Whether each view is compared with every earlier view, item by item of the batch, the same
     /// item included, and the mean taken over pairs of views; otherwise all rows are compared with
     /// all others.
     pub cross: bool,
+    /// The most that a similarity counts for in a numerator; denominators have all of it.
+    pub clip: Option<f64>,
+    /// The base temperature: the term is multiplied by τ over it.
+    pub scale: Option<f64>,
     /// What an anchor without a positive contributes.
     pub no_positive: NoPositive,
+}
+
+impl PairTerm {
+    /// A term of weight 1 on all pairs of unit vectors at temperature 0.5, in which anchors
+    /// without a positive do not count.
+    pub fn new(kind: PairKind) -> Self {
+        Self {
+            kind,
+            weight: 1.0,
+            temperature: 0.5,
+            lengths: Lengths::Unit,
+            cross: false,
+            clip: None,
+            scale: None,
+            no_positive: NoPositive::Skip,
+        }
+    }
+}
+
+/// What becomes of the lengths of embeddings before they are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lengths {
+    /// They stay.
+    Free,
+    /// They become 1; a zero vector stays zero, and gets no gradient.
+    Unit,
+    /// The dot product of item i in a view and item j in an earlier one is divided by the lengths
+    /// of item j in both views: what the code of Chen et al. 2022 does. Across views alone.
+    Columns,
 }
 
 /// What a contrastive term measures, for an anchor i with the positives P(i) of its class, the
 /// negatives N(i) of other classes, and its twins, the other views of the same item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PairKind {
-    /// The mean over p in P(i) of `-ln(e^S_ip / denominator)`.
+    /// Over p in P(i), of `e^S_ip / denominator`.
     SupCon {
+        /// Whether logarithms are averaged, or ratios.
+        sum: Sum,
         /// What the exponential of a positive is divided by.
         denominator: Denominator,
     },
@@ -53,12 +89,23 @@ pub enum PairKind {
     InfoNce,
 }
 
+/// Where the sum over positives stands in a supervised contrastive term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sum {
+    /// Outside the logarithm, its mean: `-mean ln r_p`.
+    Out,
+    /// Inside, the mean: `-ln mean r_p`.
+    In,
+    /// Inside, the total: `-ln Σ r_p`, which is lower by `ln |P(i)|`.
+    InTotal,
+}
+
 /// The denominator of a supervised contrastive term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denominator {
     /// The positive that is scored and all negatives (Chen et al. 2022, arXiv:2204.07596).
     Own,
-    /// Everything but the anchor: L_out of Khosla et al. 2020, arXiv:2004.11362.
+    /// Everything but the anchor: Khosla et al. 2020, arXiv:2004.11362.
     All,
     /// The negatives alone; an anchor without any counts as one without positives.
     Negatives,
@@ -107,6 +154,9 @@ fn check(term: &PairTerm, classes: &Classes) -> Result<()> {
     let temperature = term.temperature;
     if !(temperature > 0.0 && temperature.is_finite()) {
         bail!("expected a positive temperature, found {temperature}");
+    }
+    if term.lengths == Lengths::Columns && !term.cross {
+        bail!("lengths of columns belong to pairs across views");
     }
     if term.cross && classes.views() < 2 {
         bail!("a contrastive term across views needs at least 2 views, found 1");

@@ -50,6 +50,7 @@ fn network(term: &ClassInfoNce, place: &Place) -> std::result::Result<Network, M
 impl Loss for ClassInfoNce {
     fn build(&self, _site: &Site, _scope: &Scope) -> Result<Term> {
         let temperature = self.temperature.get();
-        Ok(Term::Pairwise(self.pairs.term(PairKind::ClassInfoNce, temperature, self.normalize)))
+        let term = self.pairs.term(PairKind::ClassInfoNce, temperature, self.normalize);
+        Ok(Term::Pairwise(vec![term]))
     }
 }

@@ -46,6 +46,7 @@ fn network(term: &InfoNce, place: &Place) -> std::result::Result<Network, Misfit
 impl Loss for InfoNce {
     fn build(&self, _site: &Site, _scope: &Scope) -> Result<Term> {
         let temperature = self.temperature.get();
-        Ok(Term::Pairwise(self.pairs.term(PairKind::InfoNce, temperature, self.normalize)))
+        let term = self.pairs.term(PairKind::InfoNce, temperature, self.normalize);
+        Ok(Term::Pairwise(vec![term]))
     }
 }

@@ -3,9 +3,11 @@
 mod class_autoencoder;
 mod class_infonce;
 mod cross_entropy;
+mod forms;
 mod infonce;
 mod pairs;
 mod supcon;
+mod thanos_release;
 
 use candle_core::{Result, Tensor};
 
@@ -22,6 +24,7 @@ pub static LOSSES: &[&Entry<dyn Loss>] = &[
     &supcon::ENTRY,
     &class_infonce::ENTRY,
     &infonce::ENTRY,
+    &thanos_release::ENTRY,
     &cross_entropy::ENTRY,
     &class_autoencoder::ENTRY,
 ];
@@ -48,9 +51,9 @@ pub struct Site<'a> {
 
 /// A term that is part of a model.
 pub enum Term {
-    /// Compares embeddings by pairs; all such terms of a stage are computed in one tiled pass.
-    /// The weight is 1 until the stage sets it.
-    Pairwise(PairTerm),
+    /// Compares embeddings by pairs; all such terms of a stage are computed in one tiled pass. It
+    /// is the sum of these parts, each with its weight in it.
+    Pairwise(Vec<PairTerm>),
     /// Computed on its own.
     Single(Box<dyn Single>),
 }

@@ -56,8 +56,17 @@ impl Eval<'_> {
         }
         let mut places = Vec::new();
         let mut values = Vec::new();
+        let chosen = spec.forms.and_then(|forms| spec.param(forms.param));
+        let chosen = chosen.map(|param| (param.name, self.argument(&site, param, None)));
+        let form = match &chosen {
+            Some((_, (Some(Value::Word(word)), _))) => Some(word.clone()),
+            _ => None,
+        };
         for param in spec.params {
-            let (value, place) = self.argument(&site, param);
+            let (value, place) = match &chosen {
+                Some((name, found)) if *name == param.name => found.clone(),
+                _ => self.argument(&site, param, form.as_deref()),
+            };
             places.extend(place.map(|place| (param.name, place)));
             values.push(value);
         }
@@ -90,11 +99,12 @@ impl Eval<'_> {
         }
     }
 
-    /// The value of one parameter, and where it is written.
+    /// The value of one parameter in the form called `form`, and where it is written.
     fn argument(
         &mut self,
         site: &Site,
         param: &'static ParamSpec,
+        form: Option<&str>,
     ) -> (Option<Value>, Option<Span>) {
         let (whole, inside) = site.overrides(param.name);
         let inside: Vec<&Patch> = inside.iter().collect();
@@ -108,9 +118,9 @@ impl Eval<'_> {
             let want = Want::param(param).of(self.images(site.spec, param));
             return (self.value(expr, &inside, want), Some(place));
         }
-        let value = match param.default {
-            Some(default) if inside.is_empty() => Some(default()),
-            Some(default) => self.patched_default(default(), param, &inside),
+        let value = match site.spec.default_in(form, param) {
+            Some(default) if inside.is_empty() => Some(default),
+            Some(default) => self.patched_default(default, param, &inside),
             None => {
                 self.out.push(no_argument(site, param));
                 None
