@@ -18,7 +18,9 @@ pub(super) struct Why {
 /// A contrastive term of one positive and nothing to tell it from is `-log(e^S / e^S) = 0`.
 pub(super) fn constant(stage: &Stage, term: &Term, classes: usize) -> Option<Why> {
     let bound = &term.call.bound;
-    let needs_negatives = !is_word(bound, "denominator", "all");
+    // What is clipped is drawn apart, whatever else there is.
+    let is_clipped = matches!(bound.value("clip"), Some(Value::Real(_)));
+    let needs_negatives = !is_word(bound, "denominator", "all") && !is_clipped;
     let is_single = compared(stage, bound) <= 1;
     let of_batch =
         |label| Why { label, cause: "one image at a time", span: stage.train.batch.span };

@@ -4,6 +4,7 @@
 mod bessel;
 mod geometry;
 mod notes;
+mod part;
 mod reference;
 mod sphere;
 mod stage;

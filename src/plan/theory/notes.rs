@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::geometry::Phase;
-use super::stage::{Theory, digits, is_of_classes, is_supervised, is_within_class};
+use super::part::{is_supervised, is_within_class};
+use super::stage::{Theory, digits, is_of_classes};
 use crate::catalog::{Facts, Port, Value};
 use crate::diag::{ALL, Code, Diagnostic, codes};
 use crate::plan::Stage as Planned;
@@ -182,7 +183,7 @@ impl Noter<'_> {
         let separates = |call: &Called| {
             let needs = |port| call.bound.needs(port);
             let is_contrast = needs(Port::Views) || needs(Port::Labels);
-            is_contrast && !is_within_class(&call.bound)
+            is_contrast && (is_supervised(&call.bound) || !is_within_class(&call.bound))
         };
         self.calls(separates).is_empty().then(|| {
             new(&codes::SEPARATION, "nothing keeps the classes apart")

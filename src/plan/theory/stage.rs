@@ -3,9 +3,9 @@
 use std::fmt::{self, Display};
 
 use super::geometry::{Denominator, Phase, Setting};
+use super::part::{Part, PartKind, parts};
 use super::reference::{Contrast, Reference};
-use crate::catalog::{Bound, Port, Value};
-use crate::plan::constant::is_word;
+use crate::catalog::Port;
 use crate::plan::{Plan, Stage, Term};
 
 /// Temperatures below this are beyond what the closed forms are good for.
@@ -31,23 +31,27 @@ impl Theory {
     /// None for a stage without contrastive terms on classes, or whose terms differ in what the
     /// closed forms need to be one.
     pub fn of(stage: &Stage) -> Option<Self> {
-        let terms: Vec<&Term> = stage.terms.iter().filter(|it| is_contrast(&it.call)).collect();
-        let first = &terms.first()?.call;
-        let is_alike = |term: &&Term| {
-            let same = |name| term.call.value(name) == first.value(name);
-            same("temperature") && same("pairs") && real(&term.call, "temperature") >= Some(COLDEST)
+        let of_terms = stage.terms.iter().map(|term| Some((term, parts(term).ok()?)));
+        let terms: Vec<(&Term, Vec<Part>)> = of_terms.collect::<Option<_>>()?;
+        let all: Vec<&Part> = terms.iter().flat_map(|(_, parts)| parts).collect();
+        let first = *all.first()?;
+        let is_alike = |part: &&&Part| {
+            (part.temperature, part.is_across) == (first.temperature, first.is_across)
         };
-        let is_unit = |term: &&Term| term.call.value("normalize") == Some(&Value::Bool(true));
-        if !terms.iter().all(|term| is_alike(term) && is_unit(term)) {
+        if !all.iter().all(|part| is_alike(&part)) || first.temperature < COLDEST {
             return None;
         }
         let contrast = contrast(stage, first)?;
-        let denominators: Vec<Denominator> =
-            terms.iter().filter(|it| is_supervised(&it.call)).map(|it| of_call(&it.call)).collect();
-        let denominator = denominators.first().copied().unwrap_or(Denominator::Own);
-        if denominators.iter().any(|it| *it != denominator) {
+        let supervised: Vec<PartKind> =
+            all.iter().map(|part| part.kind).filter(|kind| kind.is_supervised()).collect();
+        let kind = supervised.first().copied().unwrap_or(PartKind::WithinClass);
+        if supervised.iter().any(|it| *it != kind) {
             return None;
         }
+        let (denominator, clip) = match kind {
+            PartKind::Supervised { denominator, clip } => (denominator, clip),
+            PartKind::WithinClass => (Denominator::Own, None),
+        };
         let weights = weights(&terms);
         let setting = Setting {
             classes: contrast.classes,
@@ -56,6 +60,7 @@ impl Theory {
             alpha: weights.1 / (weights.0 + weights.1),
             members: contrast.members,
             denominator,
+            clip,
         };
         Some(Self {
             setting,
@@ -68,18 +73,6 @@ impl Theory {
     }
 }
 
-fn is_contrast(call: &Bound) -> bool {
-    is_supervised(call) || is_within_class(call)
-}
-
-pub(super) fn is_supervised(call: &Bound) -> bool {
-    call.spec.name == "supcon"
-}
-
-pub(super) fn is_within_class(call: &Bound) -> bool {
-    call.spec.name == "class_infonce"
-}
-
 /// Whether a term sees nothing but the classes that the contrastive terms see: it does not change
 /// when members of a class trade places.
 pub(super) fn is_of_classes(term: &Term, stage: &Stage) -> bool {
@@ -88,49 +81,42 @@ pub(super) fn is_of_classes(term: &Term, stage: &Stage) -> bool {
 }
 
 /// What an anchor meets in a batch, on average.
-fn contrast(stage: &Stage, call: &Bound) -> Option<Contrast> {
+fn contrast(stage: &Stage, part: &Part) -> Option<Contrast> {
     let classes = stage.data.classes.names.len();
     let of_view = stage.batch as f64 / classes as f64;
-    let (positives, members) = match is_word(call, "pairs", "cross") {
+    let (positives, members) = match part.is_across {
         true => (of_view, of_view),
         false => (stage.views as f64 * of_view - 1.0, stage.views as f64 * of_view),
     };
-    let temperature = real(call, "temperature")?;
+    let temperature = part.temperature;
     (classes >= 2).then_some(Contrast { classes, positives, members, temperature })
 }
 
-fn of_call(call: &Bound) -> Denominator {
-    match call.value("denominator") {
-        _ if is_word(call, "denominator", "all") => Denominator::All,
-        _ if is_word(call, "denominator", "negatives") => Denominator::Negatives,
-        _ => Denominator::Own,
-    }
-}
-
-fn weights(terms: &[&Term]) -> (f64, f64) {
-    // An empty sum of floats is negative zero, which prints.
-    let sum = |is: fn(&Bound) -> bool| {
-        terms.iter().filter(|term| is(&term.call)).fold(0.0, |sum, term| sum + term.weight)
+fn weights(terms: &[(&Term, Vec<Part>)]) -> (f64, f64) {
+    let sum = |is_supervised: bool| {
+        let parts = terms.iter().flat_map(|(term, parts)| parts.iter().map(|it| (*term, it)));
+        let chosen = parts.filter(|(_, part)| part.kind.is_supervised() == is_supervised);
+        // An empty sum of floats is negative zero, which prints.
+        chosen.fold(0.0, |sum, (term, part)| sum + term.weight * part.share)
     };
-    (sum(is_supervised), sum(is_within_class))
+    (sum(true), sum(false))
 }
 
 /// Values that an anchor without a positive has no part in.
-fn references(terms: &[&Term], contrast: Contrast) -> Vec<(String, Reference)> {
-    let reference = |term: &&&Term| match is_supervised(&term.call) {
-        true => contrast.supervised(of_call(&term.call)),
-        false => contrast.within_class(),
+fn references(terms: &[(&Term, Vec<Part>)], contrast: Contrast) -> Vec<(String, Reference)> {
+    let of_part = |part: &Part| match part.kind {
+        PartKind::Supervised { denominator, clip } => {
+            (part.share, contrast.supervised(denominator).plus(contrast.excess(clip)))
+        }
+        PartKind::WithinClass => (part.share, contrast.within_class()),
     };
     let is_met = contrast.positives >= 1.0;
-    let named = |term: &&Term| (term.name.clone(), reference(&term));
-    terms.iter().filter(|_| is_met).map(named).collect()
-}
-
-fn real(call: &Bound, name: &str) -> Option<f64> {
-    match call.value(name) {
-        Some(Value::Real(value)) => Some(*value),
-        _ => None,
-    }
+    let is_contrast = |(_, parts): &&(&Term, Vec<Part>)| is_met && !parts.is_empty();
+    let named = |(term, parts): &(&Term, Vec<Part>)| {
+        let parts: Vec<_> = parts.iter().map(of_part).collect();
+        (term.name.clone(), Reference::sum(&parts))
+    };
+    terms.iter().filter(is_contrast).map(named).collect()
 }
 
 /// Stages that differ in more ways are not summed up.
@@ -147,7 +133,7 @@ pub fn theory_lines(plan: &Plan) -> Vec<String> {
             lines.push("others differ: see `balance show`".to_owned());
             break;
         }
-        let threshold = theory.setting.threshold();
+        let threshold = up_to(theory.setting);
         let (alpha, phase) = (theory.setting.alpha, said(theory.phase));
         let references: Vec<String> = theory
             .references
@@ -155,10 +141,9 @@ pub fn theory_lines(plan: &Plan) -> Vec<String> {
             .map(|(name, it)| range(name, digits(it.collapsed), digits(it.equal)))
             .collect();
         let line = format!(
-            "{}: alpha {}, collapse up to {}: {phase}; {}",
+            "{}: alpha {}, collapse {threshold}: {phase}; {}",
             stage.name,
             digits(alpha),
-            digits(threshold),
             references.join(", ")
         );
         if !lines.contains(&line) {
@@ -176,12 +161,11 @@ fn range(name: &str, low: String, high: String) -> String {
 impl Display for Theory {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Setting { classes, dim, alpha, .. } = self.setting;
-        let threshold = |setting: Setting| digits(setting.threshold());
-        let (here, large) = (threshold(self.setting), threshold(self.setting.in_large_batches()));
+        let (here, large) = (said_up_to(self.setting), said_up_to(self.setting.in_large_batches()));
         writeln!(f, "  theory alpha {}, {classes} classes in {dim} dimensions", digits(alpha))?;
-        writeln!(f, "    in these batches {}, collapse up to alpha {here}", said(self.phase))?;
+        writeln!(f, "    in these batches {}, collapse {here}", said(self.phase))?;
         let phase = said(self.in_large_batches);
-        writeln!(f, "    in large batches {phase}, collapse up to alpha {large}")?;
+        writeln!(f, "    in large batches {phase}, collapse {large}")?;
         for (name, Reference { collapsed, equal }) in &self.references {
             let collapsed = digits(*collapsed);
             match digits(*equal) {
@@ -204,6 +188,19 @@ impl Display for Theory {
 pub(super) fn digits(value: f64) -> String {
     let is_small = value != 0.0 && value.abs() < 5e-4;
     if is_small { format!("{value:.1e}") } else { format!("{value:.3}") }
+}
+
+/// `up to 0.519`
+fn up_to(setting: Setting) -> String {
+    match setting.threshold() {
+        threshold if threshold < 0.0 => "nowhere".to_owned(),
+        threshold => format!("up to {}", digits(threshold)),
+    }
+}
+
+/// `up to alpha 0.519`
+fn said_up_to(setting: Setting) -> String {
+    up_to(setting).replace("up to", "up to alpha")
 }
 
 fn said(phase: Option<Phase>) -> String {
