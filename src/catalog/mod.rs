@@ -1,7 +1,9 @@
 //! What a component is: one declaration that the checker, the help, the plan and the engine read.
 
+mod account;
 mod bound;
 mod cost;
+mod course;
 mod division;
 mod facts;
 mod forms;
@@ -9,8 +11,10 @@ mod page;
 mod types;
 mod value;
 
+pub use account::Account;
 pub use bound::{Bound, shown};
 pub use cost::{At, Layer, Network, NetworkFn, Op, Pairing, Place, product};
+pub use course::{Course, Horizon, Join, Shape, Varying};
 pub use division::{Division, TooMany, follows_seed};
 pub use facts::{ClassMap, DatasetFacts, Facts, LabelError, MachineFacts};
 pub use forms::Forms;
@@ -147,6 +151,8 @@ pub struct Spec {
     pub metrics: &'static [&'static str],
     /// The parameter that names sets of arguments.
     pub forms: Option<Forms>,
+    /// What it computes, in formulas.
+    pub account: Option<fn(&Bound) -> Account>,
     /// The layers it adds to a model.
     pub network: Option<NetworkFn>,
     /// Numbers an optimizer keeps for each number it trains.
@@ -258,7 +264,7 @@ macro_rules! component {
         $kind:ident as dyn $trait:path, version $version:literal
             $(, needs [$($port:ident),* $(,)?])? $(, also $also:path)?
             $(, metrics [$($metric:ident),* $(,)?])? $(, splits [$($split:ident),* $(,)?])?
-            $(, forms $form:ident by $forms:path)?
+            $(, forms $form:ident by $forms:path)? $(, account $account:path)?
             $(, network $network:path)? $(, moments $moments:literal)?;
         $name:ident => $struct:ident {
             $( $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)? ),* $(,)?
@@ -293,6 +299,7 @@ macro_rules! component {
                 needs: &[ $($( $crate::catalog::Port::$port ),*)? ],
                 also: $crate::component!(@also $struct $($also)?),
                 metrics: &[ $($( stringify!($metric) ),*)? ],
+                account: $crate::component!(@account $struct $($account)?),
                 forms: $crate::component!(@forms $($form $forms)?),
                 network: $crate::component!(@network $struct $($network)?),
                 moments: $crate::component!(@moments $($moments)?),
@@ -311,6 +318,10 @@ macro_rules! component {
     (@also $struct:ident $also:path) => { Some(|bound| $also(&$struct::from_bound(bound))) };
     (@also $struct:ident) => { None };
     (@network $struct:ident) => { None };
+    (@account $struct:ident $account:path) => {
+        Some(|bound| $account(&$struct::from_bound(bound)))
+    };
+    (@account $struct:ident) => { None };
     (@forms $form:ident $forms:path) => {
         Some($crate::catalog::Forms { param: stringify!($form), of: $forms })
     };

@@ -33,6 +33,8 @@ pub enum Type {
     Seed,
     List(&'static Type),
     Component(Kind),
+    /// The type, a real number, or how it changes over training.
+    Varying(&'static Type),
     /// The type, or `none`.
     Optional(&'static Type),
 }
@@ -52,6 +54,7 @@ impl fmt::Display for Type {
             Self::Seed => f.write_str("natural | seed"),
             Self::List(item) => write!(f, "list of {item}"),
             Self::Component(kind) => write!(f, "{}", kind.name()),
+            Self::Varying(inner) => write!(f, "{inner}"),
             Self::Optional(inner) => write!(f, "{inner} | none"),
         }
     }

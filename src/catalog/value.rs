@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Bound;
+use super::{Bound, Course};
 
 /// A checked argument. Its `Display` is canonical: equal text means equal value.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +11,8 @@ pub enum Value {
     Bool(bool),
     Int(i64),
     Real(f64),
+    /// A real number that changes over training.
+    Course(Course),
     Text(String),
     /// A word of a closed choice.
     Word(String),
@@ -119,6 +121,7 @@ impl fmt::Display for Value {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Int(value) => write!(f, "{value}"),
             Self::Real(value) => write!(f, "{}", Shortest(*value)),
+            Self::Course(value) => write!(f, "{value}"),
             Self::Text(value) => write!(f, "{value:?}"),
             Self::Word(value) => f.write_str(value),
             Self::Duration(value) => write!(f, "{value}"),
@@ -155,7 +158,7 @@ impl fmt::Display for Amount {
 }
 
 /// A number as few digits as tell it from every other: `0.5`, `1e-8`.
-struct Shortest(f64);
+pub(super) struct Shortest(pub f64);
 
 impl fmt::Display for Shortest {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {

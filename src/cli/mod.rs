@@ -1,6 +1,7 @@
 //! The command line: arguments in, text and exit codes out. Files, clock, terminal and signals
 //! enter here.
 
+mod audit;
 mod check;
 mod data;
 mod diff;
@@ -68,7 +69,7 @@ enum Command {
     Graph(graph::GraphArgs),
     /// The tree of a file, as it was understood
     Parse(check::ParseArgs),
-    /// A component, the code of a diagnostic, or where a value comes from: explain FILE PATH
+    /// A component, a code, where a value comes from: explain FILE PATH, or a loss: explain loss FILE
     Explain(explain::ExplainArgs),
     /// The JSON Schema of what is written for other programs
     Schema(schema::SchemaArgs),

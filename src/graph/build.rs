@@ -2,7 +2,9 @@
 
 use candle_core::{DType, Device, Result};
 
+use super::weight::Weight;
 use super::{Model, PairedTerm, SingleTerm};
+use crate::catalog::Value;
 use crate::library::encoder::Encoder;
 use crate::library::loss::{Loss, Site, Term};
 use crate::library::{self, Library};
@@ -31,9 +33,16 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
             image: stage.data.image,
             classes: declared.classes.names.len(),
         };
-        let (name, weight) = (declared.name.clone(), declared.weight);
+        let (name, weight) =
+            (declared.name.clone(), Weight::new(&declared.weight, &stage.horizon()));
         match loss.build(&site, &root.pp("loss").pp(&name))? {
-            Term::Pairwise(parts) => model.pairs.push(PairedTerm { name, weight, parts }),
+            Term::Pairwise(parts) => {
+                let temperature = match declared.call.value("temperature") {
+                    Some(Value::Course(course)) => Some(course.clone()),
+                    _ => None,
+                };
+                model.pairs.push(PairedTerm { name, weight, temperature, parts });
+            }
             Term::Single(term) => {
                 let classes = declared.classes.of_fine.clone();
                 model.singles.push(SingleTerm { name, weight, classes, term });

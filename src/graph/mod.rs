@@ -2,17 +2,20 @@
 //! first tensor.
 
 mod build;
+mod weight;
 
 pub use build::{build, stage_stream};
 
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor};
 
+use crate::catalog::{Course, Horizon};
 use crate::kernel::{PairTerm, contrastive, gradients, without_gradients};
 use crate::library::encoder::Network;
 use crate::library::loss::{Activations, Single};
 use crate::nn::Mode;
 use crate::tensor::Params;
+use weight::Weight;
 
 /// An encoder with the loss terms of its stage.
 pub struct Model {
@@ -27,14 +30,16 @@ pub struct Model {
 
 struct PairedTerm {
     name: String,
-    weight: f64,
+    weight: Weight,
+    /// The temperature, where it changes.
+    temperature: Option<Course>,
     /// What it is the sum of, each with its weight in it.
     parts: Vec<PairTerm>,
 }
 
 struct SingleTerm {
     name: String,
-    weight: f64,
+    weight: Weight,
     /// The class of each fine class, by the labels the term reads.
     classes: Vec<u32>,
     term: Box<dyn Single>,
@@ -76,6 +81,18 @@ impl Model {
         pairs.chain(self.singles.iter().map(|single| single.name.clone())).collect()
     }
 
+    /// Sets weights and temperatures to those of `step`.
+    pub fn advance(&mut self, step: usize, horizon: &Horizon) {
+        for paired in &mut self.pairs {
+            paired.weight.advance(step, horizon);
+            if let Some(course) = &paired.temperature {
+                let temperature = course.at(step, horizon);
+                paired.parts.iter_mut().for_each(|part| part.temperature = temperature);
+            }
+        }
+        self.singles.iter_mut().for_each(|single| single.weight.advance(step, horizon));
+    }
+
     /// The loss of one batch.
     pub fn loss(&self, batch: Batch, mode: &Mode) -> Result<Loss> {
         let embedding = self.encoder.forward(&batch.images, mode)?;
@@ -99,7 +116,7 @@ impl Model {
             activations.labels = mapped(&single.classes, &batch.fine);
             let value = single.term.value(&activations, mode)?;
             terms.push((single.name.clone(), scalar(&value)?));
-            let weighted = value.affine(single.weight, 0.0)?;
+            let weighted = single.weight.of(&value)?;
             total = Some(match total {
                 Some(sum) => (sum + weighted)?,
                 None => weighted,
@@ -154,7 +171,8 @@ impl Model {
 impl PairedTerm {
     /// The parts with their weights in the total.
     fn weighted(&self) -> impl Iterator<Item = PairTerm> {
-        self.parts.iter().map(|part| PairTerm { weight: self.weight * part.weight, ..*part })
+        let weight = self.weight.now();
+        self.parts.iter().map(move |part| PairTerm { weight: weight * part.weight, ..*part })
     }
 }
 

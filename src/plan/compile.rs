@@ -79,7 +79,7 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
         terms: declared
             .terms
             .iter()
-            .filter(|term| term.weight.node > 0.0)
+            .filter(|term| !term.weight.node.is_zero())
             .map(|it| term(it, known, &labels_of(&call)))
             .collect(),
         optimizer: train.optimizer.bound.clone(),
@@ -108,7 +108,7 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
 fn term(declared: &DeclaredTerm, known: &DatasetFacts, of_data: &Labels) -> Term {
     Term {
         name: declared.name.node.clone(),
-        weight: declared.weight.node,
+        weight: declared.weight.node.clone(),
         formula: declared.formula.clone(),
         call: declared.call.bound.clone(),
         classes: known.class_map(&labels_of(&declared.call.bound), of_data).expect(CHECKED),

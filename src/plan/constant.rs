@@ -31,11 +31,23 @@ pub(super) fn constant(stage: &Stage, term: &Term, classes: usize) -> Option<Why
         "supcon" if stage.train.batch.node == 1 && (needs_negatives || is_single) => {
             Some(of_batch("has no negatives: it is 0"))
         }
+        "thanos_release" if is_weightless(bound) => Some(Why {
+            label: "neither of its parts has a weight: it is 0",
+            cause: "0, and so is what it is added to",
+            span: term.call.place("a_lc"),
+        }),
         "class_infonce" | "infonce" if is_single => {
             Some(of_batch("compares with nothing else: it is 0"))
         }
         _ => None,
     }
+}
+
+/// Whether the released loss is left without either part.
+fn is_weightless(bound: &Bound) -> bool {
+    let is_zero = |name| matches!(bound.value(name), Some(Value::Real(0.0)));
+    let is_kind = |word| is_word(bound, "kind", word);
+    is_zero("a_lc") && (is_kind("sup_con") || (is_kind("l_spread") && is_zero("a_spread")))
 }
 
 /// How many embeddings an anchor is compared with at most.

@@ -37,7 +37,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::catalog::{Bound, ClassMap, ImageShape, Value};
+use crate::catalog::{Bound, ClassMap, Course, Horizon, ImageShape, Value};
 
 /// Raised when the numbers of training or evaluation change, so that no old result is reused.
 pub const NUMERICS: u32 = 1;
@@ -176,7 +176,8 @@ pub struct Named {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Term {
     pub name: String,
-    pub weight: f64,
+    /// It need not be the same at every step.
+    pub weight: Course,
     /// The weight as it is written.
     pub formula: String,
     #[serde(serialize_with = "component")]
@@ -184,6 +185,13 @@ pub struct Term {
     pub call: Bound,
     /// The labels it reads.
     pub classes: ClassMap,
+}
+
+impl Stage {
+    /// How long it is trained.
+    pub fn horizon(&self) -> Horizon {
+        Horizon { steps: self.steps, steps_per_epoch: self.steps_per_epoch, batch: self.batch }
+    }
 }
 
 /// One evaluation of frozen features.

@@ -6,7 +6,8 @@ use super::compile::labels_of;
 use super::constant::constant;
 use super::partners::partners;
 use super::recent::Networks;
-use crate::catalog::{ClassMap, DatasetFacts, Labels, Place, Port};
+use super::schedule::steps_per_epoch;
+use crate::catalog::{ClassMap, DatasetFacts, Duration, Labels, Place, Port, Value};
 use crate::diag::{Diagnostic, codes};
 use crate::resolve::{Keep, Stage, Term};
 
@@ -27,7 +28,7 @@ impl Terms<'_> {
         let terms = &self.stage.terms;
         if terms.is_empty() {
             self.nothing("no term");
-        } else if terms.iter().all(|term| term.weight.node == 0.0) {
+        } else if terms.iter().all(|term| term.weight.node.is_zero()) {
             self.nothing("every weight is 0");
         }
         for term in terms {
@@ -54,7 +55,7 @@ impl Terms<'_> {
             &self.stage.data,
         );
         self.out.extend(misfit);
-        if term.weight.node == 0.0 {
+        if term.weight.node.is_zero() {
             // In a sweep a weight of 0 is one end of an axis.
             if !self.is_sweep {
                 let message = format!("the term `{}` has weight 0", term.name.node);
@@ -66,6 +67,7 @@ impl Terms<'_> {
             return;
         }
         self.views(term);
+        self.courses(term);
         let Some(map) = self.map(term) else { return };
         self.fits(term, &map);
         if let Ok(division) = Division::of(&self.stage.data.bound, self.known) {
@@ -101,7 +103,7 @@ impl Terms<'_> {
 
     /// Terms whose value nothing can change; without any other, nothing is trained.
     fn constants(&mut self) {
-        let heavy = || self.stage.terms.iter().filter(|term| term.weight.node > 0.0);
+        let heavy = || self.stage.terms.iter().filter(|term| !term.weight.node.is_zero());
         let why = |term: &Term| constant(self.stage, term, self.map(term)?.names.len());
         let found: Vec<_> = heavy().filter_map(|term| Some((term, why(term)?))).collect();
         if !found.is_empty() && found.len() == heavy().count() {
@@ -121,7 +123,7 @@ impl Terms<'_> {
     /// A state is not chosen by a classifier that is left out.
     fn kept(&mut self) {
         let Keep::Best { term } = &self.stage.train.keep else { return };
-        let left_out = |it: &&Term| it.name.node == term.node && it.weight.node == 0.0;
+        let left_out = |it: &&Term| it.name.node == term.node && it.weight.node.is_zero();
         if let Some(it) = self.stage.terms.iter().find(left_out) {
             let message = "the best state cannot be chosen";
             self.out.push(
@@ -143,6 +145,32 @@ impl Terms<'_> {
                 .at(self.stage.views.span, "one view here")
                 .help("write `views = 2` beside the loss"),
         );
+    }
+
+    /// Numbers that are to change at times that training does not reach.
+    fn courses(&mut self, term: &Term) {
+        let Ok(division) = Division::of(&self.stage.data.bound, self.known) else { return };
+        let train = &self.stage.train;
+        let batch = train.batch.node;
+        let epoch = steps_per_epoch(&division, batch, train.drop_last);
+        let steps = train.length.node.steps(epoch, batch);
+        let temperature = match term.call.bound.value("temperature") {
+            Some(Value::Course(course)) => Some((course, term.call.place("temperature"))),
+            _ => None,
+        };
+        for (course, span) in [(&term.weight.node, term.weight.span)].into_iter().chain(temperature)
+        {
+            let is_late = |it: &Duration| it.steps(epoch, batch) > steps;
+            let Some(late) = course.durations().into_iter().find(is_late) else { continue };
+            let message =
+                format!("training ends before `{}` is what it is to become", term.name.node);
+            self.out.push(
+                Diagnostic::new(&codes::UNFINISHED, message)
+                    .at(span, format!("changes for {late}"))
+                    .at(train.length.span, format!("training takes {}", train.length.node))
+                    .help("without `over` a number changes for as long as training takes"),
+            );
+        }
     }
 
     /// The simplex that a term drawing classes together tends to needs one dimension less than it

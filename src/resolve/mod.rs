@@ -30,7 +30,7 @@ pub use values::{Owner, Valued};
 use std::rc::Rc;
 
 use self::analysis::Analyses;
-use crate::catalog::{Bound, Catalog, Duration};
+use crate::catalog::{Bound, Catalog, Course, Duration};
 use crate::diag::{Diagnostic, Span, Spanned, codes, distinct, has_errors};
 use crate::syntax::Field;
 
@@ -133,7 +133,8 @@ impl Experiment {
 impl Stage {
     /// The same but for its augmentation.
     fn is_same(&self, other: &Self) -> bool {
-        let term = |it: &Term| (it.name.node.clone(), it.weight.node, it.call.bound.clone());
+        let term =
+            |it: &Term| (it.name.node.clone(), it.weight.node.clone(), it.call.bound.clone());
         let terms = |it: &Self| it.terms.iter().map(term).collect::<Vec<_>>();
         let keep = |it: &Train| match &it.keep {
             Keep::Last => None,
@@ -195,7 +196,7 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Term {
     pub name: Spanned<String>,
-    pub weight: Spanned<f64>,
+    pub weight: Spanned<Course>,
     /// The weight as it is written.
     pub formula: String,
     pub call: Called,

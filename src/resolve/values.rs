@@ -3,7 +3,7 @@
 
 use super::draft::SEED;
 use super::{Called, Experiment, Keep, Stage, Term};
-use crate::catalog::{Bound, ParamSpec, Value, shown};
+use crate::catalog::{Bound, Course, ParamSpec, Value, shown};
 use crate::diag::Span;
 
 /// Whose a value is.
@@ -113,7 +113,10 @@ impl List<'_> {
 
     fn term(&mut self, term: &Term) {
         let name = &term.name.node;
-        let weight = Value::Real(term.weight.node).to_string();
+        let weight = match &term.weight.node {
+            Course::Constant(weight) => Value::Real(*weight).to_string(),
+            course => course.to_string(),
+        };
         self.add(&["loss", name, "weight"], weight, "nonneg", term.weight.span);
         self.called(&["loss", name], &term.call);
     }

@@ -179,6 +179,7 @@ impl<'a> Training<'a> {
     fn step(&mut self, batch: Batch) -> Result<f64, RunError> {
         let step = self.progress.step;
         let items = batch.fine.len();
+        self.model.advance(step, &self.stage.horizon());
         let stream = stage_stream(self.stage, "dropout").at(step as u64);
         let (loss, grads) = self.model.gradients(batch, &Mode::Train(stream))?;
         let total = scalar(&loss.total)?;

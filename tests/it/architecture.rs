@@ -18,7 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("resolve", &["catalog", "diag", "syntax"]),
     ("plan", &["catalog", "diag", "digest", "resolve"]),
     ("library", &["catalog", "data", "kernel", "nn", "seed", "tensor"]),
-    ("graph", &["kernel", "library", "nn", "plan", "seed", "tensor"]),
+    ("graph", &["catalog", "kernel", "library", "nn", "plan", "seed", "tensor"]),
     ("store", &["plan"]),
     ("run", &["catalog", "data", "graph", "library", "nn", "plan", "seed", "store"]),
     ("analysis", &["plan", "run"]),

@@ -201,6 +201,11 @@ fn others(ty: &Type, default: &Value) -> Vec<String> {
         Type::Component(Kind::Optimizer) => list(&["sgd(lr=0.5)", "adamw(lr=0.5)"]),
         Type::Component(Kind::Schedule) => list(&["constant()", "cosine(to=0.5)"]),
         Type::Component(_) | Type::Text => Vec::new(),
+        Type::Varying(inner) => {
+            let mut all = others(inner, default);
+            all.push("linear(0.4, 0.2)".to_owned());
+            all
+        }
         Type::Optional(inner) => others(inner, default),
     }
 }
@@ -277,7 +282,7 @@ fn a_plan_is_json_that_says_the_same() {
     assert_eq!(json["stages"][0]["digest"], plan.stages[0].digest.text());
     assert_eq!(json["stages"][0]["encoder"]["component"], "mlp@1");
     assert_eq!(json["stages"][0]["encoder"]["args"]["out"], 16);
-    let weight = plan.stages[0].terms[0].weight;
+    let weight = plan.stages[0].terms[0].weight.constant().unwrap();
     assert!((weight - third).abs() < 1e-15);
     let written = json["stages"][0]["terms"][0]["weight"].to_string();
     assert_eq!(written.parse::<f64>().unwrap(), weight);

@@ -12,6 +12,7 @@ mod catalog;
 mod cli;
 mod contrastive;
 mod cost;
+mod courses;
 mod data;
 mod determinism;
 mod diagnostics;

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::{Activations, Loss, Single, Site, Term};
-use crate::catalog::{Fraction, Labels, Misfit, Network, Place};
+use crate::catalog::{Account, Fraction, Labels, Misfit, Network, Place};
 use crate::nn::{Linear, Mode};
 use crate::tensor::Scope;
 use crate::{choice, component, kernel};
@@ -34,7 +34,8 @@ component! {
     ///   eval { probe = linear(labels=fine) }
     /// }
     /// ```
-    Loss as dyn Loss, version 1, needs [Embedding, Labels], network network;
+    Loss as dyn Loss, version 1, needs [Embedding, Labels],
+        account account, network network;
     cross_entropy => CrossEntropy {
         /// The labels to learn.
         labels: Labels = Labels::Declared,
@@ -48,6 +49,15 @@ component! {
 fn network(term: &CrossEntropy, place: &Place) -> std::result::Result<Network, Misfit> {
     let Head::Linear = term.head;
     Ok(Network::new(&[place.dim]).linear(place.classes, true).cross_entropy())
+}
+
+fn account(term: &CrossEntropy) -> Account {
+    let target = match term.smoothing.get() {
+        0.0 => "t(i) = 1 at the class of i".to_owned(),
+        share => format!("t(i) = 1 − {share} at the class of i, and {share} spread over all K"),
+    };
+    let latex = r"\mathcal{L}(i) = -\sum_{k} t_k(i) \ln \mathrm{softmax}(W e_i + b)_k";
+    Account::new("L(i) = −Σ_k t_k(i) ln softmax(W e_i + b)_k", latex).symbol(target)
 }
 
 impl Loss for CrossEntropy {

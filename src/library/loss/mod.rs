@@ -1,5 +1,6 @@
 //! Loss terms: each turns what the model computed for a batch into one number to minimise.
 
+mod account;
 mod class_autoencoder;
 mod class_infonce;
 mod cross_entropy;

@@ -3,8 +3,8 @@
 use candle_core::Result;
 
 use super::forms::{Denominator, Form, NoPositive, Sum};
-use super::{Loss, Pairs, Site, Term};
-use crate::catalog::{Misfit, Network, Place, Port, Positive};
+use super::{Loss, Pairs, Site, Term, account as formulas};
+use crate::catalog::{Account, Misfit, Network, Place, Port, Positive, Varying};
 use crate::component;
 use crate::kernel::{PairKind, PairTerm};
 use crate::tensor::Scope;
@@ -39,10 +39,11 @@ component! {
     /// }
     /// ```
     Loss as dyn Loss, version 1, needs [Embedding, Labels], also SupCon::views,
-        forms form by Form::preset, network network;
+        forms form by Form::preset, account account, network network;
     supcon => SupCon {
         /// What similarities are divided by; smaller values weigh the nearest negatives more.
-        temperature: Positive = 0.5,
+        /// It may change over training: `linear(0.5, 0.1)`.
+        temperature: Varying = 0.5,
         /// Whether embeddings are first scaled to length one.
         normalize: bool = true,
         /// Where the sum over positives stands: `out` averages what each costs, `in` takes the
@@ -70,6 +71,26 @@ fn network(term: &SupCon, place: &Place) -> std::result::Result<Network, Misfit>
     Ok(term.pairs.layers(place, term.normalize))
 }
 
+fn account(term: &SupCon) -> Account {
+    let (clip, scale) = (term.clip.map(Positive::get), term.scale.map(Positive::get));
+    let account = formulas::supervised(term.sum, term.denominator, clip)
+        .scaled(scale)
+        .account(("L", r"\mathcal{L}"))
+        .symbol(formulas::similarity(term.normalize, &term.temperature))
+        .symbol(formulas::compared(term.pairs))
+        .symbol(formulas::lonely(term.no_positive));
+    match (clip, term.temperature.0.constant()) {
+        (Some(clip), Some(temperature)) if term.normalize && clip >= 1.0 / temperature => {
+            account.remark(format!("no similarity is above the clip of {clip}: it changes nothing"))
+        }
+        (Some(clip), Some(temperature)) => account.remark(format!(
+            "a positive of cosine above {:.3} is drawn no closer, and still pushed away where it stands in a denominator",
+            clip * temperature
+        )),
+        _ => account,
+    }
+}
+
 impl SupCon {
     /// Pairs across views need two of them.
     fn views(&self) -> &'static [Port] {
@@ -83,7 +104,7 @@ impl SupCon {
 impl Loss for SupCon {
     fn build(&self, _site: &Site, _scope: &Scope) -> Result<Term> {
         let kind = PairKind::SupCon { sum: self.sum.into(), denominator: self.denominator.into() };
-        let term = self.pairs.term(kind, self.temperature.get(), self.normalize);
+        let term = self.pairs.term(kind, self.temperature.first(), self.normalize);
         Ok(Term::Pairwise(vec![PairTerm {
             clip: self.clip.map(Positive::get),
             scale: self.scale.map(Positive::get),

@@ -2,8 +2,9 @@
 
 use candle_core::Result;
 
-use super::{Loss, Pairs, Site, Term};
-use crate::catalog::{Misfit, Network, NonNegative, Place, Port, Positive};
+use super::forms::Denominator as Below;
+use super::{Loss, Pairs, Site, Term, account as formulas, forms};
+use crate::catalog::{Account, Misfit, Network, NonNegative, Place, Port, Positive, Varying};
 use crate::kernel::{Denominator, Lengths, PairKind, PairTerm, Sum};
 use crate::tensor::Scope;
 use crate::{choice, component};
@@ -55,12 +56,12 @@ component! {
     /// }
     /// ```
     Loss as dyn Loss, version 1, needs [Embedding, Views], also ThanosRelease::labels,
-        network network;
+        account account, network network;
     thanos_release => ThanosRelease {
         /// The parts that are summed.
         kind: Kind = Kind::LSpread,
-        /// What similarities are divided by.
-        temperature: Positive = 0.5,
+        /// What similarities are divided by. It may change over training.
+        temperature: Varying = 0.5,
         /// At 1.0 positives are clipped there; at any other value they are not.
         clip_pos: Positive = 1.0,
         /// Whether similarities are divided by lengths, those of the second item in both views.
@@ -73,18 +74,70 @@ component! {
 }
 
 fn network(term: &ThanosRelease, place: &Place) -> std::result::Result<Network, Misfit> {
-    if term.shares().iter().all(|share| *share == 0.0) {
-        return Err(Misfit {
-            param: Some("a_lc"),
-            message: "the parts of `thanos_release` have no weight".to_owned(),
-            label: "nothing is left of the term".to_owned(),
-            help: "write an `a_lc` or an `a_spread` above 0".to_owned(),
-        });
-    }
     Ok(Pairs::Cross.layers(place, term.lc_norm))
 }
 
+fn account(term: &ThanosRelease) -> Account {
+    let ([near, spread], clip) = (term.shares(), term.clip());
+    let mut account = Account::default();
+    if near > 0.0 {
+        let supervised = match term.kind {
+            Kind::SimClr => formulas::clipped_noise_contrast(clip),
+            _ => formulas::supervised(forms::Sum::Out, Below::Own, clip),
+        };
+        account = account.with(supervised.account(("L_sup", r"\mathcal{L}_{sup}")));
+    }
+    if spread > 0.0 {
+        let within = formulas::noise_contrast(("P(i)", "P(i)"));
+        account = account.with(within.account(("L_cNCE", r"\mathcal{L}_{cNCE}")));
+    }
+    let account = account
+        .with(Account::new(
+            format!("L(i) = {near} L_sup(i) + {spread} L_cNCE(i)"),
+            format!(r"\mathcal{{L}}(i) = {near} \mathcal{{L}}_{{sup}}(i) + {spread} \mathcal{{L}}_{{cNCE}}(i)"),
+        ))
+        .symbol(term.similarity())
+        .symbol(formulas::compared(Pairs::Cross))
+        .symbol(formulas::twins(Pairs::Cross));
+    term.remarks().into_iter().fold(account, Account::remark)
+}
+
 impl ThanosRelease {
+    /// The clip is there when its value is the one that stands for none.
+    fn clip(&self) -> Option<f64> {
+        (self.clip_pos.get() == 1.0).then_some(1.0)
+    }
+
+    fn similarity(&self) -> String {
+        let temperature = &self.temperature;
+        match self.lc_norm {
+            true => format!(
+                "S_ij = e_i·e_j / (τ |e_j| |e′_j|), e′_j item j in the view of i, τ = {temperature}"
+            ),
+            false => formulas::similarity(false, temperature),
+        }
+    }
+
+    /// What differs from the paper's `supcon(form=thanos)` and `class_infonce`.
+    fn remarks(&self) -> Vec<String> {
+        let mut remarks = vec!["not the paper's: pairs across views alone, one way".to_owned()];
+        match self.clip() {
+            Some(clip) if self.shares()[0] > 0.0 => remarks.push(format!(
+                "not the paper's: clip_pos={clip} clips the numerators of L_sup: a positive of cosine above {:.3} is drawn no closer, and pushed away by its own denominator",
+                clip * self.temperature.first()
+            )),
+            Some(_) => {}
+            None => remarks.push(format!(
+                "not what it says: clip_pos={} clips nothing, the test is inverted",
+                self.clip_pos.get()
+            )),
+        }
+        if self.lc_norm {
+            remarks.push("not the paper's: lengths of item j in both views, not of i and j; alike where all lengths are".to_owned());
+        }
+        remarks
+    }
+
     /// Without labels every item is a class of its own.
     fn labels(&self) -> &'static [Port] {
         if self.kind == Kind::SimClr { &[] } else { &[Port::Labels] }
@@ -114,14 +167,12 @@ impl Loss for ThanosRelease {
         let [near, spread] = self.shares();
         let part = |kind, weight| PairTerm {
             weight,
-            temperature: self.temperature.get(),
+            temperature: self.temperature.first(),
             lengths: if self.lc_norm { Lengths::Columns } else { Lengths::Free },
             cross: true,
             ..PairTerm::new(kind)
         };
-        // The clip is there when its value is the one that stands for none.
-        let clip = (self.clip_pos.get() == 1.0).then_some(1.0);
-        let supervised = PairTerm { clip, ..part(self.supervised(), near) };
+        let supervised = PairTerm { clip: self.clip(), ..part(self.supervised(), near) };
         let parts = [supervised, part(PairKind::ClassInfoNce, spread)];
         Ok(Term::Pairwise(parts.into_iter().filter(|part| part.weight > 0.0).collect()))
     }

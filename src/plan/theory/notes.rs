@@ -108,7 +108,7 @@ struct Noter<'a> {
 impl Noter<'_> {
     /// The calls of positive weight of components that `is` names.
     fn calls(&self, is: impl Fn(&Called) -> bool) -> Vec<&Called> {
-        let terms = self.stage.terms.iter().filter(|it| it.weight.node > 0.0);
+        let terms = self.stage.terms.iter().filter(|it| !it.weight.node.is_zero());
         terms.map(|it| &it.call).filter(|call| is(call)).collect()
     }
 

@@ -28,12 +28,15 @@ pub struct Theory {
 }
 
 impl Theory {
-    /// None for a stage without contrastive terms on classes, or whose terms differ in what the
-    /// closed forms need to be one.
+    /// At the weights that training ends with. None for a stage without contrastive terms on
+    /// classes, or whose terms differ in what the closed forms need to be one.
     pub fn of(stage: &Stage) -> Option<Self> {
-        let of_terms = stage.terms.iter().map(|term| Some((term, parts(term).ok()?)));
-        let terms: Vec<(&Term, Vec<Part>)> = of_terms.collect::<Option<_>>()?;
-        let all: Vec<&Part> = terms.iter().flat_map(|(_, parts)| parts).collect();
+        let last = |term: &Term| term.weight.last(&stage.horizon());
+        let of_terms = stage.terms.iter().filter(|term| last(term) > 0.0);
+        let of_terms = of_terms
+            .map(|term| Some(Weighed { term, weight: last(term), parts: parts(term).ok()? }));
+        let terms: Vec<Weighed> = of_terms.collect::<Option<_>>()?;
+        let all: Vec<&Part> = terms.iter().flat_map(|it| &it.parts).collect();
         let first = *all.first()?;
         let is_alike = |part: &&&Part| {
             (part.temperature, part.is_across) == (first.temperature, first.is_across)
@@ -92,18 +95,25 @@ fn contrast(stage: &Stage, part: &Part) -> Option<Contrast> {
     (classes >= 2).then_some(Contrast { classes, positives, members, temperature })
 }
 
-fn weights(terms: &[(&Term, Vec<Part>)]) -> (f64, f64) {
+/// A term with its weight and its parts.
+struct Weighed<'a> {
+    term: &'a Term,
+    weight: f64,
+    parts: Vec<Part>,
+}
+
+fn weights(terms: &[Weighed]) -> (f64, f64) {
     let sum = |is_supervised: bool| {
-        let parts = terms.iter().flat_map(|(term, parts)| parts.iter().map(|it| (*term, it)));
+        let parts = terms.iter().flat_map(|it| it.parts.iter().map(|part| (it.weight, part)));
         let chosen = parts.filter(|(_, part)| part.kind.is_supervised() == is_supervised);
         // An empty sum of floats is negative zero, which prints.
-        chosen.fold(0.0, |sum, (term, part)| sum + term.weight * part.share)
+        chosen.fold(0.0, |sum, (weight, part)| sum + weight * part.share)
     };
     (sum(true), sum(false))
 }
 
 /// Values that an anchor without a positive has no part in.
-fn references(terms: &[(&Term, Vec<Part>)], contrast: Contrast) -> Vec<(String, Reference)> {
+fn references(terms: &[Weighed], contrast: Contrast) -> Vec<(String, Reference)> {
     let of_part = |part: &Part| match part.kind {
         PartKind::Supervised { denominator, clip } => {
             (part.share, contrast.supervised(denominator).plus(contrast.excess(clip)))
@@ -111,10 +121,10 @@ fn references(terms: &[(&Term, Vec<Part>)], contrast: Contrast) -> Vec<(String, 
         PartKind::WithinClass => (part.share, contrast.within_class()),
     };
     let is_met = contrast.positives >= 1.0;
-    let is_contrast = |(_, parts): &&(&Term, Vec<Part>)| is_met && !parts.is_empty();
-    let named = |(term, parts): &(&Term, Vec<Part>)| {
-        let parts: Vec<_> = parts.iter().map(of_part).collect();
-        (term.name.clone(), Reference::sum(&parts))
+    let is_contrast = |it: &&Weighed| is_met && !it.parts.is_empty();
+    let named = |it: &Weighed| {
+        let parts: Vec<_> = it.parts.iter().map(of_part).collect();
+        (it.term.name.clone(), Reference::sum(&parts))
     };
     terms.iter().filter(is_contrast).map(named).collect()
 }

@@ -53,6 +53,17 @@ pub(super) fn accept(number: Quantity, span: Span, want: Want) -> Result<Value, 
     }
 }
 
+/// Whether a real number is of a type.
+pub(super) fn fits(ty: &Type, value: f64) -> bool {
+    match ty {
+        Type::Varying(inner) => fits(inner, value),
+        Type::Real { min, max, open, .. } => {
+            value.is_finite() && value <= *max && if *open { value > *min } else { value >= *min }
+        }
+        _ => false,
+    }
+}
+
 fn real_bounds((min, max): (f64, f64), open: bool, number: Quantity) -> String {
     if (min, max) == (0.0, 1.0) && !open {
         let percent = number.value;

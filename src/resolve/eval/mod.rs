@@ -4,6 +4,7 @@ mod accept;
 mod bind;
 mod component;
 mod condition;
+mod course;
 mod labels;
 mod loose;
 mod quantity;

@@ -37,6 +37,10 @@ impl Eval<'_> {
                 self.quantity(chosen)
             }
             ExprKind::Path(path) => self.named(path, "a number", |eval, expr| eval.quantity(expr)),
+            ExprKind::Call(_) if self.is_varying(expr) => {
+                let label = "this changes over training; weights and temperatures may";
+                self.not_a_number(expr.span, label.to_owned())
+            }
             _ => self.not_a_number(expr.span, format!("this is {}", kind_of(expr))),
         }
     }
@@ -250,6 +254,7 @@ pub(super) fn noun(ty: &Type) -> String {
         Type::Features => "features, such as `STAGE.encoder`".to_owned(),
         Type::List(item) => format!("a list, each item {}", noun(item)),
         Type::Component(kind) => with_article(kind.name()),
+        Type::Varying(inner) => noun(inner),
         Type::Optional(inner) => format!("{} or `none`", noun(inner)),
     }
 }

@@ -21,6 +21,12 @@ impl Eval<'_> {
                 let called = self.called(expr, patches, *kind, want)?;
                 return Some(Value::Component(Box::new(called.bound)));
             }
+            (_, Type::Varying(inner)) => {
+                return match self.is_varying(expr) {
+                    true => self.varying(expr, want),
+                    false => self.value(expr, patches, want.inner(inner)),
+                };
+            }
             (ExprKind::Paren(inner), _) => return self.value(inner, patches, want),
             (ExprKind::If { test, then, otherwise }, _) => {
                 let chosen = if self.truth(test)? { then } else { otherwise };
