@@ -10,6 +10,7 @@ mod forms;
 mod page;
 mod types;
 mod value;
+mod weights;
 
 pub use account::Account;
 pub use bound::{Bound, shown};
@@ -20,6 +21,7 @@ pub use facts::{ClassMap, DatasetFacts, Facts, LabelError, MachineFacts};
 pub use forms::Forms;
 pub use types::*;
 pub use value::*;
+pub use weights::{BALANCED, ClassWeights};
 
 /// The kinds of component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

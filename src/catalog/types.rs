@@ -33,6 +33,8 @@ pub enum Type {
     Seed,
     List(&'static Type),
     Component(Kind),
+    /// `none`, `balanced`, or a number of 0 or more for each class.
+    ClassWeights,
     /// The type, a real number, or how it changes over training.
     Varying(&'static Type),
     /// The type, or `none`.
@@ -54,6 +56,7 @@ impl fmt::Display for Type {
             Self::Seed => f.write_str("natural | seed"),
             Self::List(item) => write!(f, "list of {item}"),
             Self::Component(kind) => write!(f, "{}", kind.name()),
+            Self::ClassWeights => f.write_str("none | balanced | list of nonneg"),
             Self::Varying(inner) => write!(f, "{inner}"),
             Self::Optional(inner) => write!(f, "{inner} | none"),
         }

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Result};
 
-use super::weight::Weight;
+use super::weight::{OfClasses, Weight};
 use super::{Model, PairedTerm, SingleTerm};
 use crate::catalog::Value;
 use crate::library::encoder::Encoder;
@@ -35,17 +35,18 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
         };
         let (name, weight) =
             (declared.name.clone(), Weight::new(&declared.weight, &stage.horizon()));
+        let of_classes = OfClasses::new(&declared.call);
         match loss.build(&site, &root.pp("loss").pp(&name))? {
             Term::Pairwise(parts) => {
                 let temperature = match declared.call.value("temperature") {
                     Some(Value::Course(course)) => Some(course.clone()),
                     _ => None,
                 };
-                model.pairs.push(PairedTerm { name, weight, temperature, parts });
+                model.pairs.push(PairedTerm { name, weight, of_classes, temperature, parts });
             }
             Term::Single(term) => {
                 let classes = declared.classes.of_fine.clone();
-                model.singles.push(SingleTerm { name, weight, classes, term });
+                model.singles.push(SingleTerm { name, weight, of_classes, classes, term });
             }
         }
     }

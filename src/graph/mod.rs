@@ -10,12 +10,12 @@ use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor};
 
 use crate::catalog::{Course, Horizon};
-use crate::kernel::{PairTerm, contrastive, gradients, without_gradients};
+use crate::kernel::{PairTerm, contrastive_weighted, gradients, without_gradients};
 use crate::library::encoder::Network;
 use crate::library::loss::{Activations, Single};
 use crate::nn::Mode;
 use crate::tensor::Params;
-use weight::Weight;
+use weight::{OfClasses, Weight};
 
 /// An encoder with the loss terms of its stage.
 pub struct Model {
@@ -31,6 +31,7 @@ pub struct Model {
 struct PairedTerm {
     name: String,
     weight: Weight,
+    of_classes: OfClasses,
     /// The temperature, where it changes.
     temperature: Option<Course>,
     /// What it is the sum of, each with its weight in it.
@@ -40,6 +41,7 @@ struct PairedTerm {
 struct SingleTerm {
     name: String,
     weight: Weight,
+    of_classes: OfClasses,
     /// The class of each fine class, by the labels the term reads.
     classes: Vec<u32>,
     term: Box<dyn Single>,
@@ -81,6 +83,16 @@ impl Model {
         pairs.chain(self.singles.iter().map(|single| single.name.clone())).collect()
     }
 
+    /// Balances the weights of classes by the fine classes of the training images.
+    pub fn balance(&mut self, fine: &[u32]) {
+        let labels = mapped(&self.classes, fine);
+        self.pairs.iter_mut().for_each(|paired| paired.of_classes.balance(&labels));
+        for single in &mut self.singles {
+            let labels = mapped(&single.classes, fine);
+            single.of_classes.balance(&labels);
+        }
+    }
+
     /// Sets weights and temperatures to those of `step`.
     pub fn advance(&mut self, step: usize, horizon: &Horizon) {
         for paired in &mut self.pairs {
@@ -101,7 +113,13 @@ impl Model {
         if !self.pairs.is_empty() {
             let labels = mapped(&self.classes, &batch.fine);
             let parts: Vec<PairTerm> = self.pairs.iter().flat_map(PairedTerm::weighted).collect();
-            let (sum, values) = contrastive(&embedding, &labels, batch.views, &parts)?;
+            let weights = self.pairs.iter().flat_map(|paired| {
+                let of_items = paired.of_classes.of_items(&labels);
+                paired.parts.iter().map(move |_| of_items.clone())
+            });
+            let weights: Vec<Option<Vec<f64>>> = weights.collect();
+            let (sum, values) =
+                contrastive_weighted(&embedding, &labels, batch.views, &parts, &weights)?;
             terms.extend(self.paired_values(&values));
             total = Some(sum);
         }
@@ -110,10 +128,12 @@ impl Model {
             input: batch.images,
             clean: batch.clean,
             labels: Vec::new(),
+            class_weights: None,
             views: batch.views,
         };
         for single in &self.singles {
             activations.labels = mapped(&single.classes, &batch.fine);
+            activations.class_weights = single.of_classes.by_class().cloned();
             let value = single.term.value(&activations, mode)?;
             terms.push((single.name.clone(), scalar(&value)?));
             let weighted = single.weight.of(&value)?;

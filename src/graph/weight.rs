@@ -1,8 +1,8 @@
-//! The weight of a term, step by step.
+//! What a term counts for: its weight, step by step, and the weights of classes within it.
 
 use candle_core::{Result, Tensor};
 
-use crate::catalog::{Course, Horizon};
+use crate::catalog::{Bound, ClassWeights, Course, Horizon, ParamType};
 
 /// A weight with what it is now.
 pub(super) struct Weight {
@@ -32,5 +32,42 @@ impl Weight {
             Course::Constant(weight) => value.affine(weight, 0.0),
             _ => value * Tensor::new(self.now, value.device())?.to_dtype(value.dtype())?,
         }
+    }
+}
+
+/// The weights of classes in a term, where they are not alike.
+pub(super) struct OfClasses {
+    declared: ClassWeights,
+    by_class: Option<Vec<f64>>,
+}
+
+impl OfClasses {
+    /// As `call` declares them; balanced ones are not known before [`Self::balance`].
+    pub(super) fn new(call: &Bound) -> Self {
+        let declared = call.value("class_weights");
+        let declared = declared.map_or(ClassWeights::Alike, ClassWeights::from_value);
+        let by_class = match &declared {
+            ClassWeights::Given(weights) => Some(weights.clone()),
+            _ => None,
+        };
+        Self { declared, by_class }
+    }
+
+    /// Takes note of the number of training images of each class.
+    pub(super) fn balance(&mut self, labels: &[u32]) {
+        let classes = labels.iter().max().map_or(0, |most| *most as usize + 1);
+        let mut counts = vec![0; classes];
+        labels.iter().for_each(|label| counts[*label as usize] += 1);
+        self.by_class = self.declared.by_class(&counts);
+    }
+
+    pub(super) fn by_class(&self) -> Option<&Vec<f64>> {
+        self.by_class.as_ref()
+    }
+
+    /// The weight of each of the items with `labels`.
+    pub(super) fn of_items(&self, labels: &[u32]) -> Option<Vec<f64>> {
+        let weights = self.by_class.as_ref()?;
+        Some(labels.iter().map(|label| weights[*label as usize]).collect())
     }
 }

@@ -31,9 +31,11 @@ mod wide;
 pub use activation::{gelu, relu};
 pub use attention::{Attention, attention};
 pub use batch_norm::{BatchNorm, BatchNormed, batch_norm, channel_affine};
-pub use contrastive::{Denominator, Lengths, NoPositive, PairKind, PairTerm, Sum, contrastive};
+pub use contrastive::{
+    Denominator, Lengths, NoPositive, PairKind, PairTerm, Sum, contrastive, contrastive_weighted,
+};
 pub use conv::{Conv2d, conv2d};
-pub use cross_entropy::cross_entropy;
+pub use cross_entropy::{cross_entropy, cross_entropy_weighted};
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use pixels::{global_average_pool, upsample_nearest};

@@ -69,6 +69,7 @@ impl Terms<'_> {
         self.views(term);
         self.courses(term);
         let Some(map) = self.map(term) else { return };
+        self.class_weights(term, &map);
         self.fits(term, &map);
         if let Ok(division) = Division::of(&self.stage.data.bound, self.known) {
             self.out.extend(partners(self.stage, term, &map, division.train));
@@ -147,6 +148,25 @@ impl Terms<'_> {
         );
     }
 
+    /// A weight for each class, one of them above 0.
+    fn class_weights(&mut self, term: &Term, map: &ClassMap) {
+        let Some(Value::List(weights)) = term.call.bound.value("class_weights") else { return };
+        let (given, classes) = (weights.len(), map.names.len());
+        let (message, label) = if given != classes {
+            let message = format!("`class_weights` has {given} of {classes} weights");
+            (message, format!("one for each of {} is needed", few(&map.names)))
+        } else if weights.iter().all(|weight| *weight == Value::Real(0.0)) {
+            ("no class has a weight".to_owned(), "all are 0".to_owned())
+        } else {
+            return;
+        };
+        self.out.push(
+            Diagnostic::new(&codes::OUT_OF_RANGE, message)
+                .at(term.call.place("class_weights"), label)
+                .at(self.stage.data.span, format!("classes here: {classes}")),
+        );
+    }
+
     /// Numbers that are to change at times that training does not reach.
     fn courses(&mut self, term: &Term) {
         let Ok(division) = Division::of(&self.stage.data.bound, self.known) else { return };
@@ -189,4 +209,11 @@ impl Terms<'_> {
                 .help("class means cannot all be equally far apart then"),
         );
     }
+}
+
+/// The first of some names.
+fn few(names: &[String]) -> String {
+    let quoted = |name: &String| format!("`{name}`");
+    let shown: Vec<String> = names.iter().take(3).map(quoted).collect();
+    if names.len() > 3 { format!("{}, …", shown.join(", ")) } else { shown.join(", ") }
 }

@@ -66,6 +66,11 @@ impl Pool {
         }
     }
 
+    /// The fine class of each image of a split.
+    pub fn fine_of(&self, split: Split) -> Vec<u32> {
+        self.indices(split).iter().map(|at| self.fine[*at as usize]).collect()
+    }
+
     /// The bytes of one image.
     pub fn image(&self, index: u32) -> &[u8] {
         let size = self.shape.size();

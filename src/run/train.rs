@@ -110,7 +110,8 @@ impl<'a> Training<'a> {
     fn begin(session: &Session, stage: &'a Stage, pool: &Pool) -> Result<Self, RunError> {
         let around = &session.around;
         let folder = around.store.stage(stage);
-        let model = build(stage, around.library, DType::F32, around.device)?;
+        let mut model = build(stage, around.library, DType::F32, around.device)?;
+        model.balance(&pool.fine_of(Split::Train));
         let optimizer: Box<dyn Optimizer> =
             library::build(&around.library.optimizers, &stage.optimizer);
         let mut stepper = optimizer.start(model.params().vars())?;

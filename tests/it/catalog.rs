@@ -93,7 +93,8 @@ fn defaults_are_of_their_type() {
 fn fits(ty: &Type, value: &Value) -> bool {
     match (ty, value) {
         (Type::Optional(_), Value::None) => true,
-        (Type::Optional(inner), value) => fits(inner, value),
+        (Type::Optional(inner) | Type::Varying(inner), value) => fits(inner, value),
+        (Type::ClassWeights, Value::None) => true,
         (Type::Bool, Value::Bool(_)) | (Type::Text, Value::Text(_)) => true,
         (Type::Int { min, max, .. }, Value::Int(value)) => (min..=max).contains(&value),
         (Type::Real { min, max, open, .. }, Value::Real(value)) => {

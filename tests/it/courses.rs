@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use balance::catalog::{Course, Duration, Horizon, Join, Shape};
+use balance::catalog::{ClassWeights, Course, Duration, Horizon, Join, Shape};
 use serde_json::Value;
 
 use crate::lab::Lab;
@@ -107,6 +107,25 @@ fn a_ramp_between_equal_numbers_is_a_constant() {
     assert_eq!(constant, log(&format!("{ramp}; {class}")));
     let single = "class = linear(0.5, 0.5, over=1 epochs) * cross_entropy()";
     assert_eq!(constant, log(&format!("sup = 0.3 * supcon(temperature=0.4); {single}")));
+}
+
+/// Balanced weights are those of the training images, and change what is learned; equal ones do not.
+#[test]
+fn classes_that_count_alike_are_trained_as_without_weights() {
+    let plain = log("sup = supcon(); class = cross_entropy()");
+    let equal = "sup = supcon(class_weights=[2, 2]); class = cross_entropy(class_weights=[2, 2])";
+    let apart = |a: &[Value], b: &[Value]| {
+        let loss = |it: &[Value]| it[3]["loss"].as_f64().unwrap();
+        (loss(a) - loss(b)).abs()
+    };
+    assert!(apart(&plain, &log(equal)) < 1e-3);
+    let other = "sup = supcon(class_weights=[1, 9]); class = cross_entropy(class_weights=[1, 9])";
+    assert!(apart(&plain, &log(other)) > 1e-3);
+    let balanced =
+        log("sup = supcon(class_weights=balanced); class = cross_entropy(class_weights=balanced)");
+    assert!(apart(&plain, &balanced) < 0.2 && plain != balanced);
+    let counted = ClassWeights::Balanced.by_class(&[10, 30, 0]).unwrap();
+    assert_eq!(counted, [2.0, 40.0 / 60.0, 0.0]);
 }
 
 /// A classifier that counts for nothing at first stays where it is, and learns afterwards.

@@ -201,6 +201,7 @@ fn others(ty: &Type, default: &Value) -> Vec<String> {
         Type::Component(Kind::Optimizer) => list(&["sgd(lr=0.5)", "adamw(lr=0.5)"]),
         Type::Component(Kind::Schedule) => list(&["constant()", "cosine(to=0.5)"]),
         Type::Component(_) | Type::Text => Vec::new(),
+        Type::ClassWeights => list(&["balanced", "none"]),
         Type::Varying(inner) => {
             let mut all = others(inner, default);
             all.push("linear(0.4, 0.2)".to_owned());

@@ -2,7 +2,7 @@
 
 use balance::catalog::{Bound, ImageShape, Port, Type, Value};
 use balance::component;
-use balance::kernel::{PairTerm, contrastive};
+use balance::kernel::{PairTerm, contrastive, contrastive_weighted, cross_entropy_weighted};
 use balance::library::decoder::Decoder;
 use balance::library::encoder::Network;
 use balance::library::loss::{Activations, LOSSES, Site, Term};
@@ -12,7 +12,7 @@ use balance::seed::Stream;
 use balance::tensor::{Params, Scope};
 use candle_core::{DType, Device, Result, Tensor, Var};
 
-use crate::numeric::values;
+use crate::numeric::{check_gradients, values};
 
 const DIM: usize = 5;
 const CLASSES: usize = 4;
@@ -64,6 +64,7 @@ impl Model {
                     input: batch.input.clone(),
                     clean: Some(batch.clean.clone()),
                     labels: batch.labels.clone(),
+                    class_weights: None,
                     views: batch.views,
                 };
                 term.value(&activations, &Mode::Train(Stream::new(0)))
@@ -328,6 +329,62 @@ fn names_of_classes_do_not_matter_to_pairs() {
             assert!((before - after).abs() < 1e-12, "{bound}: {before} {after}");
         }
     }
+}
+
+/// Weights of classes are those of a weighted mean over items.
+#[test]
+fn weights_of_classes_weigh_the_mean() {
+    let batch = Batch::random(&LABELS, 2);
+    let weights = [0.5, 2.0, 1.0, 0.0];
+    let of_items: Vec<f64> = LABELS.iter().map(|label| weights[*label as usize]).collect();
+    let value = |term: &PairTerm, of_items: &[f64]| {
+        let weights = [Some(of_items.to_vec())];
+        let (z, terms) = (&batch.embedding, std::slice::from_ref(term));
+        contrastive_weighted(z, &batch.labels, 2, terms, &weights).unwrap().1[0]
+    };
+    for bound in variants().into_iter().filter(|it| !it.spec.name.starts_with("thanos")) {
+        let model = Model::new(&bound);
+        let Term::Pairwise(parts) = &model.term else { continue };
+        let plain = model.number(&batch);
+        let alike = value(&parts[0], &[3.0; 7]);
+        assert!((alike - plain).abs() < 1e-12, "{bound}: {alike} {plain}");
+        // Each item alone, put together.
+        let alone = |item: usize| {
+            let one: Vec<f64> = (0..7).map(|it| f64::from(u8::from(it == item))).collect();
+            of_items[item] * value(&parts[0], &one)
+        };
+        let expected = (0..7).map(alone).sum::<f64>() / of_items.iter().sum::<f64>();
+        let found = value(&parts[0], &of_items);
+        assert!((found - expected).abs() < 1e-12, "{bound}: {found} {expected}");
+        assert_eq!(value(&parts[0], &[0.0; 7]), 0.0);
+        check_gradients(std::slice::from_ref(&batch.embedding), |z| {
+            let weights = [Some(of_items.clone())];
+            Ok(contrastive_weighted(&z[0], &batch.labels, 2, &parts[..1], &weights)?.0)
+        });
+    }
+    let logits = batch.embedding.narrow(1, 0, CLASSES).unwrap();
+    let labels = LABELS.repeat(2);
+    let of = |weights: Option<&[f64]>| {
+        let found = cross_entropy_weighted(&logits, &labels, 0.1, weights).unwrap();
+        found.to_scalar::<f64>().unwrap()
+    };
+    let expected = |weights: &[f64]| {
+        let one = |label: u32| {
+            let only: Vec<f64> =
+                (0..CLASSES).map(|it| f64::from(u8::from(it == label as usize))).collect();
+            let items = LABELS.iter().filter(|it| **it == label).count() as f64;
+            (of(Some(&only)) * items * weights[label as usize], items * weights[label as usize])
+        };
+        let (sums, all): (Vec<f64>, Vec<f64>) = [0, 1, 3].map(one).into_iter().unzip();
+        sums.iter().sum::<f64>() / all.iter().sum::<f64>()
+    };
+    assert!((of(Some(&weights)) - expected(&weights)).abs() < 1e-12);
+    assert!((of(Some(&[2.0; 4])) - of(None)).abs() < 1e-12);
+    assert_eq!(of(Some(&[0.0; 4])), 0.0);
+    check_gradients(std::slice::from_ref(&logits), |z| {
+        cross_entropy_weighted(&z[0], &labels, 0.1, Some(&weights))
+    });
+    assert!(cross_entropy_weighted(&logits, &labels, 0.1, Some(&[1.0])).is_err());
 }
 
 #[test]

@@ -178,15 +178,16 @@ fn every_setting_gives_finite_numbers() {
     }
 }
 
-/// Free embeddings, optimised with the clip of the released code and without.
+/// Where the loss (4) with what a clip adds is least, found on a grid in another language; free
+/// embeddings, optimised, had 0.38, 0.50 and 0.46.
 #[test]
-fn a_clip_spreads_classes_as_measured() {
-    for (classes, dim, members, measured) in
-        [(2, 8, 64.0, 0.38), (4, 16, 32.0, 0.50), (10, 32, 12.0, 0.46)]
+fn a_clip_spreads_classes() {
+    for (classes, dim, members, expected) in
+        [(2, 8, 64.0, 0.335), (4, 16, 32.0, 0.485), (10, 32, 12.0, 0.583)]
     {
         let clipped = Setting { classes, dim, members, clip: Some(1.0), ..OWN };
         let found = variance(clipped);
-        assert!(near(found, measured, 0.015), "{classes}: {found}");
+        assert!(near(found, expected, 1.5e-3), "{classes}: {found}");
         assert!(clipped.alpha > clipped.threshold());
         let free = variance(Setting { clip: None, ..clipped });
         assert!(free < 2e-3, "{classes}: {free}");

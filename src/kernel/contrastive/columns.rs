@@ -1,8 +1,8 @@
 //! Terms across views whose similarities are divided by the lengths of their columns, view by view.
 
-use super::PairTerm;
 use super::pass::{Parts, Pass, SMALLEST_NORM, squares};
 use super::sets::Classes;
+use super::{PairTerm, Weighed};
 use crate::kernel::pieces::add;
 use crate::kernel::real::Real;
 
@@ -10,16 +10,14 @@ use crate::kernel::real::Real;
 ///
 /// Each pair of views is a problem of its own: the rows of the later one as they are, those of the
 /// earlier one divided by both lengths of their item.
-pub(super) fn run<T: Real>(
-    z: &[T],
-    classes: &Classes,
-    terms: &[PairTerm],
-    track: bool,
-) -> Parts<T> {
+pub(super) fn run<T: Real>(z: &[T], classes: &Classes, terms: &[Weighed], track: bool) -> Parts<T> {
     let (views, half) = (classes.views(), z.len() / classes.views());
     let share = 2.0 / (views * (views - 1)) as f64;
-    let terms: Vec<_> =
-        terms.iter().map(|it| PairTerm { weight: it.weight * share, ..*it }).collect();
+    let of_pair = |it: &Weighed| {
+        let term = PairTerm { weight: it.term.weight * share, ..it.term };
+        Weighed { term, ..it.clone() }
+    };
+    let terms: Vec<_> = terms.iter().map(of_pair).collect();
     let two = classes.of_views(2);
     let pass = Pass::new(&two, &terms);
     let values = vec![0.0; terms.len()];

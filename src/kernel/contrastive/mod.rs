@@ -135,6 +135,21 @@ pub fn contrastive(
     views: usize,
     terms: &[PairTerm],
 ) -> Result<(Tensor, Vec<f64>)> {
+    contrastive_weighted(z, labels, views, terms, &[])
+}
+
+/// The same, with the mean over anchors of each term weighted by item; a term that `weights` has
+/// nothing for counts all items alike. Of a weight that is 0 for every anchor the value is 0.
+///
+/// # Errors
+/// As [`contrastive`], and when a weight is missing, or not 0 or more.
+pub fn contrastive_weighted(
+    z: &Tensor,
+    labels: &[u32],
+    views: usize,
+    terms: &[PairTerm],
+    weights: &[Option<Vec<f64>>],
+) -> Result<(Tensor, Vec<f64>)> {
     let (rows, _) = z.dims2()?;
     if rows == 0 || rows != views * labels.len() {
         let items = labels.len();
@@ -143,7 +158,10 @@ pub fn contrastive(
     let classes = Classes::new(labels, views);
     terms.iter().try_for_each(|term| check(term, &classes))?;
     let result = Arc::new(OnceLock::new());
-    let (terms, track) = (terms.to_vec(), z.track_op());
+    let none = std::iter::repeat(&None);
+    let weighed = terms.iter().zip(weights.iter().chain(none));
+    let terms = weighed.map(|(term, weights)| Weighed::new(term, weights.as_deref(), &classes));
+    let (terms, track) = (terms.collect::<Result<Vec<_>>>()?, z.track_op());
     let op = Contrastive { terms, classes, track, result: result.clone() };
     let total = apply1(&z.contiguous()?, op)?;
     let result: &Outcome = result.get().expect("the operation has run");
@@ -170,6 +188,31 @@ fn check(term: &PairTerm, classes: &Classes) -> Result<()> {
     Ok(())
 }
 
+/// A term with the weight of the item at each position, where they differ.
+#[derive(Clone)]
+struct Weighed {
+    term: PairTerm,
+    items: Option<Arc<[f64]>>,
+}
+
+impl Weighed {
+    fn new(term: &PairTerm, weights: Option<&[f64]>, classes: &Classes) -> Result<Self> {
+        if let Some(weights) = weights {
+            let is_sound = weights.iter().all(|weight| *weight >= 0.0 && weight.is_finite());
+            if weights.len() != classes.items() || !is_sound {
+                bail!("expected a weight of 0 or more for each of {} items", classes.items());
+            }
+        }
+        let by_position = |weights: &[f64]| classes.order().map(|item| weights[item]).collect();
+        Ok(Self { term: *term, items: weights.map(by_position) })
+    }
+
+    /// The weight of the item at a position.
+    fn of_item(&self, position: usize) -> f64 {
+        self.items.as_ref().map_or(1.0, |items| items[position])
+    }
+}
+
 /// What the forward pass found.
 struct Outcome {
     values: Vec<f64>,
@@ -177,7 +220,7 @@ struct Outcome {
 }
 
 struct Contrastive {
-    terms: Vec<PairTerm>,
+    terms: Vec<Weighed>,
     classes: Classes,
     /// Whether a gradient will be asked for.
     track: bool,
@@ -194,7 +237,7 @@ impl CustomOp1 for Contrastive {
             let z = slice::<T>(z, layout)?;
             let (values, gradient) = pass::run(z, &self.classes, &self.terms, self.track);
             let gradient = gradient.map(|values| tensor(values, layout.shape())).transpose()?;
-            let weighted = self.terms.iter().zip(&values).map(|(term, value)| term.weight * value);
+            let weighted = self.terms.iter().zip(&values).map(|(it, value)| it.term.weight * value);
             let total = weighted.fold(0.0, |sum, value| sum + value);
             self.result.get_or_init(|| Outcome { values, gradient });
             output(vec![T::from_f64(total)], ())

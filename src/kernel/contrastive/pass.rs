@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::sets::Classes;
 use super::term::add_term;
-use super::{Lengths, PairTerm, columns};
+use super::{Lengths, Weighed, columns};
 use crate::kernel::lanes::{sum_of, sum_pairs};
 use crate::kernel::matrix::{Matrix, Product};
 use crate::kernel::pieces::{add, fold, ranges, room, scratch, shares};
@@ -24,15 +24,16 @@ pub(super) const SMALLEST_NORM: f64 = 1e-12;
 pub(super) fn run<T: Real>(
     z: &[T],
     classes: &Classes,
-    terms: &[PairTerm],
+    terms: &[Weighed],
     track: bool,
 ) -> (Vec<f64>, Option<Vec<T>>) {
     let sorted = sorted(z, classes);
     let mut values = vec![0.0; terms.len()];
     let mut gradient = track.then(|| vec![T::ZERO; z.len()]);
     for lengths in [Lengths::Free, Lengths::Unit, Lengths::Columns] {
-        let chosen = terms.iter().enumerate().filter(|(_, term)| term.lengths == lengths);
-        let (indices, chosen): (Vec<usize>, Vec<PairTerm>) = chosen.unzip();
+        let chosen = terms.iter().enumerate().filter(|(_, it)| it.term.lengths == lengths);
+        let (indices, chosen): (Vec<usize>, Vec<Weighed>) =
+            chosen.map(|(at, term)| (at, term.clone())).unzip();
         if chosen.is_empty() {
             continue;
         }
@@ -51,7 +52,7 @@ pub(super) fn run<T: Real>(
 fn of_lengths<T: Real>(
     lengths: Lengths,
     sorted: &[T],
-    (classes, terms): (&Classes, &[PairTerm]),
+    (classes, terms): (&Classes, &[Weighed]),
     track: bool,
 ) -> Parts<T> {
     if lengths == Lengths::Columns {
@@ -130,7 +131,7 @@ wide! {
 /// The terms of a pass, each with its share: what an anchor's part of the mean is multiplied by.
 pub(super) struct Pass<'a> {
     classes: &'a Classes,
-    terms: Vec<(PairTerm, f64)>,
+    terms: Vec<(Weighed, f64)>,
     /// The anchors; those of the first view are none when only views are compared.
     anchors: Range<usize>,
     /// The columns they are compared with start at 0 and end here.
@@ -145,10 +146,10 @@ pub(super) struct Parts<T> {
 }
 
 impl<'a> Pass<'a> {
-    pub(super) fn new(classes: &'a Classes, terms: &[PairTerm]) -> Self {
-        let terms: Vec<_> = terms.iter().map(|term| (*term, term.share(classes))).collect();
+    pub(super) fn new(classes: &'a Classes, terms: &[Weighed]) -> Self {
+        let terms: Vec<_> = terms.iter().map(|it| (it.clone(), it.share(classes))).collect();
         let (rows, items) = (classes.rows(), classes.items());
-        let cross = terms.iter().all(|(term, _)| term.cross);
+        let cross = terms.iter().all(|(it, _)| it.term.cross);
         let (anchors, columns) = if cross { (items..rows, rows - items) } else { (0..rows, rows) };
         Self { classes, terms, anchors, columns }
     }
@@ -215,7 +216,9 @@ impl<'a> Pass<'a> {
         for (anchor, (dots, gradient)) in anchors.zip(rows) {
             let size = self.classes.class_size(anchor);
             let (pooled, across) = (self.classes.pooled(anchor), self.classes.across(anchor));
-            for ((term, share), value) in self.terms.iter().zip(&mut parts.values) {
+            let position = anchor % self.classes.items();
+            for ((weighed, share), value) in self.terms.iter().zip(&mut parts.values) {
+                let (term, share) = (&weighed.term, share * weighed.of_item(position));
                 if !term.counts(self.classes, size) {
                     continue;
                 }

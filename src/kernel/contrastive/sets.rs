@@ -42,6 +42,11 @@ impl Classes {
         self.order.len()
     }
 
+    /// The item at each position.
+    pub(super) fn order(&self) -> impl Iterator<Item = usize> {
+        self.order.iter().copied()
+    }
+
     /// The number of embeddings V·B.
     pub(super) fn rows(&self) -> usize {
         self.views * self.items()

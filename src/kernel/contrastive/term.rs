@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::inside::Ratios;
 use super::sets::{Classes, Contrast};
-use super::{Denominator, NoPositive, PairKind, PairTerm, Sum};
+use super::{Denominator, NoPositive, PairKind, PairTerm, Sum, Weighed};
 use crate::kernel::lanes::{largest, sum_of};
 use crate::kernel::real::Real;
 use crate::kernel::wide::wide;
@@ -24,16 +24,22 @@ impl PairTerm {
             PairKind::ClassInfoNce | PairKind::InfoNce => twins > 0,
         }
     }
+}
 
-    /// What the part of one anchor and contrast set is multiplied by: one over their number, 0
-    /// without any, times the scale.
+impl Weighed {
+    /// What the part of one anchor and contrast set is multiplied by, beside the weight of its
+    /// item: one over their number, or over the sum of their weights, 0 without any, times the
+    /// scale.
     pub(super) fn share(&self, classes: &Classes) -> f64 {
-        let counted = classes.labels().filter(|(_, size)| self.counts(classes, *size)).count();
-        let items = if self.no_positive == NoPositive::Skip { counted } else { classes.items() };
+        let PairTerm { no_positive, cross, scale, temperature, .. } = self.term;
+        let is_counted =
+            |size: usize| no_positive != NoPositive::Skip || self.term.counts(classes, size);
+        let counted = classes.labels().enumerate().filter(|(_, (_, size))| is_counted(*size));
+        let items: f64 = counted.map(|(position, _)| self.of_item(position)).sum();
         let views = classes.views();
-        let times = if self.cross { views * (views - 1) / 2 } else { views };
-        let scale = self.scale.map_or(1.0, |base| self.temperature / base);
-        if items == 0 { 0.0 } else { scale / (items * times) as f64 }
+        let times = if cross { views * (views - 1) / 2 } else { views };
+        let scale = scale.map_or(1.0, |base| temperature / base);
+        if items == 0.0 { 0.0 } else { scale / (items * times as f64) }
     }
 }
 

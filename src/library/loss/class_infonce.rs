@@ -3,7 +3,7 @@
 use candle_core::Result;
 
 use super::{Loss, Pairs, Site, Term, account as formulas};
-use crate::catalog::{Account, Misfit, Network, Place, Varying};
+use crate::catalog::{Account, ClassWeights, Misfit, Network, Place, Varying};
 use crate::component;
 use crate::kernel::PairKind;
 use crate::tensor::Scope;
@@ -42,6 +42,9 @@ component! {
         normalize: bool = true,
         /// Which embeddings are compared.
         pairs: Pairs = Pairs::Pooled,
+        /// How much an anchor counts in the mean, by its class: all alike, inversely to the number of
+        /// training images of the class, or these numbers in the order of the classes.
+        class_weights: ClassWeights = ClassWeights::Alike,
     }
 }
 

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::{Activations, Loss, Single, Site, Term};
-use crate::catalog::{Account, Fraction, Labels, Misfit, Network, Place};
+use crate::catalog::{Account, ClassWeights, Fraction, Labels, Misfit, Network, Place};
 use crate::nn::{Linear, Mode};
 use crate::tensor::Scope;
 use crate::{choice, component, kernel};
@@ -43,6 +43,9 @@ component! {
         smoothing: Fraction = 0.0,
         /// The classifier between the embedding and the scores.
         head: Head = Head::Linear,
+        /// How much an image counts in the mean, by its class: all alike, inversely to the number of
+        /// training images of the class, or these numbers in the order of the classes.
+        class_weights: ClassWeights = ClassWeights::Alike,
     }
 }
 
@@ -76,7 +79,9 @@ struct Classifier {
 impl Single for Classifier {
     fn value(&self, batch: &Activations, _mode: &Mode) -> Result<Tensor> {
         let logits = self.head.forward(&batch.embedding)?;
-        kernel::cross_entropy(&logits, &batch.labels.repeat(batch.views), self.smoothing)
+        let labels = batch.labels.repeat(batch.views);
+        let weights = batch.class_weights.as_deref();
+        kernel::cross_entropy_weighted(&logits, &labels, self.smoothing, weights)
     }
 
     fn logits(&self, embedding: &Tensor) -> Result<Option<Tensor>> {

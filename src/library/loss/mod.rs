@@ -90,5 +90,7 @@ pub struct Activations {
     pub clean: Option<Tensor>,
     /// The class of each item, by the labels this term reads.
     pub labels: Vec<u32>,
+    /// How much each class counts, where the term says so.
+    pub class_weights: Option<Vec<f64>>,
     pub views: usize,
 }

@@ -4,7 +4,7 @@ use candle_core::Result;
 
 use super::forms::{Denominator, Form, NoPositive, Sum};
 use super::{Loss, Pairs, Site, Term, account as formulas};
-use crate::catalog::{Account, Misfit, Network, Place, Port, Positive, Varying};
+use crate::catalog::{Account, ClassWeights, Misfit, Network, Place, Port, Positive, Varying};
 use crate::component;
 use crate::kernel::{PairKind, PairTerm};
 use crate::tensor::Scope;
@@ -62,6 +62,9 @@ component! {
         /// What becomes of an anchor that has no positive in its batch: it is left out of the mean,
         /// it counts as zero, or training ends with an error.
         no_positive: NoPositive = NoPositive::Skip,
+        /// How much an anchor counts in the mean, by its class: all alike, inversely to the number of
+        /// training images of the class, or these numbers in the order of the classes.
+        class_weights: ClassWeights = ClassWeights::Alike,
         /// The published loss that sets what is not written.
         form: Form = Form::Thanos,
     }

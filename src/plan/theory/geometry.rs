@@ -65,6 +65,11 @@ impl Setting {
         }
     }
 
+    /// Whether the within-class variance is an estimate.
+    pub fn is_estimate(&self) -> bool {
+        self.reached_clip().is_some()
+    }
+
     /// The clip, where equal embeddings are above it.
     fn reached_clip(&self) -> Option<f64> {
         self.clip.filter(|clip| *clip < 1.0 / self.temperature)

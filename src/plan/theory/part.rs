@@ -36,6 +36,9 @@ pub(super) fn parts(term: &Term) -> Result<Vec<Part>, Unreached> {
     }
     let is_long = |name| call.value(name) == Some(&Value::Bool(false));
     let temperature = real(call, "temperature").ok_or(Unreached)?;
+    if !matches!(call.value("class_weights"), None | Some(Value::None)) {
+        return Err(Unreached);
+    }
     if is_long("normalize") || is_long("lc_norm") || !matches!(sum(call), None | Some("out")) {
         return Err(Unreached);
     }

@@ -144,7 +144,7 @@ pub fn theory_lines(plan: &Plan) -> Vec<String> {
             break;
         }
         let threshold = up_to(theory.setting);
-        let (alpha, phase) = (theory.setting.alpha, said(theory.phase));
+        let (alpha, phase) = (theory.setting.alpha, said(theory.phase, &theory.setting));
         let references: Vec<String> = theory
             .references
             .iter()
@@ -173,8 +173,8 @@ impl Display for Theory {
         let Setting { classes, dim, alpha, .. } = self.setting;
         let (here, large) = (said_up_to(self.setting), said_up_to(self.setting.in_large_batches()));
         writeln!(f, "  theory alpha {}, {classes} classes in {dim} dimensions", digits(alpha))?;
-        writeln!(f, "    in these batches {}, collapse {here}", said(self.phase))?;
-        let phase = said(self.in_large_batches);
+        writeln!(f, "    in these batches {}, collapse {here}", said(self.phase, &self.setting))?;
+        let phase = said(self.in_large_batches, &self.setting);
         writeln!(f, "    in large batches {phase}, collapse {large}")?;
         for (name, Reference { collapsed, equal }) in &self.references {
             let collapsed = digits(*collapsed);
@@ -213,10 +213,17 @@ fn said_up_to(setting: Setting) -> String {
     up_to(setting).replace("up to", "up to alpha")
 }
 
-fn said(phase: Option<Phase>) -> String {
+/// A within-class variance.
+pub(super) fn spread(variance: f64, setting: &Setting) -> String {
+    if setting.is_estimate() { format!("about {variance:.2}") } else { format!("{variance:.4}") }
+}
+
+fn said(phase: Option<Phase>, setting: &Setting) -> String {
     match phase {
         Some(Phase::Collapse) => "each class is a point".to_owned(),
-        Some(Phase::Spread(variance)) => format!("within-class variance {variance:.4}"),
+        Some(Phase::Spread(variance)) => {
+            format!("within-class variance {}", spread(variance, setting))
+        }
         Some(Phase::Mixed) => "classes mix".to_owned(),
         None => "too few dimensions to say".to_owned(),
     }

@@ -2,7 +2,7 @@
 
 use super::geometry::Phase;
 use super::part::{is_supervised, is_within_class};
-use super::stage::{Theory, digits};
+use super::stage::{Theory, digits, spread};
 use crate::catalog::{Op, Place, Port, Value};
 use crate::plan::{Stage, Term};
 
@@ -52,7 +52,8 @@ pub fn verdict(stage: &Stage, term: &Term) -> String {
         }
         Some(Phase::Collapse) => format!("minimises it: each class a point of a simplex{worth}"),
         Some(Phase::Spread(variance)) => {
-            format!("does not minimise it: a within-class variance of {variance:.4} does{worth}")
+            let spread = spread(variance, &theory.setting);
+            format!("does not minimise it: a within-class variance of {spread} does{worth}")
         }
         Some(Phase::Mixed) => {
             format!("does not minimise it: every class all over the sphere does{worth}")
@@ -75,6 +76,9 @@ fn unreached(stage: &Stage, term: &Term) -> String {
     }
     if matches!(call.value("temperature"), Some(Value::Course(_))) {
         return "is not decided: its temperature changes".to_owned();
+    }
+    if !matches!(call.value("class_weights"), None | Some(Value::None)) {
+        return "is not decided: its classes count differently".to_owned();
     }
     let is_unclipped = matches!(call.value("clip"), Some(Value::None));
     if is_contrast && is_unclipped && (2..=stage.dim + 1).contains(&term.classes.names.len()) {

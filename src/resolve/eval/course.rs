@@ -25,7 +25,7 @@ impl Eval<'_> {
         }
         *left -= 1;
         match &expr.kind {
-            ExprKind::Call(call) => call.path.single().is_some_and(|name| SHAPES.contains(&name)),
+            ExprKind::Call(call) => is_shape(call),
             ExprKind::Paren(inner) | ExprKind::Negate(inner) => self.finds_shape(inner, left),
             ExprKind::Binary { left: a, right: b, .. } => {
                 self.finds_shape(a, left) || self.finds_shape(b, left)
@@ -61,8 +61,11 @@ impl Eval<'_> {
                 course => Value::Course(course),
             });
         }
-        let message = format!("`{}` cannot be all of this", want.name);
-        let label = format!("from {low} to {high}; it takes {}", want.ty);
+        let message = format!("`{}` goes beyond what it takes", want.name);
+        let label = match low.is_finite() && high.is_finite() {
+            true => format!("from {} to {}; it takes {}", short(low), short(high), want.ty),
+            false => "may divide by 0 on its way".to_owned(),
+        };
         self.out.push(Diagnostic::new(&codes::OUT_OF_RANGE, message).at(expr.span, label));
         None
     }
@@ -178,6 +181,17 @@ impl Eval<'_> {
         self.out.push(diagnostic.at(expr.span, format!("this is in {}", unit.text())));
         None
     }
+}
+
+/// Whether a call gives numbers, and not the arguments of a component of that name.
+fn is_shape(call: &Call) -> bool {
+    let is_named = call.path.single().is_some_and(|name| SHAPES.contains(&name));
+    is_named && call.args.iter().any(|arg| arg.name.is_none())
+}
+
+/// A number without the noise of its last digits.
+fn short(value: f64) -> f64 {
+    if value.is_finite() { (value * 1e9).round() / 1e9 } else { value }
 }
 
 fn usage(name: &str) -> String {

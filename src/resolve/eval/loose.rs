@@ -33,6 +33,9 @@ impl Eval<'_> {
 
     fn loose_here(&mut self, expr: &Expr) {
         match &expr.kind {
+            _ if self.is_varying(expr) => {
+                self.course(expr);
+            }
             ExprKind::Paren(inner) => self.loose(inner),
             ExprKind::Number { .. } | ExprKind::Negate(_) if self.is_free(expr) => {
                 self.quantity(expr);

@@ -254,6 +254,7 @@ pub(super) fn noun(ty: &Type) -> String {
         Type::Features => "features, such as `STAGE.encoder`".to_owned(),
         Type::List(item) => format!("a list, each item {}", noun(item)),
         Type::Component(kind) => with_article(kind.name()),
+        Type::ClassWeights => "`none`, `balanced`, or a list of numbers".to_owned(),
         Type::Varying(inner) => noun(inner),
         Type::Optional(inner) => format!("{} or `none`", noun(inner)),
     }

@@ -4,10 +4,13 @@ use super::super::draft::Patch;
 use super::super::foreign;
 use super::quantity::{kind_of, noun, wrong_type};
 use super::{Eval, TRUTH, Want};
-use crate::catalog::{Kind, Labels, Type, Value};
+use crate::catalog::{BALANCED, Kind, Labels, NonNegative, ParamType, Type, Value};
 use crate::diag::{Diagnostic, codes};
 use crate::resolve::Called;
 use crate::syntax::{Expr, ExprKind, Path};
+
+/// Weights that are written out.
+const WEIGHTS: Type = Type::List(&NonNegative::TYPE);
 
 impl Eval<'_> {
     /// The value of `expr` where `want` is wanted; `patches` override parts of a call.
@@ -32,7 +35,7 @@ impl Eval<'_> {
                 let chosen = if self.truth(test)? { then } else { otherwise };
                 return self.value(chosen, patches, want);
             }
-            (ExprKind::None, Type::Optional(_)) => return Some(Value::None),
+            (ExprKind::None, Type::Optional(_) | Type::ClassWeights) => return Some(Value::None),
             (_, Type::Optional(inner)) => return self.value(expr, patches, want.inner(inner)),
             _ => {}
         }
@@ -56,6 +59,7 @@ impl Eval<'_> {
                     items.iter().map(|it| self.value(it, &[], want.inner(item))).collect();
                 values.into_iter().collect::<Option<Vec<_>>>().map(Value::List)
             }
+            (ExprKind::List(_), Type::ClassWeights) => self.value(expr, &[], want.inner(&WEIGHTS)),
             (ExprKind::Text(text), Type::Text) => Some(Value::Text(text.clone())),
             (ExprKind::Text(text), Type::Choice(words)) if words.contains(&text.as_str()) => {
                 let diagnostic = wrong_type(expr, want);
@@ -65,6 +69,16 @@ impl Eval<'_> {
             }
             (ExprKind::Bool(_) | ExprKind::Not(_) | ExprKind::Binary { .. }, Type::Bool) => {
                 self.truth(expr).map(Value::Bool)
+            }
+            (ExprKind::Call(_), ty) if is_numeric(ty) && self.is_varying(expr) => {
+                let message = format!("`{}` cannot change over training", want.name);
+                let diagnostic = Diagnostic::new(&codes::WRONG_TYPE, message);
+                self.out.push(
+                    diagnostic
+                        .at(expr.span, "weights of terms and temperatures may")
+                        .help("how a learning rate changes is said by `schedule`"),
+                );
+                None
             }
             (_, Type::Interval { .. }) => self.interval(expr, want),
             (ExprKind::Number { .. } | ExprKind::Negate(_) | ExprKind::Binary { .. }, ty)
@@ -93,6 +107,16 @@ impl Eval<'_> {
                     Some(word) => diagnostic.at(path.span, format!("did you mean `{word}`?")),
                     None => diagnostic.expected(path.span, &text, words.iter().copied()),
                 });
+                return None;
+            }
+            (Type::ClassWeights, Some(BALANCED)) => {
+                return Some(Value::Word(BALANCED.to_owned()));
+            }
+            (Type::ClassWeights, _) if !is_value => {
+                let text = path.text();
+                let message = format!("`{}` cannot be `{text}`", want.name);
+                let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
+                self.out.push(diagnostic.expected(path.span, &text, [BALANCED, "none"]));
                 return None;
             }
             (Type::Features, _) => return self.encoder(path).map(Value::Features),
