@@ -112,7 +112,8 @@ impl Display for Stage {
         }
         writeln!(f, "  views {}", self.views)?;
         for term in &self.terms {
-            let formula = if term.formula.parse::<f64>().is_ok() {
+            let is_said = term.formula == term.weight.to_string();
+            let formula = if is_said || term.formula.parse::<f64>().is_ok() {
                 String::new()
             } else {
                 format!("  # {}", term.formula)

@@ -8,7 +8,7 @@ use super::partners::partners;
 use super::recent::Networks;
 use super::schedule::steps_per_epoch;
 use crate::catalog::{ClassMap, DatasetFacts, Duration, Labels, Place, Port, Value};
-use crate::diag::{Diagnostic, codes};
+use crate::diag::{Diagnostic, codes, plural};
 use crate::resolve::{Keep, Stage, Term};
 
 /// The loss of one stage.
@@ -153,7 +153,8 @@ impl Terms<'_> {
         let Some(Value::List(weights)) = term.call.bound.value("class_weights") else { return };
         let (given, classes) = (weights.len(), map.names.len());
         let (message, label) = if given != classes {
-            let message = format!("`class_weights` has {given} of {classes} weights");
+            let given = plural(given, "number");
+            let message = format!("`class_weights` has {given} for {classes} classes");
             (message, format!("one for each of {} is needed", few(&map.names)))
         } else if weights.iter().all(|weight| *weight == Value::Real(0.0)) {
             ("no class has a weight".to_owned(), "all are 0".to_owned())

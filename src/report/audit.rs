@@ -71,7 +71,9 @@ fn of_term(stage: &Stage, term: &Term) -> String {
     let [seen, hidden] = sees(term);
     lines.extend([("sees", seen.to_owned()), ("not seen", hidden.to_owned())]);
     lines.push(("collapse", verdict(stage, term)));
-    let mut text = format!("\n  {} = {} * {}\n", term.name, term.formula, spec.name);
+    let is_said = term.formula.parse::<f64>().is_ok() || term.formula == term.weight.to_string();
+    let formula = if is_said { String::new() } else { format!("  # {}", term.formula) };
+    let mut text = format!("\n  {} = {} * {}{formula}\n", term.name, term.weight, spec.name);
     let mut last = "";
     for (label, line) in lines {
         let shown = if label == last { "" } else { label };

@@ -133,14 +133,19 @@ impl<'a> Case<'a> {
         let temperature = Argument::Real(self.number("temperature"));
         let bound = Bound::defaults(&entry.spec).with("temperature", temperature);
         let bound = args.iter().fold(bound, |it, (name, value)| it.with(name, value.clone()));
-        let image = ImageShape { height: 1, width: 1, channels: 1 };
-        let library = Library::standard();
-        let site = Site { library: &library, dim: self.dim, image, classes: 2 };
-        let params = Params::new(Stream::new(0), DType::F64, Device::Cpu);
-        match build(LOSSES, &bound).build(&site, &params.root()).unwrap() {
-            Term::Pairwise(parts) => parts,
-            Term::Single(_) => panic!("`{name}` compares embeddings by pairs"),
-        }
+        pairwise_parts(&bound, self.dim)
+    }
+}
+
+/// What a component that compares embeddings of width `dim` by pairs is built as.
+fn pairwise_parts(bound: &Bound, dim: usize) -> Vec<PairTerm> {
+    let image = ImageShape { height: 1, width: 1, channels: 1 };
+    let library = Library::standard();
+    let site = Site { library: &library, dim, image, classes: 2 };
+    let params = Params::new(Stream::new(0), DType::F64, Device::Cpu);
+    match build(LOSSES, bound).build(&site, &params.root()).unwrap() {
+        Term::Pairwise(parts) => parts,
+        Term::Single(_) => panic!("{bound} compares embeddings by pairs"),
     }
 }
 
@@ -230,4 +235,34 @@ fn kinds_of_the_release_are_its_parts() {
             _ => {}
         }
     });
+}
+
+/// Each form is the loss of the library it is named after, in value and gradient, as PyTorch
+/// computes it from that library's formulas.
+#[test]
+fn forms_are_what_their_libraries_compute() {
+    let text = include_str!("../parity/fixtures/supcon_forms.json");
+    let file: Value = serde_json::from_str(text).unwrap();
+    let labels: Vec<u32> = numbers(&file["labels"]).iter().map(|it| *it as u32).collect();
+    let rows = numbers(&file["embeddings"]);
+    let shape = (2 * labels.len(), rows.len() / (2 * labels.len()));
+    let rows = Tensor::from_vec(rows, shape, &Device::Cpu).unwrap();
+    let entry = LOSSES.iter().find(|it| it.spec.name == "supcon").unwrap();
+    let forms = file["forms"].as_object().unwrap();
+    assert!(entry.spec.form_names().iter().all(|form| forms.contains_key(*form)));
+    for (form, expected) in forms {
+        let temperature = Argument::Real(file["temperature"].as_f64().unwrap());
+        let bound = Bound::defaults(&entry.spec).with("temperature", temperature);
+        let set = entry.spec.form(form).into_iter();
+        let bound = set.fold(bound, |bound, (param, value)| bound.with(param.name, value));
+        let z = Var::from_tensor(&rows).unwrap();
+        let parts = pairwise_parts(&bound, shape.1);
+        let (total, _) = contrastive(&z, &labels, 2, &parts).unwrap();
+        let value = expected["value"].as_f64().unwrap();
+        assert!((values(&total)[0] - value).abs() < 1e-10, "{form}: {total} {value}");
+        let found = values(total.backward().unwrap().get(&z).unwrap());
+        for (found, expected) in found.iter().zip(numbers(&expected["gradient"])) {
+            assert!((found - expected).abs() < 1e-10, "{form}: {found} {expected}");
+        }
+    }
 }

@@ -26,7 +26,7 @@ pub(super) fn run<T: Real>(z: &[T], classes: &Classes, terms: &[Weighed], track:
     for later in 1..views {
         for earlier in 0..later {
             let [first, second] = [earlier, later].map(|view| view * half..(view + 1) * half);
-            let pair = Pair::new(&z[second.clone()], &z[first.clone()], classes.items());
+            let pair = TwoViews::new(&z[second.clone()], &z[first.clone()], classes.items());
             let parts = pass.run(&pair.joined(), track);
             sum.values.iter_mut().zip(&parts.values).for_each(|(sum, it)| *sum += share * it);
             if track {
@@ -40,7 +40,7 @@ pub(super) fn run<T: Real>(z: &[T], classes: &Classes, terms: &[Weighed], track:
 }
 
 /// Two views of the items of a batch.
-struct Pair<'a, T> {
+struct TwoViews<'a, T> {
     later: &'a [T],
     earlier: &'a [T],
     /// One over the length of each item in either view; 0 for zero vectors.
@@ -48,7 +48,7 @@ struct Pair<'a, T> {
     width: usize,
 }
 
-impl<'a, T: Real> Pair<'a, T> {
+impl<'a, T: Real> TwoViews<'a, T> {
     fn new(later: &'a [T], earlier: &'a [T], items: usize) -> Self {
         let width = later.len() / items;
         let inverse = |row: &[T]| {

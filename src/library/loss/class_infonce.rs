@@ -42,8 +42,9 @@ component! {
         normalize: bool = true,
         /// Which embeddings are compared.
         pairs: Pairs = Pairs::Pooled,
-        /// How much an anchor counts in the mean, by its class: all alike, inversely to the number of
-        /// training images of the class, or these numbers in the order of the classes.
+        /// How much an anchor counts in the mean, by its class.
+        /// With `none` all count alike, with `balanced` inversely to the number of training images
+        /// of the class, with a list by these numbers, in the order of the classes.
         class_weights: ClassWeights = ClassWeights::Alike,
     }
 }

@@ -43,8 +43,9 @@ component! {
         smoothing: Fraction = 0.0,
         /// The classifier between the embedding and the scores.
         head: Head = Head::Linear,
-        /// How much an image counts in the mean, by its class: all alike, inversely to the number of
-        /// training images of the class, or these numbers in the order of the classes.
+        /// How much an image counts in the mean, by its class.
+        /// With `none` all count alike, with `balanced` inversely to the number of training images
+        /// of the class, with a list by these numbers, in the order of the classes.
         class_weights: ClassWeights = ClassWeights::Alike,
     }
 }

@@ -62,8 +62,9 @@ component! {
         /// What becomes of an anchor that has no positive in its batch: it is left out of the mean,
         /// it counts as zero, or training ends with an error.
         no_positive: NoPositive = NoPositive::Skip,
-        /// How much an anchor counts in the mean, by its class: all alike, inversely to the number of
-        /// training images of the class, or these numbers in the order of the classes.
+        /// How much an anchor counts in the mean, by its class.
+        /// With `none` all count alike, with `balanced` inversely to the number of training images
+        /// of the class, with a list by these numbers, in the order of the classes.
         class_weights: ClassWeights = ClassWeights::Alike,
         /// The published loss that sets what is not written.
         form: Form = Form::Thanos,

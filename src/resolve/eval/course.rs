@@ -108,10 +108,11 @@ impl Eval<'_> {
         let timed = if name == "step" { "at" } else { "over" };
         let (named, numbers): (Vec<&Arg>, Vec<&Arg>) =
             call.args.iter().partition(|arg| arg.name.is_some());
-        for arg in named.iter().filter_map(|arg| arg.name.as_ref()).filter(|it| it.node != timed) {
-            let message = format!("`{name}` of a number has no argument `{}`", arg.node);
+        let mut names = named.iter().filter_map(|arg| arg.name.as_ref());
+        if let Some(other) = names.find(|it| it.node != timed) {
+            let message = format!("`{name}` of a number has no argument `{}`", other.node);
             let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
-            self.out.push(diagnostic.expected(arg.span, &arg.node, [timed]).help(usage(name)));
+            self.out.push(diagnostic.expected(other.span, &other.node, [timed]).help(usage(name)));
             return None;
         }
         let values: Vec<_> = numbers.iter().map(|arg| self.plain_number(&arg.value)).collect();
