@@ -1,9 +1,13 @@
 //! Encoders: images to embeddings.
 
+mod channels;
+mod cnn;
 pub(crate) mod layers;
 mod mlp;
 mod resnet;
+mod transformer;
 mod vit;
+mod wide_resnet;
 
 use candle_core::{Result, Tensor};
 
@@ -12,7 +16,8 @@ use crate::nn::Mode;
 use crate::tensor::Scope;
 
 /// Every encoder, in the order the reference lists them.
-pub static ENCODERS: &[&Entry<dyn Encoder>] = &[&mlp::ENTRY, &resnet::ENTRY, &vit::ENTRY];
+pub static ENCODERS: &[&Entry<dyn Encoder>] =
+    &[&mlp::ENTRY, &cnn::ENTRY, &resnet::ENTRY, &wide_resnet::ENTRY, &vit::ENTRY];
 
 /// A declared encoder.
 pub trait Encoder: Send + Sync {
