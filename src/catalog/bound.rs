@@ -1,6 +1,8 @@
 //! A component with every argument filled in.
 
-use super::{ParamType, Percent, Port, Spec, Type, Value};
+use super::{
+    ImageShape, ParamSpec, ParamType, Percent, Port, Spec, Tensors, Type, Value, WeightsFile,
+};
 
 /// A component with every argument checked, defaults included. Prints as a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +43,19 @@ impl Bound {
         self.spec.needs.contains(&port) || also.contains(&port)
     }
 
+    /// The file of weights it begins with, if it does.
+    pub fn weights(&self) -> Option<&WeightsFile> {
+        self.args.iter().find_map(|value| match value {
+            Value::Weights(file) => Some(file),
+            _ => None,
+        })
+    }
+
+    /// What a file of its weights holds, for images of a shape.
+    pub fn stored(&self, image: ImageShape) -> Option<Tensors> {
+        self.spec.stored.map(|stored| stored(self, image))
+    }
+
     fn index(&self, name: &str) -> usize {
         let found = self.spec.params.iter().position(|param| param.name == name);
         found.unwrap_or_else(|| panic!("`{}` declares no parameter `{name}`", self.spec.name))
@@ -49,7 +64,11 @@ impl Bound {
 
 impl std::fmt::Display for Bound {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let args = self.spec.params.iter().zip(&self.args);
+        // Weights that are drawn are no part of a call, as they were before files were read.
+        let is_drawn = |(param, value): &(&ParamSpec, &Value)| {
+            matches!(param.ty, Type::Optional(Type::Weights)) && **value == Value::None
+        };
+        let args = self.spec.params.iter().zip(&self.args).filter(|it| !is_drawn(it));
         let args: Vec<_> = args
             .map(|(param, value)| format!("{}={}", param.name, shown(&param.ty, value)))
             .collect();

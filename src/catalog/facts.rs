@@ -10,7 +10,20 @@ use crate::diag::closest;
 pub struct Facts {
     /// By the name of the dataset's component.
     pub datasets: BTreeMap<String, DatasetFacts>,
+    /// By its path, a file of weights, or why it cannot be read.
+    pub weights: BTreeMap<String, Result<WeightsFacts, String>>,
     pub machine: MachineFacts,
+}
+
+/// The shapes of named tensors.
+pub type Tensors = BTreeMap<String, Vec<usize>>;
+
+/// What is known of a file of weights before they are read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WeightsFacts {
+    /// The digest of its content.
+    pub digest: String,
+    pub tensors: Tensors,
 }
 
 /// What is known of the machine; what is not known is not checked.

@@ -11,7 +11,7 @@ mod value;
 pub use bound::{Bound, shown};
 pub use cost::{At, Layer, Network, NetworkFn, Op, Pairing, Place, product};
 pub use division::{Division, TooMany, follows_seed};
-pub use facts::{ClassMap, DatasetFacts, Facts, LabelError, MachineFacts};
+pub use facts::{ClassMap, DatasetFacts, Facts, LabelError, MachineFacts, Tensors, WeightsFacts};
 pub use types::*;
 pub use value::*;
 
@@ -122,6 +122,9 @@ pub struct Misfit {
 /// From arguments to what they make a component read beyond [`Spec::needs`].
 pub type NeedsFn = fn(&Bound) -> &'static [Port];
 
+/// From arguments and the shape of an image to what a file of an encoder's weights holds.
+pub type StoredFn = fn(&Bound, ImageShape) -> Tensors;
+
 /// Whether a metric is a share of all images, written in percent.
 pub fn is_share(metric: &str) -> bool {
     metric.ends_with("accuracy")
@@ -145,6 +148,8 @@ pub struct Spec {
     pub metrics: &'static [&'static str],
     /// The layers it adds to a model.
     pub network: Option<NetworkFn>,
+    /// What a file of its weights holds.
+    pub stored: Option<StoredFn>,
     /// Numbers an optimizer keeps for each number it trains.
     pub moments: usize,
     /// The splits an evaluation measures on.
@@ -254,7 +259,7 @@ macro_rules! component {
         $kind:ident as dyn $trait:path, version $version:literal
             $(, needs [$($port:ident),* $(,)?])? $(, also $also:path)?
             $(, metrics [$($metric:ident),* $(,)?])? $(, splits [$($split:ident),* $(,)?])?
-            $(, network $network:path)? $(, moments $moments:literal)?;
+            $(, network $network:path)? $(, stored $stored:path)? $(, moments $moments:literal)?;
         $name:ident => $struct:ident {
             $( $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)? ),* $(,)?
         }
@@ -289,6 +294,7 @@ macro_rules! component {
                 also: $crate::component!(@also $struct $($also)?),
                 metrics: &[ $($( stringify!($metric) ),*)? ],
                 network: $crate::component!(@network $struct $($network)?),
+                stored: $crate::component!(@stored $struct $($stored)?),
                 moments: $crate::component!(@moments $($moments)?),
                 splits: $crate::component!(@splits $($($split)*)?),
             },
@@ -305,6 +311,10 @@ macro_rules! component {
     (@also $struct:ident $also:path) => { Some(|bound| $also(&$struct::from_bound(bound))) };
     (@also $struct:ident) => { None };
     (@network $struct:ident) => { None };
+    (@stored $struct:ident $stored:path) => {
+        Some(|bound, image| $stored(&$struct::from_bound(bound), image))
+    };
+    (@stored $struct:ident) => { None };
     (@moments $moments:literal) => { $moments };
     (@moments) => { 0 };
     (@splits) => { &["train", "val", "test"] };

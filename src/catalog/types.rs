@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Amount, Bound, Duration, Features, Interval, Kind, Labels, Value};
+use super::{Amount, Bound, Duration, Features, Interval, Kind, Labels, Value, WeightsFile};
 
 /// What a parameter accepts, in words a user reads.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,6 +29,8 @@ pub enum Type {
     },
     Labels,
     Features,
+    /// A file of weights.
+    Weights,
     /// A whole number, or `seed`: the trial's.
     Seed,
     List(&'static Type),
@@ -49,6 +51,7 @@ impl fmt::Display for Type {
             Self::Interval { .. } => f.write_str("interval"),
             Self::Labels => f.write_str("labels"),
             Self::Features => f.write_str("features"),
+            Self::Weights => f.write_str("weights(text)"),
             Self::Seed => f.write_str("natural | seed"),
             Self::List(item) => write!(f, "list of {item}"),
             Self::Component(kind) => write!(f, "{}", kind.name()),
@@ -252,6 +255,7 @@ plain!(Duration, Duration, Type::Duration);
 plain!(Amount, Amount, Type::Amount);
 plain!(Labels, Labels, Type::Labels);
 plain!(Features, Features, Type::Features);
+plain!(WeightsFile, Weights, Type::Weights);
 plain!(Interval, Interval, Type::Interval { min: 0.0, max: f64::INFINITY });
 
 impl<T: ParamType> ParamType for Vec<T> {

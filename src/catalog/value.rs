@@ -19,6 +19,7 @@ pub enum Value {
     Interval(Interval),
     Labels(Labels),
     Features(Features),
+    Weights(WeightsFile),
     List(Vec<Value>),
     Component(Box<Bound>),
 }
@@ -112,6 +113,15 @@ impl Features {
     }
 }
 
+/// A file of weights that an encoder begins with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightsFile {
+    /// The path as it is written, seen from the folder of the file that says it.
+    pub written: String,
+    /// The same from where the program runs.
+    pub path: String,
+}
+
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
@@ -128,6 +138,7 @@ impl fmt::Display for Value {
             }
             Self::Labels(value) => write!(f, "{value}"),
             Self::Features(value) => write!(f, "{value}"),
+            Self::Weights(file) => write!(f, "weights({:?})", file.written),
             Self::List(values) => write!(f, "[{}]", join(values)),
             Self::Component(bound) => write!(f, "{bound}"),
         }

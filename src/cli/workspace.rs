@@ -1,12 +1,13 @@
 //! A command's file worked out: read, resolved, checked and planned, with what is known here.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::format::{Deny, Format};
 use super::machine::{disk_free, memory, speed};
 use super::{Places, Target, exit, prompt};
-use crate::catalog::{Bound, Catalog, Facts, MachineFacts};
+use crate::catalog::{Bound, Catalog, Facts, MachineFacts, WeightsFacts};
 use crate::diag::{Diagnostic, Severity, Source, Sources, has_errors, require_data};
 use crate::digest::blake3;
 use crate::library::dataset::Dataset;
@@ -63,6 +64,7 @@ impl Workspace {
             (found_searches, _) = searches(&program, &catalog, &options);
             let root = store(&target.places, &target.file).root().to_owned();
             facts.machine = machine(&designs, &root);
+            facts.weights = weights(&designs);
             let origin = origin(&sources, &path, &target.set);
             let is_sound = !has_errors(&diagnostics);
             for design in &designs {
@@ -143,7 +145,8 @@ fn of_unused(
 ) -> Vec<Diagnostic> {
     let (designs, mut found) = unused(program, catalog, options, known);
     if !has_errors(known) && !has_errors(&found) {
-        let planned = designs.iter().flat_map(|design| check(design, facts, None).1).collect();
+        let facts = Facts { weights: weights(&designs), ..facts.clone() };
+        let planned = designs.iter().flat_map(|design| check(design, &facts, None).1).collect();
         found.extend(unsaid(known, planned));
     }
     found
@@ -256,6 +259,20 @@ fn machine(designs: &[Design], root: &Path) -> MachineFacts {
         disk_free: None,
         flops_per_second: if has_limit { speed(root) } else { None },
     }
+}
+
+/// What is known of the files of weights that encoders of `designs` begin with.
+fn weights(designs: &[Design]) -> BTreeMap<String, Result<WeightsFacts, String>> {
+    let cells = designs.iter().flat_map(|design| &design.cells);
+    let stages = cells.flat_map(|cell| &cell.experiment.stages);
+    let paths: BTreeSet<&String> =
+        stages.filter_map(|stage| stage.encoder.bound.weights()).map(|file| &file.path).collect();
+    let known = |path: &String| {
+        let found = crate::data::weights(Path::new(path));
+        let facts = found.map(|it| WeightsFacts { digest: it.digest, tensors: it.tensors });
+        (path.clone(), facts)
+    };
+    paths.into_iter().map(known).collect()
 }
 
 /// Bytes of results for which it is worth a process to ask what is free.

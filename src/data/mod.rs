@@ -18,6 +18,7 @@ mod images;
 mod mnist;
 mod pin;
 mod sheet;
+mod weights;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ pub use error::{DataError, Fault};
 pub use fetch::{Fetched, Progress, fetch};
 pub use images::{COARSE, FINE, Images, Split, content_digest};
 pub use sheet::{SheetOptions, sheet};
+pub use weights::{Weights, weights, weights_content};
 
 /// The datasets, small ones first.
 static ALL: &[&Description] = &[

@@ -108,6 +108,8 @@ codes! {
     DATA = "B0801" "data-missing" Warning "a dataset is not on this machine";
     BATCH = "B0802" "batch-too-large" Error "a batch is larger than the training data";
     NO_DATA = "B0803" "no-data" Error "a dataset that is needed is not on this machine";
+    WEIGHTS = "B0810" "weights-misfit" Error "a file of weights is not one of this encoder";
+    LEFT_OUT = "B0811" "weights-left-out" Note "a classifier in a file of weights is not used";
     COLLAPSE = "T01" "collapse-expected" Note "every class is expected to collapse to a point";
     SYMMETRY = "T02" "symmetry-unbroken" Note "nothing tells the members of a class apart";
     IMBALANCE = "T03" "imbalance-voids-etf" Note "classes of different size need not form a simplex";

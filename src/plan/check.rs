@@ -10,6 +10,7 @@ use super::schedule;
 use super::terms::Terms;
 use super::trials::plan;
 use super::unused::unused_stages;
+use super::weights;
 use super::{Division, Plan};
 use crate::catalog::{DatasetFacts, Facts, Labels, Misfit, Place, follows_seed};
 use crate::diag::{Diagnostic, Span, codes, distinct, has_errors};
@@ -156,6 +157,7 @@ impl Checker<'_> {
         self.out.extend(labels_misfit(known, (&own, &Labels::Declared), &stage.data, &stage.data));
         self.sizes(stage, known);
         let dim = self.shape(stage, known);
+        self.out.extend(dim.and_then(|_| weights::of_stage(stage, known.image, self.facts)));
         let (out, networks) = (&mut self.out, &mut self.networks);
         let mut terms = Terms { stage, known, dim, networks, out, is_sweep: self.is_sweep };
         terms.check();

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::recent::Networks;
 use super::schedule::steps_per_epoch;
-use super::{Cost, Data, Digest, Division, Evaluation, Model, Named, Stage, Term};
+use super::{Cost, Data, Digest, Division, Evaluation, Initial, Model, Named, Stage, Term};
 use crate::catalog::{Bound, ClassMap, DatasetFacts, Facts, Features, Labels, Place, Value};
 use crate::resolve::{Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm};
 
@@ -69,6 +69,7 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
         name: declared.name.node.clone(),
         seed,
         dim: model.out,
+        initial: Initial::of(encoder, facts),
         encoder: declared.encoder.bound.clone(),
         augment: declared
             .augment

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::{Data, Evaluation, NUMERICS, Stage};
-use crate::catalog::Bound;
+use crate::catalog::{Bound, Value};
 use crate::digest::blake3;
 
 /// BLAKE3 of a canonical text, in hexadecimal.
@@ -42,7 +42,9 @@ impl Stage {
         lines.push(format!("seed {}", self.seed));
         lines.extend(self.pins.iter().map(|(stream, root)| format!("pin {stream} {root}")));
         lines.extend(self.data.canonical());
-        lines.push(format!("encoder {}", versioned(&self.encoder)));
+        lines.push(format!("encoder {}", versioned(&self.drawn_encoder())));
+        // The file's content says more than its name.
+        lines.extend(self.initial.iter().map(|initial| format!("weights {}", initial.digest)));
         for transform in &self.augment {
             lines.push(format!("augment {} {}", transform.name, versioned(&transform.call)));
         }
@@ -61,6 +63,17 @@ impl Stage {
         lines.push(format!("keep {}", self.keep_best.as_deref().unwrap_or("last")));
         lines.push("precision f32".to_owned());
         lines.join("\n")
+    }
+}
+
+impl Stage {
+    /// The encoder as it would be with weights that are drawn.
+    fn drawn_encoder(&self) -> Bound {
+        let drawn = |value: &Value| match value {
+            Value::Weights(_) => Value::None,
+            other => other.clone(),
+        };
+        Bound { args: self.encoder.args.iter().map(drawn).collect(), ..self.encoder.clone() }
     }
 }
 

@@ -20,6 +20,7 @@ mod terms;
 pub mod theory;
 mod trials;
 mod unused;
+mod weights;
 
 pub use crate::catalog::{Division, TooMany};
 pub use afford::disk;
@@ -28,6 +29,7 @@ pub use check::check;
 pub use cost::{Cost, Model};
 pub use digest::Digest;
 pub use schema::{SCHEMA, schema};
+pub use weights::Initial;
 
 pub use crate::catalog::is_share;
 pub use crate::diag::plural;
@@ -121,6 +123,9 @@ pub struct Stage {
     #[serde(serialize_with = "component")]
     #[schemars(schema_with = "schema::component")]
     pub encoder: Bound,
+    /// The file of weights that the encoder begins with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial: Option<Initial>,
     /// Width of the embedding.
     pub dim: usize,
     pub augment: Vec<Named>,

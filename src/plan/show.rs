@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write};
 
 use super::amount::grouped;
 use super::theory::Theory;
-use super::{Evaluation, Plan, Stage};
+use super::{Evaluation, Initial, Plan, Stage};
 use crate::diag::plural;
 
 impl Plan {
@@ -104,6 +104,9 @@ impl Display for Stage {
         )?;
         let parameters = grouped(self.model.parameters);
         writeln!(f, "  encoder {} -> {}, {parameters} parameters", self.encoder, self.dim)?;
+        if let Some(Initial { digest, .. }) = &self.initial {
+            writeln!(f, "    weights {}", &digest[..digest.len().min(16)])?;
+        }
         for transform in &self.augment {
             writeln!(f, "  augment {} = {}", transform.name, transform.call)?;
         }

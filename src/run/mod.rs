@@ -12,6 +12,7 @@ mod pool;
 mod session;
 mod train;
 mod trials;
+mod weights;
 
 pub use checkpoint::Best;
 pub use evaluate::{Evaluated, Scored};
@@ -21,3 +22,4 @@ pub use pool::Pool;
 pub use session::{Session, Surroundings};
 pub use train::{Trained, TrainedOn};
 pub use trials::{Outcome, Tally, TrialOutcome, run};
+pub use weights::begin as begin_with_weights;

@@ -16,6 +16,7 @@ use super::log::{Epoch, Log};
 use super::machine::Machine;
 use super::pool::Pool;
 use super::session::Session;
+use super::weights;
 use crate::graph::{Batch, Loss, Model, build, scalar, stage_stream};
 use crate::library;
 use crate::library::eval::Split;
@@ -122,6 +123,8 @@ impl<'a> Training<'a> {
             let restored = restore(&found, &model, &mut *stepper);
             restored.map_err(|error| spoilt(&folder, &first_line(&error)))?;
             (progress, best) = (found.progress, found.best);
+        } else {
+            weights::begin(stage, around.library, &model)?;
         }
         Ok(Self {
             transforms: Arc::new(Transforms::new(stage, around.library, model.needs_clean())),

@@ -193,6 +193,9 @@ fn others(ty: &Type, default: &Value) -> Vec<String> {
         Type::Interval { .. } => list(&["0.3..=0.9"]),
         Type::Labels => list(&["fine", "coarse"]),
         Type::Seed => list(&["1", "seed"]),
+        Type::Weights => ["mlp", "cnn", "resnet", "wide_resnet", "vit"]
+            .map(|encoder| format!("weights(\"{encoder}.safetensors\")"))
+            .to_vec(),
         Type::Features => list(&["b.encoder", "concat(a.encoder, b.encoder)"]),
         Type::List(item) => {
             others(item, default).iter().map(|value| format!("[{value}]")).collect()

@@ -49,4 +49,5 @@ mod sweeps;
 mod tape;
 mod theory;
 mod tools;
+mod weights;
 mod worked;

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::LazyLock;
 
-use balance::catalog::{Bound, Catalog, Facts, MachineFacts};
+use balance::catalog::{
+    Bound, Catalog, Facts, ImageShape, Kind, MachineFacts, Value, WeightsFacts,
+};
 use balance::diag::{
     Diagnostic, Look, Said, Severity, Source, Sources, has_errors, mend, render, require_data,
     returned,
@@ -251,5 +254,50 @@ fn facts(library: &Library, absent: &[String]) -> Facts {
         known.absent = known.absent.filter(|_| absent.contains(&name));
         facts.datasets.insert(name, known);
     }
+    facts.weights = WEIGHTS.clone();
     facts
+}
+
+/// Made-up files of weights, worked out once.
+static WEIGHTS: LazyLock<Weights> = LazyLock::new(weights);
+
+type Weights = BTreeMap<String, Result<WeightsFacts, String>>;
+
+/// Files of the weights of `resnet(depth=8, width=4)` for images of digits, and of the defaults of
+/// every encoder.
+fn weights() -> Weights {
+    let catalog = catalog();
+    let resnet = Bound::defaults(catalog.find(Kind::Encoder, "resnet").unwrap());
+    let resnet = resnet.with("depth", Value::Int(8)).with("width", Value::Int(4));
+    let sound = resnet.stored(ImageShape { height: 8, width: 8, channels: 1 }).unwrap();
+    let mut classifying = sound.clone();
+    classifying.insert("fc.weight".to_owned(), vec![1000, 16]);
+    classifying.insert("fc.bias".to_owned(), vec![1000]);
+    classifying.insert("bn1.num_batches_tracked".to_owned(), vec![]);
+    let mut spoilt = sound.clone();
+    spoilt.insert("conv1.weight".to_owned(), vec![4, 3, 3, 3]);
+    let renamed = spoilt.remove("layer1.0.conv1.weight").unwrap();
+    spoilt.insert("layer1.0.conv.weight".to_owned(), renamed);
+    let files = [
+        ("resnet8.safetensors", sound),
+        ("resnet8_with_classifier.safetensors", classifying),
+        ("resnet8_spoilt.safetensors", spoilt),
+    ];
+    let known = |(path, tensors): (&str, _)| {
+        (path.to_owned(), Ok(WeightsFacts { digest: path.to_owned(), tensors }))
+    };
+    let absent = ("absent.safetensors".to_owned(), Err("there is no such file".to_owned()));
+    files.into_iter().map(known).chain([absent]).chain(of_defaults(&catalog)).collect()
+}
+
+/// A made-up file for the defaults of each encoder, on images of 32 × 32 × 3.
+fn of_defaults(
+    catalog: &Catalog,
+) -> impl Iterator<Item = (String, Result<WeightsFacts, String>)> + '_ {
+    let image = ImageShape { height: 32, width: 32, channels: 3 };
+    catalog.of(Kind::Encoder).map(move |spec| {
+        let path = format!("{}.safetensors", spec.name);
+        let tensors = Bound::defaults(spec).stored(image).unwrap_or_default();
+        (path.clone(), Ok(WeightsFacts { digest: path, tensors }))
+    })
 }

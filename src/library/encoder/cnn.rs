@@ -3,8 +3,9 @@
 use candle_core::{Result, Tensor};
 
 use super::channels::{Norm, Normalization, Norms};
+use super::stored::stored;
 use super::{Encoder, Network};
-use crate::catalog::{self, Count, ImageShape, Misfit, Place};
+use crate::catalog::{self, Count, ImageShape, Misfit, Place, WeightsFile};
 use crate::component;
 use crate::kernel::{self, MaxPool};
 use crate::nn::{Conv2d, Linear, Mode};
@@ -29,7 +30,7 @@ component! {
     ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
-    Encoder as dyn Encoder, version 1, network network;
+    Encoder as dyn Encoder, version 1, network network, stored stored;
     cnn => Cnn {
         /// Channels of each convolution, in order.
         widths: Vec<Count> = [Count::from(32), Count::from(64), Count::from(128)],
@@ -39,6 +40,8 @@ component! {
         norm: Option<Norm> = Norm::Batch,
         /// Groups of channels that `norm=group` normalises together; must divide every width.
         groups: Count = 32,
+        /// A file of weights to begin with; without one they are drawn.
+        init: Option<WeightsFile> = None,
     }
 }
 

@@ -5,6 +5,7 @@ mod cnn;
 pub(crate) mod layers;
 mod mlp;
 mod resnet;
+mod stored;
 mod transformer;
 mod vit;
 mod wide_resnet;
@@ -15,6 +16,8 @@ use crate::catalog::{Entry, ImageShape};
 use crate::nn::Mode;
 use crate::tensor::Scope;
 
+pub use stored::{Order, Stored};
+
 /// Every encoder, in the order the reference lists them.
 pub static ENCODERS: &[&Entry<dyn Encoder>] =
     &[&mlp::ENTRY, &cnn::ENTRY, &resnet::ENTRY, &wide_resnet::ENTRY, &vit::ENTRY];
@@ -23,6 +26,11 @@ pub static ENCODERS: &[&Entry<dyn Encoder>] =
 pub trait Encoder: Send + Sync {
     /// The network for images of shape `input`, its variables made in `scope`.
     fn build(&self, input: ImageShape, scope: &Scope) -> Result<Box<dyn Network>>;
+
+    /// Where a file of PyTorch's keeps the variable `name` of shape `dims`.
+    fn stored(&self, name: &str, dims: &[usize], _input: ImageShape) -> Stored {
+        Stored::new(name, dims)
+    }
 }
 
 /// A network on a device.

@@ -3,8 +3,9 @@
 use candle_core::{Result, Tensor};
 
 use super::channels::{Norm, Normalization, Norms, conv};
+use super::stored::stored;
 use super::{Encoder, Network};
-use crate::catalog::{self, Count, ImageShape, Misfit, Place};
+use crate::catalog::{self, Count, ImageShape, Misfit, Place, WeightsFile};
 use crate::kernel::{self, MaxPool};
 use crate::nn::{Conv2d, Mode};
 use crate::tensor::Scope;
@@ -52,7 +53,7 @@ component! {
     ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
-    Encoder as dyn Encoder, version 1, network network;
+    Encoder as dyn Encoder, version 1, network network, stored stored;
     resnet => ResNet {
         /// Layers with weights on the longest path, the classifier's included; one of the table.
         depth: Count = 18,
@@ -65,6 +66,8 @@ component! {
         norm: Norm = Norm::Batch,
         /// Groups of channels that `norm=group` normalises together; must divide `width`.
         groups: Count = 32,
+        /// A file of weights to begin with; without one they are drawn.
+        init: Option<WeightsFile> = None,
     }
 }
 

@@ -2,9 +2,10 @@
 
 use candle_core::Result;
 
+use super::stored::{Stored, stored};
 use super::transformer::{self, Transformer};
 use super::{Encoder, Network};
-use crate::catalog::{self, Count, Fraction, ImageShape, Misfit, Place};
+use crate::catalog::{self, Count, Fraction, ImageShape, Misfit, Place, WeightsFile};
 use crate::tensor::Scope;
 use crate::{choice, component};
 
@@ -38,7 +39,7 @@ component! {
     ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
-    Encoder as dyn Encoder, version 1, network network;
+    Encoder as dyn Encoder, version 1, network network, stored stored;
     vit => Vit {
         /// Side of a patch in pixels; must divide the height and the width of the image.
         patch: Count = 4,
@@ -66,6 +67,8 @@ component! {
         pool: Pool = Pool::Cls,
         /// Which layers it has.
         form: Form = Form::Thanos,
+        /// A file of weights to begin with; without one they are drawn.
+        init: Option<WeightsFile> = None,
     }
 }
 
@@ -160,5 +163,15 @@ fn listed(most: usize, fits: impl Fn(&usize) -> bool) -> String {
 impl Encoder for Vit {
     fn build(&self, input: ImageShape, scope: &Scope) -> Result<Box<dyn Network>> {
         Ok(Box::new(Transformer::new(self, input, scope)?))
+    }
+
+    /// Lists of PyTorch's count from zero.
+    fn stored(&self, name: &str, dims: &[usize], _input: ImageShape) -> Stored {
+        let mut stored = Stored::new(name, dims);
+        let block = name.strip_prefix("block").and_then(|rest| rest.split_once('.'));
+        if let Some((Ok(index), part)) = block.map(|(index, part)| (index.parse::<usize>(), part)) {
+            stored.name = format!("blocks.{}.{part}", index - 1);
+        }
+        stored
     }
 }

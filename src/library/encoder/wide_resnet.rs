@@ -3,8 +3,9 @@
 use candle_core::{Result, Tensor};
 
 use super::channels::conv;
+use super::stored::stored;
 use super::{Encoder, Network};
-use crate::catalog::{self, Count, Fraction, ImageShape, Misfit, Place};
+use crate::catalog::{self, Count, Fraction, ImageShape, Misfit, Place, WeightsFile};
 use crate::component;
 use crate::kernel;
 use crate::nn::{BatchNorm, Conv2d, Dropout, Mode};
@@ -33,7 +34,7 @@ component! {
     ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
-    Encoder as dyn Encoder, version 1, network network;
+    Encoder as dyn Encoder, version 1, network network, stored stored;
     wide_resnet => WideResNet {
         /// Layers with weights on the longest path, the classifier's included: 4 more than a
         /// multiple of 6.
@@ -42,6 +43,8 @@ component! {
         widen: Count = 10,
         /// Share set to zero of what a block's second convolution sees.
         dropout: Fraction = 0.0,
+        /// A file of weights to begin with; without one they are drawn.
+        init: Option<WeightsFile> = None,
     }
 }
 

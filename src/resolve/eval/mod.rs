@@ -8,6 +8,7 @@ mod labels;
 mod loose;
 mod quantity;
 mod value;
+mod weights;
 
 pub(super) use quantity::{Quantity, compare, kind_of};
 

@@ -45,6 +45,7 @@ impl Eval<'_> {
             (ExprKind::Path(path), _) => self.path(path, want),
             (ExprKind::Call(call), Type::Labels) => self.group(call, expr, want),
             (ExprKind::Call(call), Type::Features) => self.concat(call, expr, want),
+            (ExprKind::Call(call), Type::Weights) => self.weights(call, expr, want),
             (ExprKind::List(items), Type::List(item)) => {
                 let values: Vec<_> =
                     items.iter().map(|it| self.value(it, &[], want.inner(item))).collect();
@@ -102,6 +103,10 @@ impl Eval<'_> {
                 let message = format!("`{}` cannot be `{text}`", want.name);
                 let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
                 self.out.push(diagnostic.expected(path.span, &text, ["seed"]));
+                return None;
+            }
+            (Type::Weights, _) if !is_value => {
+                self.no_weights(path, want);
                 return None;
             }
             (Type::Bool, _) => return self.truth_of(path).map(Value::Bool),
