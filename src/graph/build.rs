@@ -5,8 +5,9 @@ use candle_core::{DType, Device, Result};
 use super::{Model, SingleTerm};
 use crate::library::encoder::Encoder;
 use crate::library::loss::{Loss, Site, Term};
+use crate::library::projector::Projector;
 use crate::library::{self, Library};
-use crate::plan::Stage;
+use crate::plan::{Projection, Stage};
 use crate::seed::Stream;
 use crate::tensor::Params;
 
@@ -18,6 +19,13 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
     let encoder: Box<dyn Encoder> = library::build(&library.encoders, &stage.encoder);
     let mut model = Model {
         encoder: encoder.build(stage.data.image, &root.pp("encoder"))?,
+        projector: match &stage.projector {
+            Some(Projection { call, .. }) => {
+                let projector: Box<dyn Projector> = library::build(&library.projectors, call);
+                Some(projector.build(stage.dim, &root.pp("projector"))?)
+            }
+            None => None,
+        },
         pairs: Vec::new(),
         singles: Vec::new(),
         classes: stage.data.classes.of_fine.clone(),

@@ -17,6 +17,8 @@ use crate::tensor::Params;
 /// An encoder with the loss terms of its stage.
 pub struct Model {
     encoder: Box<dyn Network>,
+    /// What terms that compare embeddings see them through.
+    projector: Option<Box<dyn Network>>,
     /// Terms that compare embeddings by pairs, computed together, and their names.
     pairs: Vec<(String, PairTerm)>,
     singles: Vec<SingleTerm>,
@@ -77,7 +79,8 @@ impl Model {
         if !self.pairs.is_empty() {
             let labels = mapped(&self.classes, &batch.fine);
             let pairs: Vec<PairTerm> = self.pairs.iter().map(|(_, term)| *term).collect();
-            let (sum, values) = contrastive(&embedding, &labels, batch.views, &pairs)?;
+            let compared = self.project(&embedding, mode)?;
+            let (sum, values) = contrastive(&compared, &labels, batch.views, &pairs)?;
             terms.extend(self.pairs.iter().map(|(name, _)| name.clone()).zip(values));
             total = Some(sum);
         }
@@ -116,6 +119,14 @@ impl Model {
     pub fn embed(&self, images: &Tensor) -> Result<Tensor> {
         let embedding = without_gradients(|| self.encoder.forward(images, &Mode::Eval));
         Ok(embedding?.detach())
+    }
+
+    /// What contrastive terms see of embeddings: themselves, where nothing projects them.
+    pub fn project(&self, embedding: &Tensor, mode: &Mode) -> Result<Tensor> {
+        match &self.projector {
+            Some(projector) => projector.forward(embedding, mode),
+            None => Ok(embedding.clone()),
+        }
     }
 
     /// For each term with a classifier: its name, and how many of the images it has right.

@@ -7,6 +7,7 @@ pub mod encoder;
 pub mod eval;
 pub mod loss;
 pub mod optimizer;
+pub mod projector;
 pub mod schedule;
 
 use crate::catalog::{Bound, Catalog, Entry, Spec};
@@ -18,6 +19,7 @@ pub struct Library {
     pub datasets: Vec<&'static Entry<dyn dataset::Dataset>>,
     pub augments: Vec<&'static Entry<dyn augment::Augment>>,
     pub encoders: Vec<&'static Entry<dyn encoder::Encoder>>,
+    pub projectors: Vec<&'static Entry<dyn projector::Projector>>,
     pub decoders: Vec<&'static Entry<dyn decoder::Decoder>>,
     pub losses: Vec<&'static Entry<dyn loss::Loss>>,
     pub optimizers: Vec<&'static Entry<dyn optimizer::Optimizer>>,
@@ -32,6 +34,7 @@ impl Library {
             datasets: dataset::DATASETS.to_vec(),
             augments: augment::AUGMENTS.to_vec(),
             encoders: encoder::ENCODERS.to_vec(),
+            projectors: projector::PROJECTORS.to_vec(),
             decoders: decoder::DECODERS.to_vec(),
             losses: loss::LOSSES.to_vec(),
             optimizers: optimizer::OPTIMIZERS.to_vec(),
@@ -46,6 +49,7 @@ impl Library {
         specs.extend(self.datasets.iter().map(|entry| &entry.spec));
         specs.extend(self.augments.iter().map(|entry| &entry.spec));
         specs.extend(self.encoders.iter().map(|entry| &entry.spec));
+        specs.extend(self.projectors.iter().map(|entry| &entry.spec));
         specs.extend(self.decoders.iter().map(|entry| &entry.spec));
         specs.extend(self.losses.iter().map(|entry| &entry.spec));
         specs.extend(self.optimizers.iter().map(|entry| &entry.spec));

@@ -159,7 +159,8 @@ impl Checker<'_> {
         let dim = self.shape(stage, known);
         self.out.extend(dim.and_then(|_| weights::of_stage(stage, known.image, self.facts)));
         let (out, networks) = (&mut self.out, &mut self.networks);
-        let mut terms = Terms { stage, known, dim, networks, out, is_sweep: self.is_sweep };
+        let mut terms =
+            Terms { stage, known, dim, projected: dim, networks, out, is_sweep: self.is_sweep };
         terms.check();
     }
 

@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use super::recent::Networks;
 use super::schedule::steps_per_epoch;
-use super::{Cost, Data, Digest, Division, Evaluation, Initial, Model, Named, Stage, Term};
+use super::{
+    Cost, Data, Digest, Division, Evaluation, Initial, Model, Named, Projection, Stage, Term,
+};
 use crate::catalog::{Bound, ClassMap, DatasetFacts, Facts, Features, Labels, Place, Value};
 use crate::resolve::{Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm};
 
@@ -64,12 +66,15 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
     let encoder = &declared.encoder.bound;
     let network = networks.of(encoder, &Place::of_encoder(known.image)).expect(CHECKED);
     let model = Model::new(encoder, known.image, &network);
+    let place = Place { dim: model.out, ..Place::of_encoder(known.image) };
+    let projector = Projection::of(declared, &place, networks);
     let mut stage = Stage {
         digest: Digest::of(""),
         name: declared.name.node.clone(),
         seed,
         dim: model.out,
         initial: Initial::of(encoder, facts),
+        projector,
         encoder: declared.encoder.bound.clone(),
         augment: declared
             .augment

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::memory::{self, NUMBER};
+use super::projector::is_comparison;
 use super::recent::{Networks, Recent};
 use super::{Evaluation, Stage, Term};
 use crate::catalog::{
@@ -77,22 +78,34 @@ pub(super) struct Layers {
     encoder: Rc<Network>,
     whole: Network,
     pairings: Vec<Pairing>,
+    /// Width of what is compared by pairs.
+    compared: usize,
 }
 
 impl Layers {
     /// The layers of an encoder with terms, each with the classes it reads.
-    fn new(
-        encoder: &Bound,
-        image: ImageShape,
-        terms: &[(Bound, usize)],
-        networks: &mut Networks,
-    ) -> Result<Self, Misfit> {
-        let encoder = networks.of(encoder, &Place::of_encoder(image))?;
+    fn new(parts: &Parts, networks: &mut Networks) -> Result<Self, Misfit> {
+        let Parts { encoder, projector, image, terms } = parts;
+        let encoder = networks.of(encoder, &Place::of_encoder(*image))?;
         let (dim, embedding) = (encoder.width(), encoder.here());
-        let mut layers = Self { whole: (*encoder).clone(), encoder, pairings: Vec::new() };
+        let whole = (*encoder).clone();
+        let mut layers = Self { whole, encoder, pairings: Vec::new(), compared: dim };
+        let mut projected = embedding;
+        if let Some(projector) = projector {
+            let place = Place { dim, ..Place::of_encoder(*image) };
+            let projector = networks.of(projector, &place)?;
+            layers.whole.append(embedding, &projector);
+            (layers.compared, projected) = (projector.width(), layers.whole.here());
+        }
         for (term, classes) in terms {
-            let place = Place { image, dim, classes: *classes, train: 0 };
-            layers.add(embedding, &*networks.of(term, &place)?);
+            let mut place = Place { image: *image, dim, classes: *classes, train: 0 };
+            let mut network = networks.of(term, &place)?;
+            let mut from = embedding;
+            if projector.is_some() && is_comparison(&network) {
+                place.dim = layers.compared;
+                (network, from) = (networks.of(term, &place)?, projected);
+            }
+            layers.add(from, &network);
         }
         Ok(layers)
     }
@@ -112,9 +125,8 @@ impl Layers {
 
     /// Floating-point operations of one step.
     fn flops_of_step(&self, items: u64, views: u64) -> f64 {
-        let compared = |it: &Pairing| {
-            memory::comparisons(*it, self.encoder.width() as u64, (items, views)) * 2.0
-        };
+        let compared =
+            |it: &Pairing| memory::comparisons(*it, self.compared as u64, (items, views)) * 2.0;
         let pairs: f64 = self.pairings.iter().map(compared).sum();
         THERE_AND_BACK * (self.whole.forward_flops() as f64 * (items * views) as f64 + pairs)
     }
@@ -201,6 +213,7 @@ pub(super) struct Costs {
 /// What the layers of a stage are made of.
 struct Parts {
     encoder: Bound,
+    projector: Option<Bound>,
     image: ImageShape,
     terms: Vec<(Bound, usize)>,
 }
@@ -210,6 +223,7 @@ impl Parts {
         let term = |term: &Term| (term.call.clone(), term.classes.names.len());
         Self {
             encoder: stage.encoder.clone(),
+            projector: stage.projector.as_ref().map(|projector| projector.call.clone()),
             image: stage.data.image,
             terms: stage.terms.iter().map(term).collect(),
         }
@@ -218,6 +232,7 @@ impl Parts {
     fn are_of(&self, stage: &Stage) -> bool {
         let terms = self.terms.iter().zip(&stage.terms);
         self.encoder == stage.encoder
+            && self.projector.as_ref() == stage.projector.as_ref().map(|it| &it.call)
             && self.image == stage.data.image
             && self.terms.len() == stage.terms.len()
             && terms.into_iter().all(|((call, classes), term)| {
@@ -242,7 +257,7 @@ impl Costs {
         }
         let parts = Parts::of(stage);
         let networks = &mut self.networks;
-        let layers = Layers::new(&parts.encoder, parts.image, &parts.terms, networks)?;
+        let layers = Layers::new(&parts, networks)?;
         self.count += 1;
         Ok(self.layers.add(parts, (self.count, layers)))
     }
@@ -268,8 +283,7 @@ impl Costs {
 impl Stage {
     /// Its layers.
     fn layers(&self) -> Result<Layers, Misfit> {
-        let Parts { encoder, image, terms } = Parts::of(self);
-        Layers::new(&encoder, image, &terms, &mut Networks::default())
+        Layers::new(&Parts::of(self), &mut Networks::default())
     }
 
     /// Its training, of a dataset of so many images.

@@ -45,6 +45,8 @@ impl Stage {
         lines.push(format!("encoder {}", versioned(&self.drawn_encoder())));
         // The file's content says more than its name.
         lines.extend(self.initial.iter().map(|initial| format!("weights {}", initial.digest)));
+        let projector = self.projector.iter();
+        lines.extend(projector.map(|it| format!("projector {}", versioned(&it.call))));
         for transform in &self.augment {
             lines.push(format!("augment {} {}", transform.name, versioned(&transform.call)));
         }

@@ -11,6 +11,7 @@ mod cost;
 mod digest;
 mod memory;
 mod partners;
+mod projector;
 mod recent;
 mod schedule;
 mod schema;
@@ -28,6 +29,7 @@ pub use analysis::{Analysis, Power};
 pub use check::check;
 pub use cost::{Cost, Model};
 pub use digest::Digest;
+pub use projector::Projection;
 pub use schema::{SCHEMA, schema};
 pub use weights::Initial;
 
@@ -128,6 +130,9 @@ pub struct Stage {
     pub initial: Option<Initial>,
     /// Width of the embedding.
     pub dim: usize,
+    /// What terms that compare embeddings see them through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub projector: Option<Projection>,
     pub augment: Vec<Named>,
     pub views: usize,
     /// The terms of positive weight.

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write};
 
 use super::amount::grouped;
 use super::theory::Theory;
-use super::{Evaluation, Initial, Plan, Stage};
+use super::{Evaluation, Initial, Plan, Projection, Stage};
 use crate::diag::plural;
 
 impl Plan {
@@ -106,6 +106,9 @@ impl Display for Stage {
         writeln!(f, "  encoder {} -> {}, {parameters} parameters", self.encoder, self.dim)?;
         if let Some(Initial { digest, .. }) = &self.initial {
             writeln!(f, "    weights {}", &digest[..digest.len().min(16)])?;
+        }
+        if let Some(Projection { call, dim }) = &self.projector {
+            writeln!(f, "  projector {call} -> {dim}")?;
         }
         for transform in &self.augment {
             writeln!(f, "  augment {} = {}", transform.name, transform.call)?;

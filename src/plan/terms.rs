@@ -5,6 +5,7 @@ use super::check::{labels_misfit, unfit};
 use super::compile::labels_of;
 use super::constant::constant;
 use super::partners::partners;
+use super::projector::compares;
 use super::recent::Networks;
 use crate::catalog::{ClassMap, DatasetFacts, Labels, Place, Port};
 use crate::diag::{Diagnostic, codes};
@@ -16,6 +17,8 @@ pub(super) struct Terms<'a> {
     pub known: &'a DatasetFacts,
     /// Width of the embedding, where that is known.
     pub dim: Option<usize>,
+    /// Width of what terms compare by pairs, where that is known.
+    pub projected: Option<usize>,
     pub networks: &'a mut Networks,
     pub out: &'a mut Vec<Diagnostic>,
     pub is_sweep: bool,
@@ -30,6 +33,7 @@ impl Terms<'_> {
         } else if terms.iter().all(|term| term.weight.node == 0.0) {
             self.nothing("every weight is 0");
         }
+        self.projector();
         for term in terms {
             self.term(term);
         }
@@ -44,6 +48,24 @@ impl Terms<'_> {
         };
         let message = format!("{name} leaves nothing to minimise");
         self.out.push(Diagnostic::new(&codes::NO_LOSS, message).at(self.stage.loss, label));
+    }
+
+    /// A projector has to fit the embedding, and some term has to read it.
+    fn projector(&mut self) {
+        let (Some(projector), Some(dim)) = (&self.stage.projector, self.dim) else { return };
+        let place = Place { dim, ..Place::of_encoder(self.known.image) };
+        match self.networks.of(&projector.bound, &place) {
+            Ok(network) => self.projected = Some(network.width()),
+            Err(misfit) => self.out.push(unfit(misfit, projector)),
+        }
+        if !self.stage.terms.iter().any(|term| compares(&term.call.bound, &place)) {
+            self.out.push(
+                Diagnostic::new(&codes::NO_LOSS, "nothing trains the projector")
+                    .at(projector.span, "seen by terms that compare embeddings by pairs alone")
+                    .at(self.stage.loss, "no such term")
+                    .help("leave `projector` out, or add a term such as `supcon()`"),
+            );
+        }
     }
 
     fn term(&mut self, term: &Term) {
@@ -151,12 +173,19 @@ impl Terms<'_> {
         let needs = term.call.bound.spec.needs;
         let draws_together = needs.contains(&Port::Labels) && !needs.contains(&Port::Views);
         let classes = map.names.len();
-        let Some(dim) = self.dim.filter(|dim| draws_together && dim + 1 < classes) else { return };
+        let place = Place { dim: 1, ..Place::of_encoder(self.known.image) };
+        let (dim, maker, does) = match &self.stage.projector {
+            Some(projector) if compares(&term.call.bound, &place) => {
+                (self.projected, projector, "projects")
+            }
+            _ => (self.dim, &self.stage.encoder, "embeds"),
+        };
+        let Some(dim) = dim.filter(|dim| draws_together && dim + 1 < classes) else { return };
         let message =
             format!("the simplex of {classes} classes does not fit into {dim} dimensions");
         self.out.push(
             Diagnostic::new(&codes::ETF, message)
-                .at(self.stage.encoder.span, format!("embeds into {dim} dimensions"))
+                .at(maker.span, format!("{does} into {dim} dimensions"))
                 .at(term.call.span, format!("{classes} classes need {} dimensions", classes - 1))
                 .help("class means cannot all be equally far apart then"),
         );

@@ -135,6 +135,7 @@ impl Stage {
     fn is_same(&self, other: &Self) -> bool {
         let term = |it: &Term| (it.name.node.clone(), it.weight.node, it.call.bound.clone());
         let terms = |it: &Self| it.terms.iter().map(term).collect::<Vec<_>>();
+        let projector = |it: &Self| it.projector.as_ref().map(|projector| projector.bound.clone());
         let keep = |it: &Train| match &it.keep {
             Keep::Last => None,
             Keep::Best { term } => Some(term.node.clone()),
@@ -142,6 +143,7 @@ impl Stage {
         let (a, b) = (&self.train, &other.train);
         (&self.name.node, &self.data.bound, &self.encoder.bound, self.views.node)
             == (&other.name.node, &other.data.bound, &other.encoder.bound, other.views.node)
+            && projector(self) == projector(other)
             && terms(self) == terms(other)
             && (&a.optimizer.bound, &a.schedule.bound, a.batch.node, a.length.node)
                 == (&b.optimizer.bound, &b.schedule.bound, b.batch.node, b.length.node)
@@ -158,6 +160,8 @@ pub struct Stage {
     pub name: Spanned<String>,
     pub data: Called,
     pub encoder: Called,
+    /// What terms that compare embeddings see them through.
+    pub projector: Option<Called>,
     pub augment: Vec<Entry>,
     pub views: Spanned<usize>,
     pub terms: Vec<Term>,

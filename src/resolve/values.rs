@@ -90,6 +90,9 @@ impl List<'_> {
     fn stage(&mut self, stage: &Stage) {
         self.called(&["data"], &stage.data);
         self.called(&["encoder"], &stage.encoder);
+        if let Some(projector) = &stage.projector {
+            self.called(&["projector"], projector);
+        }
         for entry in &stage.augment {
             self.called(&["augment", &entry.name.node], &entry.call);
         }

@@ -167,6 +167,9 @@ fn uses_in_stage(stage: &Stage) -> Vec<(String, Bound)> {
         ("train.optimizer".to_owned(), stage.train.optimizer.bound.clone()),
         ("train.schedule".to_owned(), stage.train.schedule.bound.clone()),
     ];
+    if let Some(projector) = &stage.projector {
+        uses.push(("projector".to_owned(), projector.bound.clone()));
+    }
     for entry in &stage.augment {
         uses.push((format!("augment.{}", entry.name.node), entry.call.bound.clone()));
     }

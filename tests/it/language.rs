@@ -144,14 +144,17 @@ fn calling(kind: Kind, call: &str) -> String {
     };
     let loss = match kind {
         Kind::Loss => format!("term = {call}"),
+        Kind::Projector => "term = supcon()".to_owned(),
         Kind::Decoder => format!("term = class_autoencoder(decoder={call})"),
         _ => "term = cross_entropy()".to_owned(),
     };
+    let projector = if kind == Kind::Projector { call } else { "none" };
     format!(
         r#"edition 1
 experiment calling {{
   data = {data}
   encoder = {encoder}
+  projector = {projector}
   augment {{ step = {augment} }}
   views = 2
   loss {{ {loss} }}

@@ -40,6 +40,7 @@ mod numeric;
 mod optimizers;
 mod params;
 mod parity;
+mod projectors;
 mod properties;
 mod resume;
 mod schema;

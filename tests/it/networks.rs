@@ -1,8 +1,9 @@
-//! Laws of every encoder and decoder, on instances small enough for finite differences.
+//! Laws of every encoder, projector and decoder, on instances small enough for finite differences.
 
 use balance::catalog::{Bound, Entry, ImageShape, Place, Spec, Type, Value};
 use balance::library::decoder::{DECODERS, Decoder};
 use balance::library::encoder::{ENCODERS, Encoder, Network};
+use balance::library::projector::{PROJECTORS, Projector};
 use balance::nn::Mode;
 use balance::seed::Stream;
 use balance::tensor::{Params, Scope};
@@ -23,6 +24,7 @@ pub const IMAGES: [ImageShape; 3] = [
 /// Arguments that make a component small, where it has parameters of these names.
 fn tiny(spec: &'static Spec) -> Bound {
     let small = |param: &str| match (spec.name, param) {
+        (_, "hidden") => Some(Value::Int(7)),
         (_, "out") => Some(Value::Int(4)),
         (_, "width") => Some(Value::Int(2)),
         (_, "patch" | "heads" | "groups") => Some(Value::Int(2)),
@@ -62,6 +64,18 @@ fn encoder_case(entry: &'static Entry<dyn Encoder>, bound: &Bound, image: ImageS
     }
 }
 
+fn projector_case(entry: &'static Entry<dyn Projector>, bound: &Bound) -> Case {
+    let place = Place { dim: DIM, ..Place::of_encoder(IMAGES[0]) };
+    let projector = (entry.build)(bound);
+    Case {
+        name: bound.to_string(),
+        image: IMAGES[0],
+        input: vec![DIM],
+        output: bound.network(&place).unwrap().shape().to_vec(),
+        make: Box::new(move |scope| projector.build(DIM, scope)),
+    }
+}
+
 fn decoder_case(entry: &'static Entry<dyn Decoder>, bound: &Bound, image: ImageShape) -> Case {
     let decoder = (entry.build)(bound);
     Case {
@@ -96,9 +110,13 @@ pub fn variants(spec: &'static Spec) -> Vec<Bound> {
     all
 }
 
-/// Every variant of every encoder and decoder for every image shape.
+/// Every variant of every encoder and decoder for every image shape, and of every projector.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
+    for entry in PROJECTORS {
+        let variants = variants(&entry.spec);
+        cases.extend(variants.iter().map(|bound| projector_case(entry, bound)));
+    }
     for image in IMAGES {
         for entry in ENCODERS {
             let variants = variants(&entry.spec);

@@ -84,7 +84,7 @@ impl WideResNet {
 
     fn no_such_depth(&self) -> Misfit {
         let depth = self.depth.get();
-        let near = (depth.saturating_sub(4).div_ceil(6) * 6 + 4).clamp(10, MOST_DEPTH);
+        let near = ((depth.saturating_sub(4) + 3) / 6 * 6 + 4).clamp(10, MOST_DEPTH);
         Misfit {
             param: Some("depth"),
             message: format!("there is no wide residual network of depth {depth}"),

@@ -28,9 +28,13 @@ pub struct Theory {
 }
 
 impl Theory {
-    /// None for a stage without contrastive terms on classes, or whose terms differ in what the
+    /// None for a stage with a projector, or without contrastive terms on classes, or whose terms differ in what the
     /// closed forms need to be one.
     pub fn of(stage: &Stage) -> Option<Self> {
+        // What is compared is then not what is evaluated, and the closed forms are of the first.
+        if stage.projector.is_some() {
+            return None;
+        }
         let terms: Vec<&Term> = stage.terms.iter().filter(|it| is_contrast(&it.call)).collect();
         let first = &terms.first()?.call;
         let is_alike = |term: &&Term| {
