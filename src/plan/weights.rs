@@ -3,12 +3,16 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::catalog::{Bound, Facts, ImageShape, Tensors, WeightsFacts};
+use super::amount::grouped;
+use crate::catalog::{Bound, Facts, ImageShape, Place, Tensors, WeightsFacts};
 use crate::diag::{Diagnostic, closest, codes};
 use crate::resolve::Stage;
 
 /// What names of a classifier, and of nothing else in an encoder, begin with.
 const CLASSIFIER: &[&str] = &["fc.", "head.", "heads.", "classifier."];
+
+/// More parameters than an encoder in a file has; the names of more cannot be asked for.
+const MOST_PARAMETERS: u64 = 1 << 31;
 
 /// What PyTorch counts and nobody reads.
 const COUNTER: &str = "num_batches_tracked";
@@ -55,13 +59,20 @@ pub(super) fn of_stage(stage: &Stage, image: ImageShape, facts: &Facts) -> Optio
             );
         }
     };
-    let needed = encoder.bound.stored(image)?;
-    let differences = Differences::of(&needed, &known.tensors);
-    if !differences.is_empty() {
+    let another = |label: String| {
         let message = format!("`{}` holds the weights of another encoder", file.written);
-        let diagnostic = Diagnostic::new(&codes::WEIGHTS, message)
-            .at(place, differences.counts())
-            .at(stage.data.span, format!("images are {image}"));
+        Diagnostic::new(&codes::WEIGHTS, message)
+            .at(place, label)
+            .at(stage.data.span, format!("images are {image}"))
+    };
+    let parameters = encoder.bound.network(&Place::of_encoder(image)).ok()?.parameters();
+    if parameters > MOST_PARAMETERS {
+        let parameters = grouped(parameters);
+        return Some(another(format!("the encoder has {parameters} parameters")));
+    }
+    let differences = Differences::of(&encoder.bound.stored(image)?, &known.tensors);
+    if !differences.is_empty() {
+        let diagnostic = another(differences.counts());
         return Some(differences.listed().into_iter().fold(diagnostic, Diagnostic::help));
     }
     let left_out = left_out(known);

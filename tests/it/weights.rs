@@ -109,6 +109,7 @@ fn weights_of_another_architecture_are_refused_before_any_training() {
         ("resnet(depth=34, width=3, INIT)", ["are missing", "missing: `layer1.2.bn1.bias`"]),
         ("resnet(width=4, INIT)", ["have other shapes", "`bn1.bias` is [3], and [4] is needed"]),
         ("resnet(depth=14, width=3, INIT)", ["are left over", "`layer4.1.conv2.weight`"]),
+        ("mlp(widths=[10000000000], INIT)", ["parameters", "another encoder"]),
         ("vit(INIT)", ["are missing", "`blocks.0.norm1.weight`"]),
     ] {
         let (plan, found) = planned(&lab, &encoder.replace("INIT", &init), image);

@@ -69,7 +69,7 @@ impl WideResNet {
     /// Name, channels and stride of each block, in order; none for a depth there is not.
     fn blocks(&self) -> Option<Vec<(String, usize, usize)>> {
         let depth = self.depth.get();
-        if depth < 10 || depth > MOST_DEPTH || depth % 6 != 4 {
+        if !(10..=MOST_DEPTH).contains(&depth) || depth % 6 != 4 {
             return None;
         }
         let of_stage = |stage: usize| {
