@@ -139,6 +139,12 @@ impl Network {
         Self { tokens: Some(tokens), ..self }
     }
 
+    /// Notes that the last result is kept beside what a rectifier makes of it, for the way back.
+    pub fn kept_beside(self) -> Self {
+        let size = product(self.shape());
+        self.noting(|layer| layer.constants = layer.constants.saturating_add(size))
+    }
+
     fn layer(mut self, op: Op, shape: Vec<usize>) -> Self {
         let (reads, writes) = (vec![self.at], self.values.len());
         self.values.push(shape);

@@ -60,7 +60,7 @@ fn network(cnn: &Cnn, place: &Place) -> std::result::Result<catalog::Network, Mi
         network = network.conv(width, 3, 1);
         network = match cnn.norms() {
             Some(norms) => norms.layer(network, None),
-            None => network.channel_bias().activation(),
+            None => network.channel_bias().kept_beside(),
         };
         if is_pooled([network.shape()[0], network.shape()[1]]) {
             network = network.max_pool(POOL.side, POOL.stride, POOL.padding);
