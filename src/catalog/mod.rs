@@ -5,6 +5,7 @@ mod cost;
 mod division;
 mod facts;
 mod page;
+mod picture;
 mod types;
 mod value;
 
@@ -12,6 +13,7 @@ pub use bound::{Bound, shown};
 pub use cost::{At, Layer, Network, NetworkFn, Op, Pairing, Place, product};
 pub use division::{Division, TooMany, follows_seed};
 pub use facts::{ClassMap, DatasetFacts, Facts, LabelError, MachineFacts};
+pub use picture::{Picture, PictureFn};
 pub use types::*;
 pub use value::*;
 
@@ -70,7 +72,7 @@ impl Kind {
     }
 }
 
-/// What a loss term or an evaluation reads of a batch or a split.
+/// What a component reads of a batch or a split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Port {
     /// The encoder's output, `[rows, dim]`.
@@ -83,6 +85,8 @@ pub enum Port {
     Input,
     /// The same images before augmentation, normalised.
     Clean,
+    /// Values of an image in 0..=1, before they are normalised; what a transform reads.
+    Unit,
 }
 
 /// Height, width and channels of an image.
@@ -145,6 +149,10 @@ pub struct Spec {
     pub metrics: &'static [&'static str],
     /// The layers it adds to a model.
     pub network: Option<NetworkFn>,
+    /// Whether a transform draws nothing, and so applies at evaluation as well.
+    pub fixed: bool,
+    /// What a transform makes of images, where that is not the same.
+    pub picture: Option<PictureFn>,
     /// Numbers an optimizer keeps for each number it trains.
     pub moments: usize,
     /// The splits an evaluation measures on.
@@ -254,7 +262,8 @@ macro_rules! component {
         $kind:ident as dyn $trait:path, version $version:literal
             $(, needs [$($port:ident),* $(,)?])? $(, also $also:path)?
             $(, metrics [$($metric:ident),* $(,)?])? $(, splits [$($split:ident),* $(,)?])?
-            $(, network $network:path)? $(, moments $moments:literal)?;
+            $(, network $network:path)? $(, moments $moments:literal)?
+            $(, fixed $fixed:literal)? $(, picture $picture:path)?;
         $name:ident => $struct:ident {
             $( $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)? ),* $(,)?
         }
@@ -289,6 +298,8 @@ macro_rules! component {
                 also: $crate::component!(@also $struct $($also)?),
                 metrics: &[ $($( stringify!($metric) ),*)? ],
                 network: $crate::component!(@network $struct $($network)?),
+                fixed: $crate::component!(@fixed $($fixed)?),
+                picture: $crate::component!(@network $struct $($picture)?),
                 moments: $crate::component!(@moments $($moments)?),
                 splits: $crate::component!(@splits $($($split)*)?),
             },
@@ -302,6 +313,8 @@ macro_rules! component {
     (@network $struct:ident $network:path) => {
         Some(|bound, place| $network(&$struct::from_bound(bound), place))
     };
+    (@fixed $fixed:literal) => { $fixed };
+    (@fixed) => { false };
     (@also $struct:ident $also:path) => { Some(|bound| $also(&$struct::from_bound(bound))) };
     (@also $struct:ident) => { None };
     (@network $struct:ident) => { None };

@@ -31,6 +31,8 @@ pub enum Type {
     Features,
     /// A whole number, or `seed`: the trial's.
     Seed,
+    /// Pixels of a side, or `input`: those there are.
+    Side,
     List(&'static Type),
     Component(Kind),
     /// The type, or `none`.
@@ -50,6 +52,7 @@ impl fmt::Display for Type {
             Self::Labels => f.write_str("labels"),
             Self::Features => f.write_str("features"),
             Self::Seed => f.write_str("natural | seed"),
+            Self::Side => f.write_str("count | input"),
             Self::List(item) => write!(f, "list of {item}"),
             Self::Component(kind) => write!(f, "{}", kind.name()),
             Self::Optional(inner) => write!(f, "{inner} | none"),
@@ -194,6 +197,34 @@ impl ParamType for SplitSeed {
         match value {
             Value::Int(seed) => Self::Fixed(*seed as u64),
             Value::Word(_) => Self::Trial,
+            other => unchecked(other, &Self::TYPE),
+        }
+    }
+}
+
+/// How long a side becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// As long as it was.
+    Input,
+    /// So many pixels.
+    Pixels(usize),
+}
+
+impl ParamType for Side {
+    const TYPE: Type = Type::Side;
+
+    fn to_value(&self) -> Value {
+        match self {
+            Self::Input => Value::Word("input".to_owned()),
+            Self::Pixels(pixels) => Value::Int(*pixels as i64),
+        }
+    }
+
+    fn from_value(value: &Value) -> Self {
+        match value {
+            Value::Int(pixels) => Self::Pixels(*pixels as usize),
+            Value::Word(_) => Self::Input,
             other => unchecked(other, &Self::TYPE),
         }
     }

@@ -17,7 +17,7 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
     let root = params.root();
     let encoder: Box<dyn Encoder> = library::build(&library.encoders, &stage.encoder);
     let mut model = Model {
-        encoder: encoder.build(stage.data.image, &root.pp("encoder"))?,
+        encoder: encoder.build(stage.image(), &root.pp("encoder"))?,
         pairs: Vec::new(),
         singles: Vec::new(),
         classes: stage.data.classes.of_fine.clone(),
@@ -28,7 +28,7 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
         let site = Site {
             library,
             dim: stage.dim,
-            image: stage.data.image,
+            image: stage.image(),
             classes: declared.classes.names.len(),
         };
         let (name, weight) = (declared.name.clone(), declared.weight);

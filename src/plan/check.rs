@@ -8,10 +8,11 @@ use super::compile::{facts_of, labels_of, read_by};
 use super::recent::Networks;
 use super::schedule;
 use super::terms::Terms;
+use super::transforms;
 use super::trials::plan;
 use super::unused::unused_stages;
 use super::{Division, Plan};
-use crate::catalog::{DatasetFacts, Facts, Labels, Misfit, Place, follows_seed};
+use crate::catalog::{DatasetFacts, Facts, ImageShape, Labels, Misfit, Place, follows_seed};
 use crate::diag::{Diagnostic, Span, codes, distinct, has_errors};
 use crate::resolve::{Called, Design, Entry, Experiment, Keep, Stage};
 
@@ -155,20 +156,24 @@ impl Checker<'_> {
         let own = labels_of(&stage.data.bound);
         self.out.extend(labels_misfit(known, (&own, &Labels::Declared), &stage.data, &stage.data));
         self.sizes(stage, known);
-        let dim = self.shape(stage, known);
+        let image = transforms::check(stage, known.image);
+        let image = image.map_err(|found| self.out.extend(found)).ok();
+        let dim = image.and_then(|image| self.shape(stage, known.image, image));
+        let image = image.unwrap_or(known.image);
         let (out, networks) = (&mut self.out, &mut self.networks);
-        let mut terms = Terms { stage, known, dim, networks, out, is_sweep: self.is_sweep };
+        let mut terms = Terms { stage, known, image, dim, networks, out, is_sweep: self.is_sweep };
         terms.check();
     }
 
     /// The width of the stage's embedding.
-    fn shape(&mut self, stage: &Stage, known: &DatasetFacts) -> Option<usize> {
+    fn shape(&mut self, stage: &Stage, known: ImageShape, image: ImageShape) -> Option<usize> {
         let encoder = &stage.encoder;
-        match self.networks.of(&encoder.bound, &Place::of_encoder(known.image)) {
+        match self.networks.of(&encoder.bound, &Place::of_encoder(image)) {
             Ok(network) => Some(network.width()),
             Err(misfit) => {
-                let images = format!("images are {}", known.image);
-                self.out.push(unfit(misfit, encoder).at(stage.data.span, images));
+                let images = format!("images are {image}");
+                let sized = transforms::sized(stage, known);
+                self.out.push(unfit(misfit, encoder).at(sized, images));
                 None
             }
         }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::recent::Networks;
 use super::schedule::steps_per_epoch;
+use super::transforms::behind;
 use super::{Cost, Data, Digest, Division, Evaluation, Model, Named, Stage, Term};
 use crate::catalog::{Bound, ClassMap, DatasetFacts, Facts, Features, Labels, Place, Value};
 use crate::resolve::{Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm};
@@ -62,8 +63,9 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
     let batch = train.batch.node;
     let steps_per_epoch = steps_per_epoch(&division, batch, train.drop_last);
     let encoder = &declared.encoder.bound;
-    let network = networks.of(encoder, &Place::of_encoder(known.image)).expect(CHECKED);
-    let model = Model::new(encoder, known.image, &network);
+    let image = behind(declared.augment.iter().map(|it| &it.call.bound), known.image);
+    let network = networks.of(encoder, &Place::of_encoder(image)).expect(CHECKED);
+    let model = Model::new(encoder, image, &network);
     let mut stage = Stage {
         digest: Digest::of(""),
         name: declared.name.node.clone(),

@@ -146,8 +146,10 @@ impl Layers {
 /// A training, as far as its memory depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Training {
-    /// Numbers of an image.
+    /// Numbers of an image, as the dataset has it.
     pub image: usize,
+    /// Numbers of an image, as the encoder sees it.
+    pub seen: usize,
     /// Images of the dataset, all splits.
     pub images: usize,
     pub batch: usize,
@@ -163,7 +165,8 @@ impl Training {
         let rows = (self.batch as u64).saturating_mul(self.views as u64);
         let image = self.image as u64;
         let pool = (self.images as u64).saturating_mul(image);
-        let waiting = AHEAD.saturating_mul(rows).saturating_mul(image).saturating_mul(NUMBER);
+        let seen = self.seen as u64;
+        let waiting = AHEAD.saturating_mul(rows).saturating_mul(seen).saturating_mul(NUMBER);
         let mut step = layers.step(self.moments, rows);
         if self.validates {
             let moments = layers.state(self.moments) - layers.model();
@@ -210,7 +213,7 @@ impl Parts {
         let term = |term: &Term| (term.call.clone(), term.classes.names.len());
         Self {
             encoder: stage.encoder.clone(),
-            image: stage.data.image,
+            image: stage.image(),
             terms: stage.terms.iter().map(term).collect(),
         }
     }
@@ -218,7 +221,7 @@ impl Parts {
     fn are_of(&self, stage: &Stage) -> bool {
         let terms = self.terms.iter().zip(&stage.terms);
         self.encoder == stage.encoder
-            && self.image == stage.data.image
+            && self.image == stage.image()
             && self.terms.len() == stage.terms.len()
             && terms.into_iter().all(|((call, classes), term)| {
                 *call == term.call && *classes == term.classes.names.len()
@@ -266,6 +269,12 @@ impl Costs {
 }
 
 impl Stage {
+    /// Images as the encoder sees them, behind the transforms.
+    pub fn image(&self) -> ImageShape {
+        let [channels, height, width] = self.model.input;
+        ImageShape { height, width, channels }
+    }
+
     /// Its layers.
     fn layers(&self) -> Result<Layers, Misfit> {
         let Parts { encoder, image, terms } = Parts::of(self);
@@ -276,6 +285,7 @@ impl Stage {
     pub(super) fn training(&self, images: usize) -> Training {
         Training {
             image: self.data.image.size(),
+            seen: self.image().size(),
             images,
             batch: self.batch,
             views: self.views,
@@ -333,7 +343,7 @@ impl Evaluation {
         let division = &first.data.division;
         let dim = stages.iter().map(|stage| stage.dim).sum();
         let classes = self.classes.as_ref().map_or(0, |classes| classes.names.len());
-        let place = Place { image: first.data.image, dim, classes, train: division.train };
+        let place = Place { image: first.image(), dim, classes, train: division.train };
         let head = self.call.network(&place).unwrap_or_else(|_| Network::new(&[dim]));
         let images = (division.train + division.val + division.test) as f64;
         let embedded: f64 = stages.iter().map(|it| it.model.forward_flops as f64 * images).sum();

@@ -18,6 +18,7 @@ mod show;
 mod statistics;
 mod terms;
 pub mod theory;
+mod transforms;
 mod trials;
 mod unused;
 

@@ -6,7 +6,8 @@ use super::compile::labels_of;
 use super::constant::constant;
 use super::partners::partners;
 use super::recent::Networks;
-use crate::catalog::{ClassMap, DatasetFacts, Labels, Place, Port};
+use super::transforms;
+use crate::catalog::{ClassMap, DatasetFacts, ImageShape, Labels, Place, Port};
 use crate::diag::{Diagnostic, codes};
 use crate::resolve::{Keep, Stage, Term};
 
@@ -14,6 +15,8 @@ use crate::resolve::{Keep, Stage, Term};
 pub(super) struct Terms<'a> {
     pub stage: &'a Stage,
     pub known: &'a DatasetFacts,
+    /// Images as the encoder sees them.
+    pub image: ImageShape,
     /// Width of the embedding, where that is known.
     pub dim: Option<usize>,
     pub networks: &'a mut Networks,
@@ -77,14 +80,14 @@ impl Terms<'_> {
     /// What a term trains of its own has to fit the embedding and the images.
     fn fits(&mut self, term: &Term, map: &ClassMap) {
         let Some(dim) = self.dim else { return };
-        let place = Place { image: self.known.image, dim, classes: map.names.len(), train: 0 };
+        let place = Place { image: self.image, dim, classes: map.names.len(), train: 0 };
         if let Err(misfit) = self.networks.of(&term.call.bound, &place) {
             let images = format!("images are {}", place.image);
             let embedding = format!("embeddings are [{dim}]");
             self.out.push(
                 unfit(misfit, &term.call)
                     .at(self.stage.encoder.span, embedding)
-                    .at(self.stage.data.span, images),
+                    .at(transforms::sized(self.stage, self.known.image), images),
             );
         }
     }

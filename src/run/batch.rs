@@ -13,11 +13,19 @@ use crate::seed::Stream;
 
 /// The transforms of a stage, ready to be applied.
 pub struct Transforms {
-    steps: Vec<(String, Box<dyn Augment>)>,
+    steps: Vec<Step>,
+    /// What they make of an image.
+    shape: ImageShape,
     views: usize,
     /// The address of augmentation: seed and stage.
     stream: Stream,
     clean: bool,
+}
+
+struct Step {
+    name: String,
+    fixed: bool,
+    augment: Box<dyn Augment>,
 }
 
 /// Images per parallel piece; fixed, though every image has its own stream anyway.
@@ -26,12 +34,18 @@ const PIECE: usize = 8;
 impl Transforms {
     /// The transforms of `stage`; `clean` asks for the images without random ones as well.
     pub fn new(stage: &Stage, library: &Library, clean: bool) -> Self {
-        let steps = stage
-            .augment
-            .iter()
-            .map(|named| (named.name.clone(), library::build(&library.augments, &named.call)));
-        let stream = stage_stream(stage, "augment");
-        Self { steps: steps.collect(), views: stage.views, stream, clean }
+        let steps = stage.augment.iter().map(|named| Step {
+            name: named.name.clone(),
+            fixed: named.call.spec.fixed,
+            augment: library::build(&library.augments, &named.call),
+        });
+        Self {
+            steps: steps.collect(),
+            shape: stage.image(),
+            views: stage.views,
+            stream: stage_stream(stage, "augment"),
+            clean,
+        }
     }
 
     /// The batch of `items` (indices into the pool) in `epoch`.
@@ -43,7 +57,7 @@ impl Transforms {
         device: &Device,
     ) -> Result<Batch> {
         let images = self.render(pool, items, self.views, device, |item, view| {
-            Some(self.stream.at(epoch as u64).at(u64::from(item)).at(view as u64))
+            Some(self.address(epoch, item, view))
         })?;
         let clean = match self.clean {
             true => Some(self.untouched(pool, items, device)?),
@@ -78,7 +92,7 @@ impl Transforms {
         device: &Device,
         stream: impl Fn(u32, usize) -> Option<Stream> + Sync,
     ) -> Result<Tensor> {
-        let shape = self.steps.iter().fold(pool.shape, |shape, (_, step)| step.output(shape));
+        let shape = self.shape;
         let mut values = vec![0f32; views * items.len() * shape.size()];
         values.par_chunks_mut(PIECE * shape.size()).enumerate().for_each(|(piece, rows)| {
             for (at, row) in rows.chunks_exact_mut(shape.size()).enumerate() {
@@ -91,17 +105,21 @@ impl Transforms {
         Tensor::from_vec(values, (views * items.len(), height, width, channels), device)
     }
 
+    /// Where the random numbers of one view are.
+    fn address(&self, epoch: usize, item: u32, view: usize) -> Stream {
+        self.stream.at(epoch as u64).at(u64::from(item)).at(view as u64)
+    }
+
     fn image(&self, pool: &Pool, item: u32, stream: Option<Stream>) -> Image {
         let values = pool.image(item).iter().map(|byte| f32::from(*byte) / 255.0).collect();
         let mut image = Image { shape: pool.shape, values };
-        for (name, step) in &self.steps {
-            match &stream {
-                Some(stream) => step.apply(&mut image, &pool.stats, stream.named(name)),
-                None if !step.is_random() => {
-                    step.apply(&mut image, &pool.stats, self.stream.clone());
-                }
-                None => {}
-            }
+        for step in &self.steps {
+            let stream = match &stream {
+                Some(stream) => stream.named(&step.name),
+                None if step.fixed => self.stream.clone(),
+                None => continue,
+            };
+            step.augment.apply(&mut image, &pool.stats, stream);
         }
         image
     }

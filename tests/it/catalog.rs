@@ -109,6 +109,8 @@ fn fits(ty: &Type, value: &Value) -> bool {
         (Type::Labels, Value::Labels(_)) | (Type::Features, Value::Features(_)) => true,
         (Type::Seed, Value::Int(seed)) => *seed >= 0,
         (Type::Seed, Value::Word(word)) => word == "seed",
+        (Type::Side, Value::Int(pixels)) => *pixels >= 1,
+        (Type::Side, Value::Word(word)) => word == "input",
         (Type::List(item), Value::List(values)) => values.iter().all(|value| fits(item, value)),
         (Type::Component(kind), Value::Component(bound)) => {
             bound.spec.kind == *kind

@@ -96,15 +96,11 @@ mod black {
 
         component! {
             /// Makes an image black, by rule.
-            Augment as dyn Augment, version 1;
+            Augment as dyn Augment, version 1, fixed true;
             pitch_black => Black {}
         }
 
         impl Augment for Black {
-            fn is_random(&self) -> bool {
-                false
-            }
-
             fn apply(&self, image: &mut Image, _stats: &ChannelStats, _stream: Stream) {
                 image.values.fill(0.0);
             }

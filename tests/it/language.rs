@@ -193,6 +193,7 @@ fn others(ty: &Type, default: &Value) -> Vec<String> {
         Type::Interval { .. } => list(&["0.3..=0.9"]),
         Type::Labels => list(&["fine", "coarse"]),
         Type::Seed => list(&["1", "seed"]),
+        Type::Side => list(&["16", "input"]),
         Type::Features => list(&["b.encoder", "concat(a.encoder, b.encoder)"]),
         Type::List(item) => {
             others(item, default).iter().map(|value| format!("[{value}]")).collect()
@@ -217,6 +218,7 @@ fn needed(spec: &Spec, but: &str) -> Vec<String> {
     let write = |param: &ParamSpec| {
         let value = match param.ty {
             Type::Features => "a.encoder".to_owned(),
+            Type::Int { .. } => "9".to_owned(),
             _ => others(&param.ty, &Value::Real(0.1)).remove(0),
         };
         format!("{}={value}", param.name)

@@ -4,6 +4,7 @@
 
 mod analyses;
 mod architecture;
+mod augment_parity;
 mod augments;
 mod bad_files;
 mod bad_input;

@@ -13,9 +13,6 @@ use crate::plan::recent::Networks;
 use crate::plan::schedule::short;
 use crate::resolve::{Called, Design, Experiment, Pins, Stage};
 
-/// Transforms that draw nothing.
-const FIXED: &[&str] = &["normalize", "resize", "center_crop", "to_gray"];
-
 /// Every note on a sound design. What only some cells of a sweep do is what the sweep varies, and
 /// no note; of values that differ between cells the first is told.
 pub fn theory_notes(design: &Design, facts: &Facts) -> Vec<Diagnostic> {
@@ -142,8 +139,7 @@ impl Noter<'_> {
     /// T02: trading the embeddings of two members of a class changes no term, and nothing ties an
     /// image to its place but the encoder itself.
     fn symmetry(&self) -> Option<Diagnostic> {
-        let is_fixed = |name: &str| FIXED.contains(&name);
-        let is_augmented = self.stage.augment.iter().any(|it| !is_fixed(it.call.bound.spec.name));
+        let is_augmented = self.stage.augment.iter().any(|it| !it.call.bound.spec.fixed);
         let is_symmetric = self.planned.terms.iter().all(|it| is_of_classes(it, self.planned));
         let call =
             *self.calls(|it| is_supervised(&it.bound) || is_within_class(&it.bound)).first()?;

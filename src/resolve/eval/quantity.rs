@@ -245,6 +245,7 @@ pub(super) fn noun(ty: &Type) -> String {
         Type::Duration => "a duration, such as `5 epochs`".to_owned(),
         Type::Amount => "a share or a number, such as `10%` or `500 samples`".to_owned(),
         Type::Seed => "a whole number, or `seed`".to_owned(),
+        Type::Side => "a number of pixels, or `input`".to_owned(),
         Type::Interval { .. } => "an interval, such as `0.2..=1.0`".to_owned(),
         Type::Labels => "labels, such as `fine`".to_owned(),
         Type::Features => "features, such as `STAGE.encoder`".to_owned(),

@@ -94,14 +94,15 @@ impl Eval<'_> {
             (Type::Labels, Some(column)) if !is_value => {
                 return Some(Value::Labels(Labels::Column(column.to_owned())));
             }
-            (Type::Seed, Some("seed")) if !is_value => {
-                return Some(Value::Word("seed".to_owned()));
-            }
-            (Type::Seed, _) if !is_value => {
+            (Type::Seed | Type::Side, word) if !is_value => {
+                let only = if *want.ty == Type::Seed { "seed" } else { "input" };
+                if word == Some(only) {
+                    return Some(Value::Word(only.to_owned()));
+                }
                 let text = path.text();
                 let message = format!("`{}` cannot be `{text}`", want.name);
                 let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
-                self.out.push(diagnostic.expected(path.span, &text, ["seed"]));
+                self.out.push(diagnostic.expected(path.span, &text, [only]));
                 return None;
             }
             (Type::Bool, _) => return self.truth_of(path).map(Value::Bool),
@@ -148,8 +149,8 @@ impl Eval<'_> {
 }
 
 fn is_numeric(ty: &Type) -> bool {
-    use Type::{Amount, Duration, Int, Real, Seed};
-    matches!(ty, Int { .. } | Real { .. } | Duration | Amount | Seed)
+    use Type::{Amount, Duration, Int, Real, Seed, Side};
+    matches!(ty, Int { .. } | Real { .. } | Duration | Amount | Seed | Side)
 }
 
 /// `an encoder`, `a loss term`
