@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::preview::{PreviewArgs, preview};
 use super::workspace::data_root;
 use super::{Places, exit, prompt};
 use crate::data::{
     self, Census, DataError, Description, Presence, Progress, Raw, SheetOptions, census,
 };
+use crate::library::Library;
 use crate::store;
 
 /// What to do with datasets.
@@ -39,14 +41,17 @@ pub enum DataCommand {
         #[command(flatten)]
         places: Places,
     },
+    /// The views that an experiment declares, as a picture
+    Preview(Box<PreviewArgs>),
 }
 
 /// Does it.
-pub fn data(command: &DataCommand) -> u8 {
+pub fn data(library: &Library, command: &DataCommand) -> u8 {
     let done = match command {
         DataCommand::List { places } => list(places),
         DataCommand::Fetch { name, from, places } => fetch(name, from.as_ref(), places),
         DataCommand::Inspect { name, sheet, places } => inspect(name, sheet, places),
+        DataCommand::Preview(args) => return preview(library, args),
     };
     match done {
         Ok(()) => 0,

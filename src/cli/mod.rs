@@ -12,6 +12,7 @@ mod graph;
 mod machine;
 mod origins;
 mod plan;
+mod preview;
 mod progress;
 mod prompt;
 mod run;
@@ -72,7 +73,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// The JSON Schema of what is written for other programs
     Schema(schema::SchemaArgs),
-    /// Datasets: list, fetch, inspect
+    /// Datasets: list, fetch, inspect; and the views that an experiment declares of one
     #[command(subcommand)]
     Data(data::DataCommand),
 }
@@ -158,7 +159,7 @@ pub fn main(library: &Library) -> ExitCode {
         Command::Parse(args) => check::parse(&args),
         Command::Explain(args) => explain::explain(library, &args),
         Command::Schema(args) => schema::schema(&args),
-        Command::Data(command) => data::data(&command),
+        Command::Data(command) => data::data(library, &command),
     };
     ExitCode::from(if prompt::finish() { code } else { exit::FAILED })
 }

@@ -29,7 +29,7 @@ pub use description::{Archive, Coarse, Content, DataFile, Description, Layout, S
 pub use error::{DataError, Fault};
 pub use fetch::{Fetched, Progress, fetch};
 pub use images::{COARSE, FINE, Images, Split, content_digest};
-pub use sheet::{SheetOptions, sheet};
+pub use sheet::{SheetOptions, grid, sheet};
 
 /// The datasets, small ones first.
 static ALL: &[&Description] = &[

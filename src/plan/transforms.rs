@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
                 self.normalized = if is_normalized { Some(entry) } else { self.normalized };
                 self.now = next;
             }
-            Err(misfit) if self.fits_nothing(&call.bound) => {
+            Err(misfit) if fits_nothing(&call.bound) => {
                 self.found.push(unfit(&codes::OUT_OF_RANGE, misfit, entry));
             }
             Err(misfit) => {
@@ -83,13 +83,6 @@ impl<'a> Walk<'a> {
                 self.found.push(diagnostic);
             }
         }
-    }
-
-    /// Whether the arguments are at fault, however large the images are.
-    fn fits_nothing(&self, call: &Bound) -> bool {
-        let channels = self.now.measured;
-        let large = ImageShape { height: LARGE, width: LARGE, channels };
-        call.picture(Picture::of_data(large)).is_err()
     }
 
     /// With the place that gives images their shape.
@@ -121,6 +114,12 @@ impl<'a> Walk<'a> {
             false => diagnostic.help("give both one size by `resize`"),
         }
     }
+}
+
+/// Whether the arguments are at fault, whatever the images are.
+fn fits_nothing(call: &Bound) -> bool {
+    let large = |channels| ImageShape { height: LARGE, width: LARGE, channels };
+    [1, 3].into_iter().all(|it| call.picture(Picture::of_data(large(it))).is_err())
 }
 
 fn unfit(code: &'static Code, misfit: Misfit, entry: &Entry) -> Diagnostic {

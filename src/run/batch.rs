@@ -110,6 +110,16 @@ impl Transforms {
         self.stream.at(epoch as u64).at(u64::from(item)).at(view as u64)
     }
 
+    /// One image, as training sees that view of it in the first epoch or as evaluations do; values
+    /// are brought back to 0..=1.
+    pub fn shown(&self, pool: &Pool, item: u32, view: Option<usize>) -> Image {
+        let mut image = self.image(pool, item, view.map(|view| self.address(0, item, view)));
+        for step in self.steps.iter().rev().filter(|step| view.is_some() || step.fixed) {
+            step.augment.undo(&mut image, &pool.stats);
+        }
+        image
+    }
+
     fn image(&self, pool: &Pool, item: u32, stream: Option<Stream>) -> Image {
         let values = pool.image(item).iter().map(|byte| f32::from(*byte) / 255.0).collect();
         let mut image = Image { shape: pool.shape, values };

@@ -195,6 +195,16 @@ fn gray_images_have_no_colour_to_change() {
 }
 
 #[test]
+fn a_gray_image_is_repeated_where_three_channels_are_wanted() {
+    let before = image(SHAPES[0], &mut Stream::new(3));
+    let mut after = before.clone();
+    with("to_gray", &[("channels", Value::Int(3))]).apply(&mut after, &stats(1), Stream::new(0));
+    assert_eq!(after.shape, ImageShape { channels: 3, ..before.shape });
+    let pixels = after.values.chunks_exact(3).zip(&before.values);
+    assert!(pixels.into_iter().all(|(pixel, value)| pixel == [*value; 3]));
+}
+
+#[test]
 fn grayscale_leaves_three_equal_channels() {
     let mut picture = image(SHAPES[2], &mut Stream::new(3));
     let first = picture.values[..3].to_vec();

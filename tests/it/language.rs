@@ -193,7 +193,7 @@ fn others(ty: &Type, default: &Value) -> Vec<String> {
         Type::Interval { .. } => list(&["0.3..=0.9"]),
         Type::Labels => list(&["fine", "coarse"]),
         Type::Seed => list(&["1", "seed"]),
-        Type::Side => list(&["16", "input"]),
+        Type::Side => list(&["32", "input"]),
         Type::Features => list(&["b.encoder", "concat(a.encoder, b.encoder)"]),
         Type::List(item) => {
             others(item, default).iter().map(|value| format!("[{value}]")).collect()

@@ -99,7 +99,7 @@ CASES = [
     ),
     ("grayscale", "color", "grayscale", [3], 1, 1),
     ("to_gray", "color", "grayscale", [1], 1, 1),
-    ("to_gray_of_gray", "gray", "grayscale", [3], 0, None),
+    ("to_gray_of_gray", "gray", "grayscale", [1], 0, 0),
     ("solarize", "color", "solarize", [128], 0, 0),
     ("solarize_dark", "gray", "solarize", [40], 0, 0),
     # Within the image; at its border Pillow takes the nearest pixel, not a share of zero.

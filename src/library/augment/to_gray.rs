@@ -9,7 +9,8 @@ component! {
     /// Replaces red, green and blue by their luminance in every image.
     ///
     /// A fixed transform: it also applies at evaluation (torchvision's `Grayscale`). With `channels=3` the
-    /// three stay, all equal, for an encoder that wants three; a grey image is then repeated. Statistics
+    /// three stay, all equal, for an encoder that wants three; a grey image is then repeated, as
+    /// torchvision does for Pillow images. Statistics
     /// are those of the colours, so `normalize` belongs before it where one channel is left.
     ///
     /// ```exp
