@@ -41,6 +41,7 @@ mod numeric;
 mod optimizers;
 mod params;
 mod parity;
+mod preview;
 mod properties;
 mod resume;
 mod schema;

@@ -44,6 +44,9 @@ component! {
     }
 }
 
+/// More pixels than a side has.
+const LONGEST: usize = 1 << 16;
+
 impl Resize {
     fn output(&self, shape: ImageShape) -> (usize, usize) {
         let (size, ImageShape { height, width, .. }) = (self.size.get(), shape);
@@ -57,7 +60,15 @@ impl Resize {
 
 fn picture(resize: &Resize, before: Picture) -> Result<Picture, Misfit> {
     let (height, width) = resize.output(before.shape);
-    Ok(before.sized(height, width))
+    if height.max(width) <= LONGEST {
+        return Ok(before.sized(height, width));
+    }
+    Err(Misfit {
+        param: Some("size"),
+        message: "no image is so large".to_owned(),
+        label: format!("makes images of {height} by {width}"),
+        help: format!("a side has at most {LONGEST} pixels"),
+    })
 }
 
 impl Augment for Resize {

@@ -12,7 +12,7 @@ const MOST_SAMPLES: f64 = 1e12;
 const LONGEST: f64 = 1e12;
 
 const NATURAL: Type = Type::Int { name: "natural", min: 0, max: 1 << 50 };
-const PIXELS: Type = Type::Int { name: "count", min: 1, max: 1 << 20 };
+const PIXELS: Type = Type::Int { name: "count", min: 1, max: 1 << 16 };
 
 /// The value of `want.ty` that a number is.
 pub(super) fn accept(number: Quantity, span: Span, want: Want) -> Result<Value, Box<Diagnostic>> {
