@@ -180,10 +180,12 @@ fn others(ty: &Type, default: &Value) -> Vec<String> {
     let list = |values: &[&str]| values.iter().map(|it| (*it).to_owned()).collect();
     match ty {
         Type::Bool => list(&["true", "false"]),
-        Type::Int { .. } => [number + 1.0, number * 2.0, number + 6.0, 2.0, 8.0, 14.0]
-            .iter()
-            .map(f64::to_string)
-            .collect(),
+        Type::Int { .. } => {
+            [number + 1.0, number + 2.0, number * 2.0, number + 6.0, 2.0, 8.0, 14.0]
+                .iter()
+                .map(f64::to_string)
+                .collect()
+        }
         Type::Real { .. } => {
             [number / 2.0, number + 0.1, 0.25].iter().map(f64::to_string).collect()
         }
