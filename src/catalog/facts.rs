@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Bound, ImageShape, Labels};
+use super::{Bound, ImageShape, Labels, Value};
 use crate::diag::closest;
 
 /// What the checker knows of the world.
@@ -48,6 +48,23 @@ pub struct DatasetFacts {
     pub digest: String,
     /// Why it cannot be read here, with what to do about it.
     pub absent: Option<String>,
+    /// What is wrong with the files that are here.
+    pub faults: Vec<DataFault>,
+    /// The images that are left out because they cannot be decoded, as was asked.
+    pub skipped: Vec<String>,
+}
+
+/// What is wrong with the files of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFault {
+    /// The argument that they are named by, or that does not fit them.
+    pub param: &'static str,
+    /// What is wrong, as a sentence.
+    pub message: String,
+    /// What to say at the argument.
+    pub label: String,
+    /// What to do.
+    pub help: Vec<String>,
 }
 
 /// A labelling: the names of its classes, and the class of each fine class.
@@ -75,9 +92,15 @@ impl Facts {
         own.or_else(|| self.datasets.get(call.spec.name))
     }
 
-    /// The address of what depends on the arguments of `call`.
+    /// The address of what depends on the arguments of `call`: as it prints, and where its paths
+    /// lead.
     pub fn key(call: &Bound) -> String {
-        call.to_string()
+        let paths = call.args.iter().filter_map(|value| match value {
+            Value::Path(path) => Some(path.place().display().to_string()),
+            Value::Component(inner) => Some(Self::key(inner)),
+            _ => None,
+        });
+        paths.fold(call.to_string(), |key, path| format!("{key} {path}"))
     }
 }
 

@@ -5,13 +5,15 @@ mod cost;
 mod division;
 mod facts;
 mod page;
+mod subsample;
 mod types;
 mod value;
 
 pub use bound::{Bound, shown};
 pub use cost::{At, Layer, Network, NetworkFn, Op, Pairing, Place, product};
-pub use division::{Division, TooMany, follows_seed};
-pub use facts::{ClassMap, DatasetFacts, Facts, LabelError, MachineFacts};
+pub use division::{Division, TooMany, follows_seed, shares};
+pub use facts::{ClassMap, DataFault, DatasetFacts, Facts, LabelError, MachineFacts};
+pub use subsample::{Draw, Subsample};
 pub use types::*;
 pub use value::*;
 
@@ -255,7 +257,7 @@ macro_rules! component {
             $(, needs [$($port:ident),* $(,)?])? $(, also $also:path)?
             $(, metrics [$($metric:ident),* $(,)?])? $(, splits [$($split:ident),* $(,)?])?
             $(, network $network:path)? $(, moments $moments:literal)?;
-        $name:ident => $struct:ident {
+        $name:ident $(. $part:ident)? => $struct:ident {
             $( $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)? ),* $(,)?
         }
     ) => {
@@ -276,7 +278,7 @@ macro_rules! component {
         pub static ENTRY: $crate::catalog::Entry<dyn $trait> = $crate::catalog::Entry {
             spec: $crate::catalog::Spec {
                 kind: $crate::catalog::Kind::$kind,
-                name: stringify!($name),
+                name: concat!(stringify!($name) $(, ".", stringify!($part))?),
                 version: $version,
                 docs: concat!($($doc, "\n"),+),
                 params: &[ $( $crate::catalog::ParamSpec {

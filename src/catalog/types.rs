@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Amount, Bound, Duration, Features, Interval, Kind, Labels, Value};
+use super::{Amount, Bound, DataPath, Duration, Features, Interval, Kind, Labels, Value};
 
 /// What a parameter accepts, in words a user reads.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,6 +20,8 @@ pub enum Type {
         open: bool,
     },
     Text,
+    /// A file or folder of data.
+    Path,
     Choice(&'static [&'static str]),
     Duration,
     Amount,
@@ -43,6 +45,7 @@ impl fmt::Display for Type {
             Self::Bool => f.write_str("true | false"),
             Self::Int { name, .. } | Self::Real { name, .. } => f.write_str(name),
             Self::Text => f.write_str("text"),
+            Self::Path => f.write_str("path"),
             Self::Choice(words) => f.write_str(&words.join(" | ")),
             Self::Duration => f.write_str("duration"),
             Self::Amount => f.write_str("fraction or samples"),
@@ -214,6 +217,21 @@ impl ParamType for bool {
     }
 }
 
+impl ParamType for DataPath {
+    const TYPE: Type = Type::Path;
+
+    fn to_value(&self) -> Value {
+        Value::Path(self.clone())
+    }
+
+    fn from_value(value: &Value) -> Self {
+        match value {
+            Value::Path(path) => path.clone(),
+            other => unchecked(other, &Self::TYPE),
+        }
+    }
+}
+
 impl ParamType for String {
     const TYPE: Type = Type::Text;
 
@@ -314,6 +332,8 @@ macro_rules! nested {
 }
 
 nested! {
+    /// A dataset given as an argument.
+    DatasetCall = Dataset,
     /// A decoder given as an argument.
     DecoderCall = Decoder,
     /// An optimizer given as an argument.

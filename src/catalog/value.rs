@@ -1,6 +1,7 @@
 //! The values an experiment can write, as checked plain data that prints as it is written.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::Bound;
 
@@ -12,6 +13,7 @@ pub enum Value {
     Int(i64),
     Real(f64),
     Text(String),
+    Path(DataPath),
     /// A word of a closed choice.
     Word(String),
     Duration(Duration),
@@ -21,6 +23,22 @@ pub enum Value {
     Features(Features),
     List(Vec<Value>),
     Component(Box<Bound>),
+}
+
+/// A file or folder of data, as it is written in an experiment file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DataPath {
+    /// As it is written.
+    pub written: String,
+    /// The folder of the file it is written in.
+    pub folder: PathBuf,
+}
+
+impl DataPath {
+    /// Where it leads.
+    pub fn place(&self) -> PathBuf {
+        self.folder.join(&self.written)
+    }
 }
 
 /// A length of training.
@@ -120,6 +138,7 @@ impl fmt::Display for Value {
             Self::Int(value) => write!(f, "{value}"),
             Self::Real(value) => write!(f, "{}", Shortest(*value)),
             Self::Text(value) => write!(f, "{value:?}"),
+            Self::Path(value) => write!(f, "{:?}", value.written),
             Self::Word(value) => f.write_str(value),
             Self::Duration(value) => write!(f, "{value}"),
             Self::Amount(value) => write!(f, "{value}"),

@@ -9,6 +9,7 @@ mod fix;
 mod fmt;
 mod format;
 mod graph;
+mod inspect;
 mod machine;
 mod origins;
 mod plan;

@@ -108,6 +108,8 @@ codes! {
     DATA = "B0801" "data-missing" Warning "a dataset is not on this machine";
     BATCH = "B0802" "batch-too-large" Error "a batch is larger than the training data";
     NO_DATA = "B0803" "no-data" Error "a dataset that is needed is not on this machine";
+    BAD_DATA = "B0804" "bad-data" Error "the files of a dataset are not what they should be";
+    SKIPPED = "B0805" "images-skipped" Warning "images that cannot be decoded are left out";
     COLLAPSE = "T01" "collapse-expected" Note "every class is expected to collapse to a point";
     SYMMETRY = "T02" "symmetry-unbroken" Note "nothing tells the members of a class apart";
     IMBALANCE = "T03" "imbalance-voids-etf" Note "classes of different size need not form a simplex";

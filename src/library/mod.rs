@@ -9,7 +9,9 @@ pub mod loss;
 pub mod optimizer;
 pub mod schedule;
 
-use crate::catalog::{Bound, Catalog, Entry, Spec};
+use std::path::Path;
+
+use crate::catalog::{Bound, Catalog, Entry, Facts, Spec};
 
 /// Every component, with what builds it. Closed to `.exp` files, open to Rust: a program of one's
 /// own adds its entries to [`Library::standard`] and hands it to [`crate::cli::main`].
@@ -38,6 +40,29 @@ impl Library {
             schedules: schedule::SCHEDULES.to_vec(),
             evaluations: eval::EVALUATIONS.to_vec(),
         }
+    }
+
+    /// What is known of the datasets by name, given the folder that holds all data; nothing of those
+    /// that only their arguments tell.
+    pub fn facts(&self, root: &Path) -> Facts {
+        let mut facts = Facts::default();
+        for entry in &self.datasets {
+            if entry.spec.params.iter().all(|param| param.default.is_some()) {
+                let dataset = build(&self.datasets, &Bound::defaults(&entry.spec));
+                facts.datasets.insert(entry.spec.name.to_owned(), dataset.facts(root));
+            }
+        }
+        facts
+    }
+
+    /// What is known of the data that `calls` ask for, by call.
+    pub fn facts_of<'a>(&self, calls: impl Iterator<Item = &'a Bound>, root: &Path) -> Facts {
+        let mut facts = Facts::default();
+        for call in calls {
+            let known = || build(&self.datasets, call).facts(root);
+            facts.datasets.entry(Facts::key(call)).or_insert_with(known);
+        }
+        facts
     }
 
     /// The declarations, for the checker.

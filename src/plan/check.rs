@@ -12,7 +12,7 @@ use super::trials::plan;
 use super::unused::unused_stages;
 use super::{Division, Plan};
 use crate::catalog::{DatasetFacts, Facts, Labels, Misfit, Place, follows_seed};
-use crate::diag::{Diagnostic, Span, codes, distinct, has_errors};
+use crate::diag::{Diagnostic, Span, codes, distinct, has_errors, plural};
 use crate::resolve::{Called, Design, Entry, Experiment, Keep, Stage};
 
 /// Checks a design against what is known of the world, and plans it when nothing is wrong; `limit`
@@ -27,13 +27,18 @@ pub fn check(
         out: Vec::new(),
         is_sweep: !design.axes.is_empty(),
         networks: Networks::default(),
+        is_unknown: false,
         seen: BTreeSet::new(),
     };
     for cell in &design.cells {
         checker.experiment(&cell.experiment);
     }
+    let is_unknown = checker.is_unknown;
     let mut out = checker.out;
     out.extend(unused_stages(design));
+    if is_unknown {
+        return (None, distinct(out));
+    }
     let analysis = analyse(design, facts, &mut out);
     if has_errors(&out) {
         return (None, distinct(out));
@@ -47,6 +52,8 @@ struct Checker<'a> {
     out: Vec<Diagnostic>,
     is_sweep: bool,
     networks: Networks,
+    /// Whether nothing is known of some of the data, not even their classes.
+    is_unknown: bool,
     /// The stages that were looked at, which cells share.
     seen: BTreeSet<*const Stage>,
 }
@@ -100,6 +107,7 @@ impl Checker<'_> {
         if let Some(stage) = stages.first()
             && entry.call.bound.value("labels").is_some()
             && let Some(known) = facts_of(&stage.data.bound, self.facts)
+            && !known.fine.is_empty()
         {
             let labels = labels_of(&entry.call.bound);
             let own = labels_of(&stage.data.bound);
@@ -113,6 +121,9 @@ impl Checker<'_> {
     /// What is reported of the test split needs one.
     fn tested(&mut self, entry: &Entry, data: &Called) {
         let Some(known) = facts_of(&data.bound, self.facts) else { return };
+        if known.fine.is_empty() {
+            return;
+        }
         if Division::of(&data.bound, known).is_ok_and(|division| division.test == 0) {
             self.out.push(
                 Diagnostic::new(&codes::OUT_OF_RANGE, "there are no images to evaluate on")
@@ -152,6 +163,11 @@ impl Checker<'_> {
                     .help(how.clone()),
             );
         }
+        self.files(&stage.data, known);
+        if known.fine.is_empty() {
+            self.is_unknown = true;
+            return;
+        }
         let own = labels_of(&stage.data.bound);
         self.out.extend(labels_misfit(known, (&own, &Labels::Declared), &stage.data, &stage.data));
         self.groups(&stage.data, known);
@@ -175,6 +191,27 @@ impl Checker<'_> {
         }
     }
 
+    /// What is wrong with the files of a dataset, and what is left out of them.
+    fn files(&mut self, data: &Called, known: &DatasetFacts) {
+        for fault in &known.faults {
+            let diagnostic = Diagnostic::new(&codes::BAD_DATA, fault.message.clone());
+            let diagnostic = diagnostic.at(data.place(fault.param), fault.label.clone());
+            self.out.push(fault.help.iter().cloned().fold(diagnostic, Diagnostic::help));
+        }
+        if let [first, ..] = &known.skipped[..] {
+            let count = known.skipped.len();
+            let message = format!(
+                "{} cannot be decoded and {} left out",
+                plural(count, "image"),
+                if count == 1 { "is" } else { "are" }
+            );
+            self.out.push(
+                Diagnostic::new(&codes::SKIPPED, message)
+                    .at(data.place("corrupt"), format!("the first: {first}")),
+            );
+        }
+    }
+
     fn groups(&mut self, data: &Called, known: &DatasetFacts) {
         let by = groups_of(&data.bound);
         let Err(error) = known.groups(&by) else { return };
@@ -188,9 +225,8 @@ impl Checker<'_> {
         let division = match Division::of(&data.bound, known) {
             Ok(division) => division,
             Err(error) => {
-                let message = format!("`{}` leaves no images to train on", error.param);
                 self.out.push(
-                    Diagnostic::new(&codes::OUT_OF_RANGE, message)
+                    Diagnostic::new(&codes::OUT_OF_RANGE, error.headline)
                         .at(data.place(error.param), error.message),
                 );
                 return;

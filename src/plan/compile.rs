@@ -6,7 +6,8 @@ use super::recent::Networks;
 use super::schedule::steps_per_epoch;
 use super::{Cost, Data, Digest, Division, Evaluation, Model, Named, Stage, Term};
 use crate::catalog::{
-    Bound, ClassMap, DatasetFacts, Facts, Features, Labels, ParamType, Place, Value,
+    Bound, ClassMap, DatasetFacts, Facts, Features, Fraction, Labels, ParamType, Place, Subsample,
+    Value,
 };
 use crate::resolve::{Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm};
 
@@ -28,6 +29,11 @@ pub(super) fn labels_of(bound: &Bound) -> Labels {
 /// The label columns whose combinations are a dataset's groups.
 pub(super) fn groups_of(data: &Bound) -> Vec<Labels> {
     data.value("groups").map(ParamType::from_value).unwrap_or_default()
+}
+
+/// The share of training labels that are replaced.
+fn label_noise(data: &Bound) -> f64 {
+    data.value("label_noise").map_or(0.0, |value| Fraction::from_value(value).get())
 }
 
 /// The stages an evaluation reads.
@@ -64,7 +70,6 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
     let known = facts_of(&call, facts).expect(CHECKED);
     let division = Division::of(&call, known).expect(CHECKED);
     let division = division.in_trial(&call, pins.get("split").copied().unwrap_or(seed));
-    let classes = known.class_map(&labels_of(&call), &Labels::Declared).expect(CHECKED);
     let train = &declared.train;
     let batch = train.batch.node;
     let steps_per_epoch = steps_per_epoch(&division, batch, train.drop_last);
@@ -104,19 +109,25 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
             Keep::Last => None,
             Keep::Best { term } => Some(term.node.clone()),
         },
-        data: Data {
-            groups: known.groups(&groups_of(&call)).expect(CHECKED),
-            call,
-            content: known.digest.clone(),
-            image: known.image,
-            division,
-            classes,
-        },
+        data: data(call, known, division),
         model,
         cost: Cost::default(),
     };
     stage.digest = Digest::of(&stage.canonical());
     stage
+}
+
+fn data(call: Bound, known: &DatasetFacts, division: Division) -> Data {
+    Data {
+        content: known.digest.clone(),
+        image: known.image,
+        division,
+        classes: known.class_map(&labels_of(&call), &Labels::Declared).expect(CHECKED),
+        groups: known.groups(&groups_of(&call)).expect(CHECKED),
+        subsample: Subsample::of(&call, known).expect(CHECKED),
+        label_noise: label_noise(&call),
+        call,
+    }
 }
 
 fn term(declared: &DeclaredTerm, known: &DatasetFacts, of_data: &Labels) -> Term {

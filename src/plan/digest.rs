@@ -67,14 +67,28 @@ impl Stage {
 impl Data {
     fn canonical(&self) -> Vec<String> {
         let Self { call, content, division, classes, .. } = self;
-        vec![
+        let mut lines = vec![
             format!("data {}@{} {content}", call.spec.name, call.spec.version),
             format!(
                 "division train {} val {} test {} seed {}",
                 division.train, division.val, division.test, division.seed
             ),
             format!("labels {:?}", classes.of_fine),
-        ]
+        ];
+        // What is not asked for is not said, so that digests of older files stay.
+        if call.value("size").is_some() {
+            lines.push(format!("image {}", self.image));
+        }
+        lines.extend(self.groups.iter().map(|it| format!("groups {:?}", it.of_fine)));
+        lines.extend(
+            self.subsample.iter().map(|it| {
+                format!("subsample {:?} with_replacement {}", it.most, it.with_replacement)
+            }),
+        );
+        if self.label_noise > 0.0 {
+            lines.push(format!("label_noise {}", self.label_noise));
+        }
+        lines
     }
 }
 

@@ -37,7 +37,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::catalog::{Bound, ClassMap, ImageShape, Value};
+use crate::catalog::{Bound, ClassMap, ImageShape, Subsample, Value};
 
 /// Raised when the numbers of training or evaluation change, so that no old result is reused.
 pub const NUMERICS: u32 = 1;
@@ -164,6 +164,12 @@ pub struct Data {
     /// What samplers balance and robustness is measured over; only where the dataset names groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<ClassMap>,
+    /// How many training images each fine class keeps, if not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subsample: Option<Subsample>,
+    /// The share of training images whose label is another than theirs.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub label_noise: f64,
 }
 
 /// A component under a name.
@@ -205,6 +211,10 @@ pub struct Evaluation {
     pub cost: Cost,
 }
 
+fn is_zero(share: &f64) -> bool {
+    *share == 0.0
+}
+
 /// A call as JSON: the component with its version, and every argument.
 fn component<S: serde::Serializer>(bound: &Bound, serializer: S) -> Result<S::Ok, S::Error> {
     let args: serde_json::Map<String, serde_json::Value> = bound
@@ -226,6 +236,7 @@ fn json(value: &Value) -> serde_json::Value {
         Value::Int(value) => (*value).into(),
         Value::Real(value) => (*value).into(),
         Value::Text(value) | Value::Word(value) => value.as_str().into(),
+        Value::Path(path) => path.written.as_str().into(),
         Value::List(values) => values.iter().map(json).collect(),
         other => other.to_string().into(),
     }

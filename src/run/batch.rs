@@ -1,6 +1,6 @@
 //! Images of a pool as tensors: augmented views for training, untouched ones for evaluation.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Error, Result, Tensor};
 use rayon::prelude::*;
 
 use super::pool::Pool;
@@ -49,7 +49,7 @@ impl Transforms {
             true => Some(self.untouched(pool, items, device)?),
             false => None,
         };
-        let fine = items.iter().map(|item| pool.fine[*item as usize]).collect();
+        let fine = items.iter().map(|item| pool.observed[*item as usize]).collect();
         Ok(Batch { images, clean, fine, views: self.views })
     }
 
@@ -80,19 +80,21 @@ impl Transforms {
     ) -> Result<Tensor> {
         let shape = self.steps.iter().fold(pool.shape, |shape, (_, step)| step.output(shape));
         let mut values = vec![0f32; views * items.len() * shape.size()];
-        values.par_chunks_mut(PIECE * shape.size()).enumerate().for_each(|(piece, rows)| {
+        values.par_chunks_mut(PIECE * shape.size()).enumerate().try_for_each(|(piece, rows)| {
             for (at, row) in rows.chunks_exact_mut(shape.size()).enumerate() {
                 let row_index = piece * PIECE + at;
                 let (view, item) = (row_index / items.len(), items[row_index % items.len()]);
-                row.copy_from_slice(&self.image(pool, item, stream(item, view)).values);
+                row.copy_from_slice(&self.image(pool, item, stream(item, view))?.values);
             }
-        });
+            Ok::<_, Error>(())
+        })?;
         let ImageShape { height, width, channels } = shape;
         Tensor::from_vec(values, (views * items.len(), height, width, channels), device)
     }
 
-    fn image(&self, pool: &Pool, item: u32, stream: Option<Stream>) -> Image {
-        let values = pool.image(item).iter().map(|byte| f32::from(*byte) / 255.0).collect();
+    fn image(&self, pool: &Pool, item: u32, stream: Option<Stream>) -> Result<Image> {
+        let bytes = pool.image(item)?;
+        let values = bytes.iter().map(|byte| f32::from(*byte) / 255.0).collect();
         let mut image = Image { shape: pool.shape, values };
         for (name, step) in &self.steps {
             match &stream {
@@ -103,7 +105,7 @@ impl Transforms {
                 None => {}
             }
         }
-        image
+        Ok(image)
     }
 }
 

@@ -200,7 +200,12 @@ fn others(ty: &Type, default: &Value) -> Vec<String> {
         Type::Component(Kind::Decoder) => list(&["mlp_decoder(widths=[7])", "resnet18_decoder()"]),
         Type::Component(Kind::Optimizer) => list(&["sgd(lr=0.5)", "adamw(lr=0.5)"]),
         Type::Component(Kind::Schedule) => list(&["constant()", "cosine(to=0.5)"]),
-        Type::Component(_) | Type::Text => Vec::new(),
+        Type::Path => list(&["\"here\"", "\"there\""]),
+        Type::Component(Kind::Dataset) => {
+            list(&["digits()", "mnist()", "colored(images=digits())"])
+        }
+        Type::Text => list(&["\"Smiling\"", "\"Young\""]),
+        Type::Component(_) => Vec::new(),
         Type::Optional(inner) => others(inner, default),
     }
 }
@@ -233,6 +238,8 @@ fn an_address_depends_on_every_argument_of_every_component() {
             let mut found: Vec<Vec<String>> = Vec::new();
             for value in others(&param.ty, &default(param)) {
                 let mut args = needed(spec, param.name);
+                // How images are drawn matters where only some are.
+                args.extend((param.name == "draw").then(|| "subsample=[40]".to_owned()));
                 args.push(format!("{}={value}", param.name));
                 let worked =
                     work_text(&calling(spec.kind, &format!("{}({})", spec.name, args.join(", "))));

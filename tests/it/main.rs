@@ -13,6 +13,7 @@ mod cli;
 mod contrastive;
 mod cost;
 mod data;
+mod datasets;
 mod determinism;
 mod diagnostics;
 mod digest;

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use balance::catalog::{Bound, Catalog, Facts, MachineFacts};
+use balance::catalog::{
+    Bound, Catalog, ClassMap, DatasetFacts, Facts, ImageShape, Labels, MachineFacts, Value,
+};
 use balance::diag::{
     Diagnostic, Look, Said, Severity, Source, Sources, has_errors, mend, render, require_data,
     returned,
 };
-use balance::library::{self, Library};
+use balance::library::Library;
 use balance::plan::theory::theory_notes;
 use balance::plan::{Plan, check};
 use balance::resolve::{
@@ -127,6 +129,7 @@ fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> 
         let found;
         (designs, found) = resolve(&program, &library.catalog().knowing(&facts), &options);
         diagnostics.extend(found);
+        facts.datasets.append(&mut facts_of(library, &designs, asked).datasets);
         let is_sound = !has_errors(&diagnostics);
         for design in &designs {
             let (plan, found) = check(design, &facts, asked.limit);
@@ -141,6 +144,7 @@ fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> 
             let catalog = library.catalog().knowing(&facts);
             let (others, found) = unused(&program, &catalog, &options, &diagnostics);
             let is_sound = is_sound && !has_errors(&found) && !has_errors(&diagnostics);
+            facts.datasets.append(&mut facts_of(library, &others, asked).datasets);
             let others = others.iter().filter(|_| is_sound);
             let planned = others.flat_map(|design| check(design, &facts, None).1).collect();
             diagnostics.extend(found.into_iter().chain(unsaid(&diagnostics, planned)));
@@ -243,13 +247,79 @@ pub fn catalog() -> Catalog {
 
 /// What is known of the datasets, were they here, all but `absent`.
 fn facts(library: &Library, absent: &[String]) -> Facts {
-    let mut facts = Facts::default();
-    for entry in &library.datasets {
-        let dataset = library::build(&library.datasets, &Bound::defaults(&entry.spec));
-        let mut known = dataset.facts(Path::new("there/is/no/such/folder"));
-        let name = entry.spec.name.to_owned();
-        known.absent = known.absent.filter(|_| absent.contains(&name));
-        facts.datasets.insert(name, known);
+    let mut facts = library.facts(Path::new(NOWHERE));
+    for (name, known) in &mut facts.datasets {
+        known.absent.take_if(|_| !absent.contains(name));
     }
     facts
+}
+
+const NOWHERE: &str = "there/is/no/such/folder";
+
+/// What is known of the data that `designs` ask for: made up where it cannot be known, unless it is
+/// to be absent.
+fn facts_of(library: &Library, designs: &[Design], asked: &Asked) -> Facts {
+    let stages = designs.iter().flat_map(|it| &it.cells).flat_map(|it| &it.experiment.stages);
+    let mut facts = Facts::default();
+    // What is found of files is kept below the root.
+    let root = tempfile::tempdir().unwrap();
+    for call in stages.map(|stage| &stage.data.bound) {
+        let name = call.spec.name.to_owned();
+        let key = Facts::key(call);
+        if facts.datasets.contains_key(&key) || asked.unknown.contains(&name) {
+            continue;
+        }
+        let mut known = library.facts_of([call].into_iter(), root.path()).datasets;
+        let mut known = known.remove(&key).unwrap();
+        if !asked.absent.contains(&name) {
+            known.absent = None;
+            if known.fine.is_empty() && known.faults.is_empty() {
+                known = made_up(call);
+            }
+        }
+        facts.datasets.insert(key, known);
+    }
+    facts
+}
+
+/// A thousand images of four classes, with every label column that `call` names.
+fn made_up(call: &Bound) -> DatasetFacts {
+    let ids = [0u32, 1, 2, 3];
+    let pairs = |names: [&str; 2]| ClassMap {
+        names: names.map(str::to_owned).to_vec(),
+        of_fine: ids.iter().map(|id| id / 2).collect(),
+    };
+    let mut columns = vec![("group".to_owned(), pairs(["here", "there"]))];
+    for value in &call.args {
+        let labels = match value {
+            Value::Labels(labels) => vec![labels.clone()],
+            Value::List(values) => values
+                .iter()
+                .filter_map(|it| match it {
+                    Value::Labels(labels) => Some(labels.clone()),
+                    _ => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        for labels in labels {
+            match labels {
+                Labels::Column(name) if name != "fine" && name != "coarse" => {
+                    columns.push((name, pairs(["no", "yes"])));
+                }
+                _ => {}
+            }
+        }
+    }
+    let coarse = pairs(["low", "high"]);
+    DatasetFacts {
+        image: ImageShape { height: 32, width: 32, channels: 3 },
+        fine: ids.map(|id| format!("class_{id}")).to_vec(),
+        coarse: (coarse.names, coarse.of_fine),
+        columns,
+        train: 1000,
+        counts: vec![250; 4],
+        digest: Facts::key(call),
+        ..DatasetFacts::default()
+    }
 }

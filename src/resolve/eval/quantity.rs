@@ -241,6 +241,7 @@ pub(super) fn noun(ty: &Type) -> String {
         Type::Int { .. } => "a whole number".to_owned(),
         Type::Real { .. } => "a number".to_owned(),
         Type::Text => "text, such as `\"name\"`".to_owned(),
+        Type::Path => "a path, such as `\"images/birds\"`".to_owned(),
         Type::Choice(words) => or_list(words),
         Type::Duration => "a duration, such as `5 epochs`".to_owned(),
         Type::Amount => "a share or a number, such as `10%` or `500 samples`".to_owned(),

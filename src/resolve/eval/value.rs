@@ -4,7 +4,7 @@ use super::super::draft::Patch;
 use super::super::foreign;
 use super::quantity::{kind_of, noun, wrong_type};
 use super::{Eval, TRUTH, Want};
-use crate::catalog::{Kind, Labels, Type, Value};
+use crate::catalog::{DataPath, Kind, Labels, Type, Value};
 use crate::diag::{Diagnostic, codes};
 use crate::resolve::Called;
 use crate::syntax::{Expr, ExprKind, Path};
@@ -49,6 +49,12 @@ impl Eval<'_> {
                 let values: Vec<_> =
                     items.iter().map(|it| self.value(it, &[], want.inner(item))).collect();
                 values.into_iter().collect::<Option<Vec<_>>>().map(Value::List)
+            }
+            (ExprKind::Text(text), Type::Path) => {
+                let module = self.program.module(expr.span.file);
+                let folder = module.and_then(|it| it.path.parent()).map(Into::into);
+                let folder = folder.unwrap_or_default();
+                Some(Value::Path(DataPath { written: text.clone(), folder }))
             }
             (ExprKind::Text(text), Type::Text) => Some(Value::Text(text.clone())),
             (ExprKind::Text(text), Type::Choice(words)) if words.contains(&text.as_str()) => {
