@@ -25,6 +25,7 @@ pub enum Kind {
     Loss,
     Optimizer,
     Schedule,
+    Sampler,
     Evaluation,
 }
 
@@ -38,6 +39,7 @@ impl Kind {
         Self::Loss,
         Self::Optimizer,
         Self::Schedule,
+        Self::Sampler,
         Self::Evaluation,
     ];
 
@@ -51,6 +53,7 @@ impl Kind {
             Self::Loss => "loss term",
             Self::Optimizer => "optimizer",
             Self::Schedule => "schedule",
+            Self::Sampler => "sampler",
             Self::Evaluation => "evaluation",
         }
     }
@@ -65,6 +68,7 @@ impl Kind {
             Self::Loss => "loss",
             Self::Optimizer => "optimizer",
             Self::Schedule => "schedule",
+            Self::Sampler => "sampler",
             Self::Evaluation => "eval",
         }
     }

@@ -2,8 +2,10 @@
 //! first tensor.
 
 mod build;
+mod pieces;
 
 pub use build::{build, stage_stream};
+pub use pieces::shares;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor};

@@ -7,6 +7,7 @@ pub mod encoder;
 pub mod eval;
 pub mod loss;
 pub mod optimizer;
+pub mod sampler;
 pub mod schedule;
 
 use crate::catalog::{Bound, Catalog, Entry, Spec};
@@ -22,6 +23,7 @@ pub struct Library {
     pub losses: Vec<&'static Entry<dyn loss::Loss>>,
     pub optimizers: Vec<&'static Entry<dyn optimizer::Optimizer>>,
     pub schedules: Vec<&'static Entry<dyn schedule::Schedule>>,
+    pub samplers: Vec<&'static Entry<dyn sampler::Sampler>>,
     pub evaluations: Vec<&'static Entry<dyn eval::Evaluation>>,
 }
 
@@ -36,6 +38,7 @@ impl Library {
             losses: loss::LOSSES.to_vec(),
             optimizers: optimizer::OPTIMIZERS.to_vec(),
             schedules: schedule::SCHEDULES.to_vec(),
+            samplers: sampler::SAMPLERS.to_vec(),
             evaluations: eval::EVALUATIONS.to_vec(),
         }
     }
@@ -50,6 +53,7 @@ impl Library {
         specs.extend(self.losses.iter().map(|entry| &entry.spec));
         specs.extend(self.optimizers.iter().map(|entry| &entry.spec));
         specs.extend(self.schedules.iter().map(|entry| &entry.spec));
+        specs.extend(self.samplers.iter().map(|entry| &entry.spec));
         specs.extend(self.evaluations.iter().map(|entry| &entry.spec));
         Catalog::new(specs)
     }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::recent::Networks;
 use super::schedule::steps_per_epoch;
-use super::{Cost, Data, Digest, Division, Evaluation, Model, Named, Stage, Term};
+use super::{Cost, Data, Digest, Division, Evaluation, Method, Model, Named, Stage, Term};
 use crate::catalog::{Bound, ClassMap, DatasetFacts, Facts, Features, Labels, Place, Value};
 use crate::resolve::{Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm};
 
@@ -97,6 +97,7 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
             Keep::Last => None,
             Keep::Best { term } => Some(term.node.clone()),
         },
+        method: Method::of(train, steps_per_epoch),
         data: Data { call, content: known.digest.clone(), image: known.image, division, classes },
         model,
         cost: Cost::default(),

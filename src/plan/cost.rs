@@ -154,7 +154,8 @@ pub(super) struct Training {
     pub views: usize,
     pub moments: usize,
     pub validates: bool,
-    pub keeps_best: bool,
+    /// Models that are kept beside the one that is trained: the best, and an average.
+    pub kept: u64,
 }
 
 impl Training {
@@ -171,8 +172,8 @@ impl Training {
         }
         // A checkpoint is copied, and once more as the bytes of its file.
         let saving = layers.state(self.moments).saturating_mul(3);
-        let best = if self.keeps_best { layers.model() } else { 0 };
-        [pool, waiting, best, step.max(saving)].into_iter().fold(0, u64::saturating_add)
+        let kept = layers.model().saturating_mul(self.kept);
+        [pool, waiting, kept, step.max(saving)].into_iter().fold(0, u64::saturating_add)
     }
 
     /// The largest batch whose memory is at most `bytes`; none when one item is too many.
@@ -232,6 +233,7 @@ struct Course {
     training: Training,
     steps: [usize; 3],
     drop_last: bool,
+    fills: bool,
 }
 
 impl Costs {
@@ -258,6 +260,7 @@ impl Costs {
             training: stage.training(images),
             steps: [stage.steps, stage.steps_per_epoch, stage.data.division.train],
             drop_last: stage.drop_last,
+            fills: stage.method.fills(),
         };
         let cost = self.costs.entry((layers.0, course));
         let cost = *cost.or_insert_with(|| stage.cost(&layers.1, images));
@@ -281,7 +284,7 @@ impl Stage {
             views: self.views,
             moments: self.optimizer.spec.moments,
             validates: self.data.division.val > 0,
-            keeps_best: self.keep_best.is_some(),
+            kept: u64::from(self.keep_best.is_some()) + u64::from(self.method.averages()),
         }
     }
 
@@ -293,16 +296,17 @@ impl Stage {
         let train = self.data.division.train;
         let full = if self.drop_last { self.steps_per_epoch } else { train / self.batch };
         let last = if self.drop_last { 0 } else { train % self.batch };
+        let last = if last > 0 && self.method.fills() { self.batch } else { last };
         let epoch = full as f64 * step(self.batch) + step(last);
         let training = self.training(images);
-        let best = if training.keeps_best { layers.model() } else { 0 };
+        let kept = layers.model().saturating_mul(training.kept);
         Cost {
             parameters: layers.whole.parameters(),
             flops: epochs as f64 * epoch + rest as f64 * step(self.batch),
             peak_bytes: training.peak(layers),
             disk_bytes: layers.model(),
             // The next checkpoint is written beside the last.
-            scratch_bytes: layers.state(training.moments).saturating_add(best).saturating_mul(2),
+            scratch_bytes: layers.state(training.moments).saturating_add(kept).saturating_mul(2),
             embedding_bytes: layers.embedding(),
         }
     }

@@ -59,6 +59,7 @@ impl Stage {
         lines.push(format!("batch {} drop_last {}", self.batch, self.drop_last));
         lines.push(format!("steps {}", self.steps));
         lines.push(format!("keep {}", self.keep_best.as_deref().unwrap_or("last")));
+        lines.extend(self.method.canonical());
         lines.push("precision f32".to_owned());
         lines.join("\n")
     }

@@ -10,6 +10,7 @@ mod constant;
 mod cost;
 mod digest;
 mod memory;
+mod method;
 mod partners;
 mod recent;
 mod schedule;
@@ -27,6 +28,7 @@ pub use analysis::{Analysis, Power};
 pub use check::check;
 pub use cost::{Cost, Model};
 pub use digest::Digest;
+pub use method::Method;
 pub use schema::{SCHEMA, schema};
 
 pub use crate::catalog::is_share;
@@ -144,6 +146,8 @@ pub struct Stage {
     /// The term whose accuracy on the validation split chooses the state that is kept; the last
     /// state without one.
     pub keep_best: Option<String>,
+    #[serde(flatten)]
+    pub method: Method,
     /// The encoder as the graph will hold it.
     pub model: Model,
     pub cost: Cost,

@@ -125,7 +125,7 @@ impl Display for Stage {
         if let Some(term) = &self.keep_best {
             write!(train, ", keep best val.{term}.accuracy")?;
         }
-        writeln!(f, "{train}")?;
+        writeln!(f, "{train}{}", self.method.shown())?;
         Theory::of(self).map_or(Ok(()), |theory| write!(f, "{theory}"))
     }
 }

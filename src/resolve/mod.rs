@@ -146,6 +146,7 @@ impl Stage {
             && (&a.optimizer.bound, &a.schedule.bound, a.batch.node, a.length.node)
                 == (&b.optimizer.bound, &b.schedule.bound, b.batch.node, b.length.node)
             && (a.drop_last, keep(a)) == (b.drop_last, keep(b))
+            && a.method.is_same(&b.method)
     }
 }
 
@@ -212,6 +213,44 @@ pub struct Train {
     /// Whether the last, smaller batch of an epoch is left out.
     pub drop_last: bool,
     pub keep: Keep,
+    pub method: Method,
+}
+
+/// What a training does beside the plain step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Method {
+    /// Which images a batch is made of.
+    pub sampler: Called,
+    /// The largest norm of a gradient.
+    pub clip: Option<Spanned<f64>>,
+    /// In how many pieces a batch is passed through, whose gradients are added up.
+    pub accumulate: Option<Spanned<usize>>,
+    /// Items of a piece whose embeddings are kept until all of the batch is compared.
+    pub chunk: Option<Spanned<usize>>,
+    pub average: Option<Spanned<Average>>,
+}
+
+/// Which average of a training's weights is evaluated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Average {
+    /// A moving one, of which each step keeps this share.
+    Ema(f64),
+    /// The mean of those at the ends of the epochs after this.
+    Swa(Duration),
+}
+
+impl Method {
+    /// Whether it does what `other` does, wherever both are written.
+    fn is_same(&self, other: &Self) -> bool {
+        fn plain<T: Copy>(value: &Option<Spanned<T>>) -> Option<T> {
+            value.as_ref().map(|it| it.node)
+        }
+        self.sampler.bound == other.sampler.bound
+            && plain(&self.clip) == plain(&other.clip)
+            && plain(&self.accumulate) == plain(&other.accumulate)
+            && plain(&self.chunk) == plain(&other.chunk)
+            && plain(&self.average) == plain(&other.average)
+    }
 }
 
 /// Which state of a training is evaluated.

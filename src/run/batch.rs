@@ -34,16 +34,18 @@ impl Transforms {
         Self { steps: steps.collect(), views: stage.views, stream, clean }
     }
 
-    /// The batch of `items` (indices into the pool) in `epoch`.
+    /// The batch of `items` (indices into the pool) in `epoch`, each drawn `again` so many times
+    /// before.
     pub fn batch(
         &self,
         pool: &Pool,
-        items: &[u32],
+        (items, again): (&[u32], &[u32]),
         epoch: usize,
         device: &Device,
     ) -> Result<Batch> {
-        let images = self.render(pool, items, self.views, device, |item, view| {
-            Some(self.stream.at(epoch as u64).at(u64::from(item)).at(view as u64))
+        let images = self.render(pool, items, self.views, device, |at, view| {
+            let stream = self.stream.at(epoch as u64).at(u64::from(items[at])).at(view as u64);
+            Some(if again[at] == 0 { stream } else { stream.at(u64::from(again[at])) })
         })?;
         let clean = match self.clean {
             true => Some(self.untouched(pool, items, device)?),
@@ -66,25 +68,26 @@ impl Transforms {
         stream: &Stream,
         device: &Device,
     ) -> Result<Tensor> {
-        self.render(pool, items, 1, device, |item, _| Some(stream.at(u64::from(item))))
+        self.render(pool, items, 1, device, |at, _| Some(stream.at(u64::from(items[at]))))
     }
 
-    /// Rows `view * items + item`; an image without a stream gets the fixed transforms only.
+    /// Rows `view * items + item`, each from the stream of its place in `items` and its view; an
+    /// image without one gets the fixed transforms only.
     fn render(
         &self,
         pool: &Pool,
         items: &[u32],
         views: usize,
         device: &Device,
-        stream: impl Fn(u32, usize) -> Option<Stream> + Sync,
+        stream: impl Fn(usize, usize) -> Option<Stream> + Sync,
     ) -> Result<Tensor> {
         let shape = self.steps.iter().fold(pool.shape, |shape, (_, step)| step.output(shape));
         let mut values = vec![0f32; views * items.len() * shape.size()];
         values.par_chunks_mut(PIECE * shape.size()).enumerate().for_each(|(piece, rows)| {
-            for (at, row) in rows.chunks_exact_mut(shape.size()).enumerate() {
-                let row_index = piece * PIECE + at;
-                let (view, item) = (row_index / items.len(), items[row_index % items.len()]);
-                row.copy_from_slice(&self.image(pool, item, stream(item, view)).values);
+            for (row_at, row) in rows.chunks_exact_mut(shape.size()).enumerate() {
+                let row_index = piece * PIECE + row_at;
+                let (view, at) = (row_index / items.len(), row_index % items.len());
+                row.copy_from_slice(&self.image(pool, items[at], stream(at, view)).values);
             }
         });
         let ImageShape { height, width, channels } = shape;
@@ -104,41 +107,5 @@ impl Transforms {
             }
         }
         image
-    }
-}
-
-/// The items of each step of a training, in the order its stream gives.
-pub struct Order {
-    stream: Stream,
-    items: Vec<u32>,
-    batch: usize,
-    per_epoch: usize,
-    /// The epoch whose order is at hand.
-    current: Option<(usize, Vec<u32>)>,
-}
-
-impl Order {
-    /// The order of `stage` over the training images of `pool`.
-    pub fn new(stage: &Stage, items: &[u32]) -> Self {
-        Self {
-            stream: stage_stream(stage, "order"),
-            items: items.to_vec(),
-            batch: stage.batch,
-            per_epoch: stage.steps_per_epoch,
-            current: None,
-        }
-    }
-
-    /// The epoch and the items of step number `step`.
-    pub fn step(&mut self, step: usize) -> (usize, Vec<u32>) {
-        let (epoch, at) = (step / self.per_epoch, step % self.per_epoch);
-        if self.current.as_ref().is_none_or(|(known, _)| *known != epoch) {
-            let order = self.stream.at(epoch as u64).permutation(self.items.len());
-            self.current = Some((epoch, order));
-        }
-        let order = self.current.as_ref().map_or(&[][..], |(_, order)| order);
-        let start = at * self.batch;
-        let end = (start + self.batch).min(order.len());
-        (epoch, order[start..end].iter().map(|at| self.items[*at as usize]).collect())
     }
 }

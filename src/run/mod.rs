@@ -1,16 +1,20 @@
 //! A plan to results: trains what is missing, evaluates what is missing, goes on where it stopped.
 
 mod ahead;
+mod average;
 mod batch;
 mod checkpoint;
 mod evaluate;
 mod event;
 mod frozen;
+mod gradient;
 mod log;
 mod machine;
+mod order;
 mod pool;
 mod session;
 mod train;
+mod trained;
 mod trials;
 
 pub use checkpoint::Best;
@@ -19,5 +23,5 @@ pub use event::{Event, Observer, RunError, Silent};
 pub use log::Epoch;
 pub use pool::Pool;
 pub use session::{Session, Surroundings};
-pub use train::{Trained, TrainedOn};
+pub use trained::{Trained, TrainedOn};
 pub use trials::{Outcome, Tally, TrialOutcome, run};

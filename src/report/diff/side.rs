@@ -139,7 +139,8 @@ fn stage_key(key: &str) -> Option<String> {
         "data" | "encoder" | "augment" | "views" | "loss" => Some(key.to_owned()),
         "terms" => Some("loss".to_owned()),
         "keep_best" => Some("train.keep".to_owned()),
-        "optimizer" | "schedule" | "batch" | "steps" | "drop_last" => Some(format!("train.{key}")),
+        "optimizer" | "schedule" | "batch" | "steps" | "drop_last" | "sampler" | "clip"
+        | "accumulate" | "chunk" | "ema" | "swa" => Some(format!("train.{key}")),
         _ => None,
     }
 }

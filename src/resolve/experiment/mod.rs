@@ -4,6 +4,7 @@ mod evaluation;
 mod limit;
 mod machine;
 mod memo;
+mod method;
 mod pins;
 mod select;
 mod stage;
