@@ -90,7 +90,7 @@ pub enum Port {
 }
 
 /// Height, width and channels of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct ImageShape {
     pub height: usize,
     pub width: usize,

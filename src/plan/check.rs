@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::analysis::analyse;
-use super::compile::{facts_of, labels_of, read_by};
+use super::compile::{facts_of, groups_of, labels_of, read_by};
 use super::recent::Networks;
 use super::schedule;
 use super::terms::Terms;
@@ -154,6 +154,7 @@ impl Checker<'_> {
         }
         let own = labels_of(&stage.data.bound);
         self.out.extend(labels_misfit(known, (&own, &Labels::Declared), &stage.data, &stage.data));
+        self.groups(&stage.data, known);
         self.sizes(stage, known);
         let dim = self.shape(stage, known);
         let (out, networks) = (&mut self.out, &mut self.networks);
@@ -172,6 +173,14 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    fn groups(&mut self, data: &Called, known: &DatasetFacts) {
+        let by = groups_of(&data.bound);
+        let Err(error) = known.groups(&by) else { return };
+        let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, error.message);
+        let diagnostic = diagnostic.at(data.place("groups"), error.label);
+        self.out.push(error.help.into_iter().fold(diagnostic, Diagnostic::help));
     }
 
     fn sizes(&mut self, stage: &Stage, known: &DatasetFacts) {

@@ -5,14 +5,16 @@ use std::rc::Rc;
 use super::recent::Networks;
 use super::schedule::steps_per_epoch;
 use super::{Cost, Data, Digest, Division, Evaluation, Method, Model, Named, Stage, Term};
-use crate::catalog::{Bound, ClassMap, DatasetFacts, Facts, Features, Labels, Place, Value};
+use crate::catalog::{
+    Bound, ClassMap, DatasetFacts, Facts, Features, Labels, ParamType, Place, Value,
+};
 use crate::resolve::{Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm};
 
 const CHECKED: &str = "the check has passed this experiment";
 
 /// The facts of a declared dataset.
 pub(super) fn facts_of<'a>(data: &Bound, facts: &'a Facts) -> Option<&'a DatasetFacts> {
-    facts.datasets.get(data.spec.name)
+    facts.of(data)
 }
 
 /// The classes a component's `labels` argument asks for; the dataset's own without one.
@@ -21,6 +23,11 @@ pub(super) fn labels_of(bound: &Bound) -> Labels {
         Some(Value::Labels(labels)) => labels.clone(),
         _ => Labels::Declared,
     }
+}
+
+/// The label columns whose combinations are a dataset's groups.
+pub(super) fn groups_of(data: &Bound) -> Vec<Labels> {
+    data.value("groups").map(ParamType::from_value).unwrap_or_default()
 }
 
 /// The stages an evaluation reads.
@@ -98,7 +105,14 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
             Keep::Best { term } => Some(term.node.clone()),
         },
         method: Method::of(train, steps_per_epoch),
-        data: Data { call, content: known.digest.clone(), image: known.image, division, classes },
+        data: Data {
+            groups: known.groups(&groups_of(&call)).expect(CHECKED),
+            call,
+            content: known.digest.clone(),
+            image: known.image,
+            division,
+            classes,
+        },
         model,
         cost: Cost::default(),
     };

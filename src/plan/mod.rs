@@ -165,6 +165,9 @@ pub struct Data {
     pub division: Division,
     /// The labels training sees.
     pub classes: ClassMap,
+    /// What samplers balance and robustness is measured over; only where the dataset names groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<ClassMap>,
 }
 
 /// A component under a name.

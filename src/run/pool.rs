@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::catalog::ImageShape;
+use crate::catalog::{ClassMap, ImageShape};
 use crate::data::{DataError, Images, Raw, Split as Published};
 use crate::library::augment::ChannelStats;
 use crate::library::dataset::Dataset;
@@ -18,6 +18,10 @@ pub struct Pool {
     pixels: Vec<u8>,
     /// The fine class of each image.
     pub fine: Vec<u32>,
+    /// The group of each image; empty when the dataset names no groups.
+    pub groups: Vec<u32>,
+    /// The names of the groups, in order of id.
+    pub group_names: Vec<String>,
     train: Vec<u32>,
     val: Vec<u32>,
     test: Vec<u32>,
@@ -31,7 +35,7 @@ impl Pool {
     /// Reads the dataset of `data` below `root` and divides it as planned.
     pub fn load(data: &Data, library: &Library, root: &Path) -> Result<Self, DataError> {
         let dataset: Box<dyn Dataset> = library::build(&library.datasets, &data.call);
-        Ok(Self::new(&dataset.load(root)?, &data.division))
+        Ok(Self::new(&dataset.load(root)?, &data.division).grouped(data.groups.as_ref()))
     }
 
     /// Divides what was read.
@@ -54,7 +58,18 @@ impl Pool {
         let shape = shape_of(&raw.splits[0].1);
         let stats = stats(&pixels, shape, &train);
         let content = raw.sha256.clone();
-        Self { shape, pixels, fine, train, val, test, stats, content }
+        let (groups, group_names) = (Vec::new(), Vec::new());
+        Self { shape, pixels, fine, groups, group_names, train, val, test, stats, content }
+    }
+
+    /// The same with the group of each image.
+    fn grouped(self, groups: Option<&ClassMap>) -> Self {
+        let Some(groups) = groups else { return self };
+        Self {
+            groups: self.fine.iter().map(|fine| groups.of_fine[*fine as usize]).collect(),
+            group_names: groups.names.clone(),
+            ..self
+        }
     }
 
     /// The indices of a split's images.

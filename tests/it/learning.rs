@@ -93,7 +93,7 @@ impl Dataset for Clusters {
             train: IMAGES,
             test: None,
             digest: "clusters".to_owned(),
-            absent: None,
+            ..DatasetFacts::default()
         }
     }
 

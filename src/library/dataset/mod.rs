@@ -44,5 +44,6 @@ fn facts_of(name: &str, root: &Path) -> DatasetFacts {
             .map_or(String::new(), |content| content.sha256.unwrap_or(name).to_owned()),
         absent: (data::presence(known, root) == Presence::Absent)
             .then(|| format!("fetch it with `balance data fetch {name}`")),
+        ..DatasetFacts::default()
     }
 }
