@@ -40,7 +40,10 @@ impl Order {
             sampler: library::build(&library.samplers, &stage.method.sampler),
             stream: stage_stream(stage, "order"),
             classes: items.iter().map(class).collect(),
-            groups: Vec::new(),
+            groups: match &pool.groups[..] {
+                [] => Vec::new(),
+                groups => items.iter().map(|item| groups[*item as usize]).collect(),
+            },
             items,
             batch: stage.batch,
             per_epoch: stage.steps_per_epoch,
