@@ -82,6 +82,8 @@ codes! {
     VIEWS = "B0203" "too-few-views" Error "a term compares views, but there is only one";
     ETF = "B0210" "simplex-does-not-fit" Note "the embedding has too few dimensions for the class simplex";
     PARTNERS = "B0212" "lonely-anchors" Warning "many anchors have no other example of their class in the batch";
+    PIECES = "B0213" "pieces-differ" Warning "a batch in pieces is not the whole batch for what compares its items";
+    CHUNKS = "B0214" "chunks-differ" Error "a batch in chunks cannot be computed as the whole batch is";
     SCHEDULE = "B0301" "schedule-ends-early" Error "a schedule disagrees with the length of training";
     ZERO_WEIGHT = "B0302" "weight-zero" Note "a term of weight 0 is left out of training";
     UNFINISHED = "B0303" "schedule-unfinished" Warning "training ends before its schedule has run";

@@ -2,6 +2,7 @@
 //! first tensor.
 
 mod build;
+mod cached;
 mod pieces;
 
 pub use build::{build, stage_stream};
@@ -33,6 +34,22 @@ struct SingleTerm {
     /// The class of each fine class, by the labels the term reads.
     classes: Vec<u32>,
     term: Box<dyn Single>,
+}
+
+/// Which terms of a loss.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    All,
+    /// Those that are means over the items.
+    Means,
+    /// The others, which need all items of a batch.
+    Others,
+}
+
+impl Which {
+    fn has(self, single: &SingleTerm) -> bool {
+        self == Self::All || single.term.is_mean() == (self == Self::Means)
+    }
 }
 
 /// One step's images. Row `view * items + item` of `images` belongs to that view of that item.
@@ -74,9 +91,22 @@ impl Model {
     /// The loss of one batch.
     pub fn loss(&self, batch: Batch, mode: &Mode) -> Result<Loss> {
         let embedding = self.encoder.forward(&batch.images, mode)?;
+        let (total, terms) = self.terms(embedding, batch, mode, Which::All)?;
+        Ok(Loss { total: total.expect("the check made sure of a term"), terms })
+    }
+
+    /// Some terms of a batch with such embeddings: their weighted sum, if there are any, and the
+    /// value of each.
+    fn terms(
+        &self,
+        embedding: Tensor,
+        batch: Batch,
+        mode: &Mode,
+        which: Which,
+    ) -> Result<(Option<Tensor>, Vec<(String, f64)>)> {
         let mut terms = Vec::new();
         let mut total: Option<Tensor> = None;
-        if !self.pairs.is_empty() {
+        if !self.pairs.is_empty() && which != Which::Means {
             let labels = mapped(&self.classes, &batch.fine);
             let pairs: Vec<PairTerm> = self.pairs.iter().map(|(_, term)| *term).collect();
             let (sum, values) = contrastive(&embedding, &labels, batch.views, &pairs)?;
@@ -90,7 +120,7 @@ impl Model {
             labels: Vec::new(),
             views: batch.views,
         };
-        for single in &self.singles {
+        for single in self.singles.iter().filter(|single| which.has(single)) {
             activations.labels = mapped(&single.classes, &batch.fine);
             let value = single.term.value(&activations, mode)?;
             terms.push((single.name.clone(), scalar(&value)?));
@@ -100,7 +130,7 @@ impl Model {
                 None => weighted,
             });
         }
-        Ok(Loss { total: total.expect("the check made sure of a term"), terms })
+        Ok((total, terms))
     }
 
     /// The loss of one batch, and the gradients of every variable.

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::analysis::analyse;
+use super::batches::batches;
 use super::compile::{facts_of, groups_of, labels_of, read_by};
+use super::divided::divided;
 use super::recent::Networks;
 use super::schedule;
 use super::terms::Terms;
@@ -157,6 +159,7 @@ impl Checker<'_> {
         self.groups(&stage.data, known);
         self.sizes(stage, known);
         let dim = self.shape(stage, known);
+        self.out.extend(divided(stage, known, dim, &mut self.networks));
         let (out, networks) = (&mut self.out, &mut self.networks);
         let mut terms = Terms { stage, known, dim, networks, out, is_sweep: self.is_sweep };
         terms.check();
@@ -206,6 +209,7 @@ impl Checker<'_> {
             );
         }
         self.out.extend(schedule::of_stage(stage, &division));
+        self.out.extend(batches(stage, known, &division));
         if let Keep::Best { term } = &stage.train.keep
             && division.val == 0
         {

@@ -20,13 +20,16 @@ pub(super) fn constant(stage: &Stage, term: &Term, classes: usize) -> Option<Why
     let bound = &term.call.bound;
     let needs_negatives = !is_word(bound, "denominator", "all");
     let is_single = compared(stage, bound) <= 1;
-    let of_batch =
-        |label| Why { label, cause: "one image at a time", span: stage.train.batch.span };
+    let of_batch = |label| {
+        let pieces = stage.train.method.accumulate.as_ref().filter(|_| stage.train.batch.node > 1);
+        let span = pieces.map_or(stage.train.batch.span, |pieces| pieces.span);
+        Why { label, cause: "one image at a time", span }
+    };
     let of_labels = |label| Why { label, cause: "all of one class", span: stage.data.span };
     match bound.spec.name {
         "cross_entropy" if classes == 1 => Some(of_labels("there is nothing to tell apart")),
         "supcon" if classes == 1 && needs_negatives => Some(of_labels("has no negatives: it is 0")),
-        "supcon" if stage.train.batch.node == 1 && (needs_negatives || is_single) => {
+        "supcon" if stage.train.together() == 1 && (needs_negatives || is_single) => {
             Some(of_batch("has no negatives: it is 0"))
         }
         "class_infonce" | "infonce" if is_single => {
@@ -38,7 +41,7 @@ pub(super) fn constant(stage: &Stage, term: &Term, classes: usize) -> Option<Why
 
 /// How many embeddings an anchor is compared with at most.
 fn compared(stage: &Stage, bound: &Bound) -> usize {
-    let (batch, views) = (stage.train.batch.node, stage.views.node);
+    let (batch, views) = (stage.train.together(), stage.views.node);
     if is_word(bound, "pairs", "cross") { batch } else { batch * views - 1 }
 }
 

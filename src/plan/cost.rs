@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::memory::{self, NUMBER};
 use super::recent::{Networks, Recent};
+use super::training::Training;
 use super::{Evaluation, Stage, Term};
 use crate::catalog::{
     At, Bound, Duration, ImageShape, Misfit, Network, Op, Pairing, Place, Value, product,
@@ -15,8 +16,6 @@ use crate::catalog::{
 
 /// Images in one forward pass where nothing is learned.
 const EVAL_BATCH: u64 = 256;
-/// Batches that wait or are being made while one is computed.
-const AHEAD: u64 = 3;
 /// The way back computes two products for each of the way there.
 const THERE_AND_BACK: f64 = 3.0;
 
@@ -132,59 +131,32 @@ impl Layers {
         self.state(moments).saturating_add(step)
     }
 
+    /// The same of a step whose rows are passed through `piece` by `piece`: the gradients are added
+    /// up beside those of a piece, and what is cached are the embeddings of all with their slopes.
+    pub(super) fn divided(
+        &self,
+        moments: usize,
+        rows: u64,
+        (piece, is_cached): (u64, bool),
+    ) -> u64 {
+        let gradients = self.whole.parameters().saturating_mul(NUMBER);
+        let images = product(&self.whole.values[0]).saturating_mul(rows).saturating_mul(NUMBER);
+        let width = self.encoder.width();
+        let embeddings = if is_cached { 2 * rows * width as u64 * NUMBER } else { 0 };
+        let passed = memory::of_step(&self.whole, piece).max(gradients).saturating_add(gradients);
+        let compared = if is_cached { memory::of_pairs(rows, width) } else { 0 };
+        let kept = self.state(moments).saturating_add(images).saturating_add(embeddings);
+        kept.saturating_add(passed.max(compared))
+    }
+
     /// Bytes of what evaluations need of the model.
-    fn model(&self) -> u64 {
+    pub(super) fn model(&self) -> u64 {
         self.state(0)
     }
 
     /// Bytes that hold the model while it embeds images.
-    fn embedding(&self) -> u64 {
+    pub(super) fn embedding(&self) -> u64 {
         self.model().saturating_add(memory::of_embedding(&self.encoder, EVAL_BATCH))
-    }
-}
-
-/// A training, as far as its memory depends on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Training {
-    /// Numbers of an image.
-    pub image: usize,
-    /// Images of the dataset, all splits.
-    pub images: usize,
-    pub batch: usize,
-    pub views: usize,
-    pub moments: usize,
-    pub validates: bool,
-    /// Models that are kept beside the one that is trained: the best, and an average.
-    pub kept: u64,
-}
-
-impl Training {
-    /// The most bytes it holds at once.
-    pub(super) fn peak(&self, layers: &Layers) -> u64 {
-        let rows = (self.batch as u64).saturating_mul(self.views as u64);
-        let image = self.image as u64;
-        let pool = (self.images as u64).saturating_mul(image);
-        let waiting = AHEAD.saturating_mul(rows).saturating_mul(image).saturating_mul(NUMBER);
-        let mut step = layers.step(self.moments, rows);
-        if self.validates {
-            let moments = layers.state(self.moments) - layers.model();
-            step = step.max(layers.embedding().saturating_add(moments));
-        }
-        // A checkpoint is copied, and once more as the bytes of its file.
-        let saving = layers.state(self.moments).saturating_mul(3);
-        let kept = layers.model().saturating_mul(self.kept);
-        [pool, waiting, kept, step.max(saving)].into_iter().fold(0, u64::saturating_add)
-    }
-
-    /// The largest batch whose memory is at most `bytes`; none when one item is too many.
-    pub(super) fn largest_batch(&self, layers: &Layers, bytes: u64) -> Option<usize> {
-        let fits = |batch: usize| Self { batch, ..*self }.peak(layers) <= bytes;
-        let (mut low, mut high) = (0, self.batch);
-        while low < high {
-            let middle = low + (high - low).div_ceil(2);
-            if fits(middle) { low = middle } else { high = middle - 1 }
-        }
-        (low > 0).then_some(low)
     }
 }
 
@@ -285,6 +257,8 @@ impl Stage {
             moments: self.optimizer.spec.moments,
             validates: self.data.division.val > 0,
             kept: u64::from(self.keep_best.is_some()) + u64::from(self.method.averages()),
+            accumulate: self.method.accumulate,
+            chunk: self.method.chunk,
         }
     }
 
@@ -292,7 +266,7 @@ impl Stage {
     pub(super) fn cost(&self, layers: &Layers, images: usize) -> Cost {
         let (epochs, rest) =
             (self.steps / self.steps_per_epoch.max(1), self.steps % self.steps_per_epoch.max(1));
-        let step = |items: usize| layers.flops_of_step(items as u64, self.views as u64);
+        let step = |items: usize| self.flops_of_step(layers, items as u64);
         let train = self.data.division.train;
         let full = if self.drop_last { self.steps_per_epoch } else { train / self.batch };
         let last = if self.drop_last { 0 } else { train % self.batch };
@@ -311,6 +285,22 @@ impl Stage {
         }
     }
 
+    fn flops_of_step(&self, layers: &Layers, items: u64) -> f64 {
+        let (views, whole) =
+            (self.views as u64, |items| layers.flops_of_step(items, self.views as u64));
+        match (self.method.accumulate, self.method.chunk) {
+            (Some(pieces), _) => {
+                let piece = items.div_ceil(pieces as u64);
+                whole(piece) * items as f64 / piece.max(1) as f64
+            }
+            // The embeddings are computed once more.
+            (None, Some(_)) => {
+                whole(items) + (layers.encoder.forward_flops() * items * views) as f64
+            }
+            (None, None) => whole(items),
+        }
+    }
+
     /// The bytes that its model holds at most while it embeds images for an evaluation.
     ///
     /// # Errors
@@ -325,8 +315,8 @@ impl Stage {
     /// # Errors
     /// When its components do not fit each other.
     pub fn step_bytes(&self) -> Result<u64, Misfit> {
-        let rows = self.batch as u64 * self.views as u64;
-        Ok(self.layers()?.step(self.optimizer.spec.moments, rows))
+        // The images of the dataset are no part of it.
+        Ok(self.training(0).step(&self.layers()?))
     }
 }
 

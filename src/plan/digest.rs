@@ -60,6 +60,8 @@ impl Stage {
         lines.push(format!("steps {}", self.steps));
         lines.push(format!("keep {}", self.keep_best.as_deref().unwrap_or("last")));
         lines.extend(self.method.canonical());
+        let groups = self.data.groups.as_ref().filter(|_| self.method.reads_groups());
+        lines.extend(groups.map(|groups| format!("groups {:?}", groups.of_fine)));
         lines.push("precision f32".to_owned());
         lines.join("\n")
     }

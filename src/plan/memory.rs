@@ -197,8 +197,7 @@ impl<'a> Walk<'a> {
     fn room_forward(&self, layer: &Layer) -> u64 {
         let input = self.sizes[layer.reads[0]];
         match layer.op {
-            // Sorted, scaled, and a gradient for each share of the anchors; then one sorted back.
-            Op::Pairs(_) => (4 + shares(self.rows, 8, 64)).saturating_mul(input),
+            Op::Pairs(_) => room_of_pairs(self.rows).saturating_mul(input),
             Op::Conv { side: 3, stride: 1 } => self.transformed(layer),
             _ => 0,
         }
@@ -239,6 +238,18 @@ impl<'a> Walk<'a> {
             _ => 0,
         }
     }
+}
+
+/// The bytes held while `rows` embeddings of a width are compared, their gradient included.
+pub(super) fn of_pairs(rows: u64, width: usize) -> u64 {
+    let embeddings = rows.saturating_mul(width as u64);
+    room_of_pairs(rows).saturating_mul(embeddings).saturating_mul(NUMBER)
+}
+
+/// Copies of the embeddings: sorted, scaled, and a gradient for each share of the anchors; then one
+/// sorted back.
+fn room_of_pairs(rows: u64) -> u64 {
+    4 + shares(rows, 8, 64)
 }
 
 /// Whether an operation is candle's own, whose way back is candle's.

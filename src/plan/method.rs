@@ -6,6 +6,7 @@ use std::fmt::Write;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::batches::Balance;
 use crate::catalog::Bound;
 use crate::resolve::{Average, Train};
 
@@ -88,6 +89,22 @@ impl Method {
     /// Whether the state that is evaluated is an average of the weights.
     pub fn averages(&self) -> bool {
         self.ema.is_some() || self.swa.is_some()
+    }
+
+    /// Whether classes come equally often, whatever their size.
+    pub(super) fn balances_classes(&self) -> bool {
+        Balance::of(&self.sampler).is_some_and(|balance| !balance.by_group)
+    }
+
+    /// Whether a batch holds some of `classes` classes alone, not a share of each.
+    pub(super) fn is_partial(&self, batch: usize, classes: usize) -> bool {
+        let balance = Balance::of(&self.sampler);
+        balance.is_some_and(|it| it.by_group || it.held(batch, classes) < classes)
+    }
+
+    /// Whether it depends on the groups of the data.
+    pub(super) fn reads_groups(&self) -> bool {
+        Balance::of(&self.sampler).is_some_and(|balance| balance.by_group)
     }
 
     /// Whether every batch is full, and an epoch no pass over the data.

@@ -4,11 +4,13 @@
 mod afford;
 pub mod amount;
 pub mod analysis;
+mod batches;
 mod check;
 mod compile;
 mod constant;
 mod cost;
 mod digest;
+mod divided;
 mod memory;
 mod method;
 mod partners;
@@ -19,6 +21,7 @@ mod show;
 mod statistics;
 mod terms;
 pub mod theory;
+mod training;
 mod trials;
 mod unused;
 

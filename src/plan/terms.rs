@@ -69,7 +69,9 @@ impl Terms<'_> {
         let Some(map) = self.map(term) else { return };
         self.fits(term, &map);
         if let Ok(division) = Division::of(&self.stage.data.bound, self.known) {
-            self.out.extend(partners(self.stage, term, &map, division.train));
+            let is_own =
+                self.known.class_map(&self.own(), &Labels::Declared).is_ok_and(|it| it == map);
+            self.out.extend(partners(self.stage, term, (&map, is_own), division.train));
         }
         self.simplex(term, &map);
     }

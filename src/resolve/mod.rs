@@ -239,6 +239,14 @@ pub enum Average {
     Swa(Duration),
 }
 
+impl Train {
+    /// Items that terms see side by side: those of a batch, or of a piece of it.
+    pub fn together(&self) -> usize {
+        let pieces = self.method.accumulate.as_ref().map_or(1, |it| it.node);
+        (self.batch.node / pieces).max(1)
+    }
+}
+
 impl Method {
     /// Whether it does what `other` does, wherever both are written.
     fn is_same(&self, other: &Self) -> bool {

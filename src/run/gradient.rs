@@ -18,9 +18,10 @@ pub fn gradient(
     batch: Batch,
     stream: Stream,
 ) -> Result<(Loss, GradStore)> {
-    match method.accumulate {
-        Some(pieces) => accumulated(model, pieces, &batch, &stream),
-        None => model.gradients(batch, &Mode::Train(stream)),
+    match (method.accumulate, method.chunk) {
+        (Some(pieces), _) => accumulated(model, pieces, &batch, &stream),
+        (None, Some(chunk)) => model.gradients_by_chunks(&batch, chunk, &stream),
+        (None, None) => model.gradients(batch, &Mode::Train(stream)),
     }
 }
 

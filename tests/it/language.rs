@@ -112,6 +112,12 @@ fn an_address_depends_on_what_is_computed() {
         ("5 epochs", "6 epochs"),
         ("5 epochs }", "5 epochs; drop_last = true }"),
         ("5 epochs }", "5 epochs; keep = best(val.class.accuracy) }"),
+        ("5 epochs }", "5 epochs; sampler = balanced() }"),
+        ("5 epochs }", "5 epochs; clip = 1 }"),
+        ("5 epochs }", "5 epochs; accumulate = 2 }"),
+        ("5 epochs }", "5 epochs; chunk = 32 }"),
+        ("5 epochs }", "5 epochs; ema = 0.99 }"),
+        ("5 epochs }", "5 epochs; swa = 3 epochs }"),
         ("lr=1e-3", "lr=2e-3"),
         ("seeds = 0..2", "seeds = 1..3"),
         ("linear(labels=fine)", "linear(labels=coarse)"),
@@ -123,6 +129,14 @@ fn an_address_depends_on_what_is_computed() {
         let changed = digests_of(&PLAIN.replacen(from, to, 1));
         assert_ne!(plain, changed, "`{to}` for `{from}`");
     }
+}
+
+#[test]
+fn what_is_not_asked_for_is_in_no_address() {
+    let plain = digests_of(PLAIN);
+    let said = "5 epochs; sampler = shuffled(); clip = none; accumulate = 1; chunk = 64; ema = none; \
+                swa = none }";
+    assert_eq!(plain, digests_of(&PLAIN.replacen("5 epochs }", said, 1)));
 }
 
 #[test]
@@ -155,7 +169,13 @@ experiment calling {{
   augment {{ step = {augment} }}
   views = 2
   loss {{ {loss} }}
-  train {{ optimizer = {optimizer}; schedule = {schedule}; batch = 32; for = 9 epochs }}
+  train {{
+    optimizer = {optimizer}
+    schedule = {schedule}
+    sampler = {sampler}
+    batch = 32
+    for = 9 epochs
+  }}
   stage a {{ }}
   stage b {{ train {{ batch = 16 }} }}
   eval {{ entry = {evaluation}; other = linear(on=b.encoder) }}
@@ -166,6 +186,7 @@ experiment calling {{
         augment = of(Kind::Augment, "hflip()"),
         optimizer = of(Kind::Optimizer, "adamw(lr=1e-3)"),
         schedule = of(Kind::Schedule, "constant()"),
+        sampler = of(Kind::Sampler, "shuffled()"),
         evaluation = of(Kind::Evaluation, "linear(on=a.encoder)"),
     )
 }
@@ -228,7 +249,10 @@ fn needed(spec: &Spec, but: &str) -> Vec<String> {
 fn an_address_depends_on_every_argument_of_every_component() {
     for spec in catalog().all() {
         // A choice of one word cannot be changed yet.
-        let is_fixed = |param: &&ParamSpec| matches!(param.ty, Type::Choice([_]));
+        // No dataset that comes with balance has groups to balance.
+        let is_fixed = |param: &&ParamSpec| {
+            matches!(param.ty, Type::Choice([_])) || (spec.name, param.name) == ("balanced", "by")
+        };
         for param in spec.params.iter().filter(|param| !is_fixed(param)) {
             let mut found: Vec<Vec<String>> = Vec::new();
             for value in others(&param.ty, &default(param)) {

@@ -42,6 +42,7 @@ mod params;
 mod parity;
 mod properties;
 mod resume;
+mod samplers;
 mod schema;
 #[path = "../fuzz/survey.rs"]
 mod survey;
@@ -49,4 +50,5 @@ mod sweeps;
 mod tape;
 mod theory;
 mod tools;
+mod training;
 mod worked;

@@ -74,6 +74,10 @@ struct Autoencoder {
 }
 
 impl Single for Autoencoder {
+    fn is_mean(&self) -> bool {
+        true
+    }
+
     fn needs_clean(&self) -> bool {
         self.target == Target::Clean
     }

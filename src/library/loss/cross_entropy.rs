@@ -69,6 +69,10 @@ impl Single for Classifier {
         kernel::cross_entropy(&logits, &batch.labels.repeat(batch.views), self.smoothing)
     }
 
+    fn is_mean(&self) -> bool {
+        true
+    }
+
     fn logits(&self, embedding: &Tensor) -> Result<Option<Tensor>> {
         self.head.forward(embedding).map(Some)
     }

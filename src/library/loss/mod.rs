@@ -68,6 +68,12 @@ pub trait Single: Send + Sync {
         false
     }
 
+    /// Whether its value is the mean over the items of what each comes to by itself, so that it can
+    /// be computed of a batch in pieces.
+    fn is_mean(&self) -> bool {
+        false
+    }
+
     /// Class scores `[rows, classes]` of embeddings `[rows, dim]`, when the term has a classifier.
     fn logits(&self, _embedding: &Tensor) -> Result<Option<Tensor>> {
         Ok(None)

@@ -158,6 +158,9 @@ impl Noter<'_> {
 
     /// T03: the simplex is the least value for classes of one size.
     fn imbalance(&self) -> Option<Diagnostic> {
+        if self.planned.method.balances_classes() {
+            return None;
+        }
         let call = *self.supervised().first()?;
         let classes = &self.planned.data.classes;
         let count =

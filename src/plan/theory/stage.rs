@@ -90,7 +90,11 @@ pub(super) fn is_of_classes(term: &Term, stage: &Stage) -> bool {
 /// What an anchor meets in a batch, on average.
 fn contrast(stage: &Stage, call: &Bound) -> Option<Contrast> {
     let classes = stage.data.classes.names.len();
-    let of_view = stage.batch as f64 / classes as f64;
+    if stage.method.is_partial(stage.batch, classes) {
+        return None;
+    }
+    let together = stage.batch / stage.method.accumulate.unwrap_or(1);
+    let of_view = together as f64 / classes as f64;
     let (positives, members) = match is_word(call, "pairs", "cross") {
         true => (of_view, of_view),
         false => (stage.views as f64 * of_view - 1.0, stage.views as f64 * of_view),
