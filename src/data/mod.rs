@@ -54,6 +54,12 @@ pub struct Raw {
 }
 
 impl Raw {
+    /// Images that nobody published: made, or found in the user's own files. `sha256` tells them
+    /// from others.
+    pub fn of(splits: Vec<(Split, Images)>, sha256: String) -> Self {
+        Self { description: &description::UNPUBLISHED, splits, sha256, content: "as found" }
+    }
+
     /// The images of `split`, if the dataset was published with it.
     pub fn split(&self, split: Split) -> Option<&Images> {
         self.splits.iter().find(|(each, _)| *each == split).map(|(_, images)| images)

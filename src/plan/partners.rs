@@ -35,7 +35,10 @@ pub(super) fn partners(
     if !is_many {
         return None;
     }
-    let place = train.method.accumulate.as_ref().map_or(train.batch.span, |pieces| pieces.span);
+    let (part, place) = match &train.method.accumulate {
+        Some(pieces) if pieces.node > 1 => ("piece", pieces.span),
+        _ => ("batch", train.batch.span),
+    };
     let classes = map.names.len();
     let per_class = batch as f64 / classes as f64;
     let mut diagnostic = Diagnostic::new(&codes::PARTNERS, message(share))
@@ -47,7 +50,7 @@ pub(super) fn partners(
     }
     let is_plain = train.method.sampler.bound.spec.name == "shuffled";
     let at_least = (batch / 2).min(4);
-    if is_plain && is_own && at_least > 1 && train.method.accumulate.is_none() {
+    if is_plain && is_own && at_least > 1 && part == "batch" {
         diagnostic = diagnostic.help(format!(
             "`sampler = balanced(at_least={at_least})` gives every anchor {}, at the same batch size",
             others(at_least - 1)
@@ -56,7 +59,7 @@ pub(super) fn partners(
     if !is_plain {
         diagnostic = diagnostic.help("`at_least=2` gives every anchor a partner");
     }
-    if let Some((batch, share)) = draw.enough(batch).filter(|_| is_plain) {
+    if let Some((batch, share)) = draw.enough(batch).filter(|_| is_plain && part == "batch") {
         let share = in_percent(share);
         let help = format!("`batch = {batch}` brings the share down to {share}");
         diagnostic = diagnostic.help(help);
@@ -68,7 +71,7 @@ pub(super) fn partners(
 /// of the classes that a term reads, or a batch is divided.
 fn balanced(stage: &Stage, balance: &Balance, map: &ClassMap) -> Option<f64> {
     let train = &stage.train;
-    if balance.by_group || train.method.accumulate.is_some() {
+    if balance.by_group || train.together() < train.batch.node {
         return None;
     }
     let (batch, classes) = (train.batch.node, map.names.len());

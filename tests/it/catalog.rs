@@ -166,6 +166,7 @@ fn uses_in_stage(stage: &Stage) -> Vec<(String, Bound)> {
         ("encoder".to_owned(), stage.encoder.bound.clone()),
         ("train.optimizer".to_owned(), stage.train.optimizer.bound.clone()),
         ("train.schedule".to_owned(), stage.train.schedule.bound.clone()),
+        ("train.sampler".to_owned(), stage.train.method.sampler.bound.clone()),
     ];
     for entry in &stage.augment {
         uses.push((format!("augment.{}", entry.name.node), entry.call.bound.clone()));
