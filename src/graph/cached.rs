@@ -10,6 +10,7 @@ use std::ops::Range;
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
 
+use super::gradient::add;
 use super::pieces::rows;
 use super::{Batch, Loss, Model, Which, scalar, shares};
 use crate::kernel::{gradients, without_gradients};
@@ -48,7 +49,7 @@ impl Model {
                 Ok(sum)
             })?;
             add_values(&mut means, found, share);
-            self.add(&mut grads, &more)?;
+            add(&self.params, &mut grads, &more)?;
         }
         let weight = |name: &String| self.singles.iter().find(|it| it.name == *name);
         total +=
@@ -118,19 +119,6 @@ impl Model {
             (None, None) => unreachable!("the check made sure of a term"),
         };
         Ok((sum, values))
-    }
-
-    /// Adds the gradients of all variables to those that are there.
-    fn add(&self, grads: &mut GradStore, more: &GradStore) -> Result<()> {
-        for (_, var) in self.params.vars() {
-            let Some(more) = more.get(&var) else { continue };
-            let sum = match grads.remove(&var) {
-                Some(own) => (own + more)?,
-                None => more.clone(),
-            };
-            grads.insert(&var, sum);
-        }
-        Ok(())
     }
 
     /// Values in the order of [`Model::term_names`].

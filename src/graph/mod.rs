@@ -3,9 +3,11 @@
 
 mod build;
 mod cached;
+mod gradient;
 mod pieces;
 
 pub use build::{build, stage_stream};
+pub use gradient::{clip, gradient};
 pub use pieces::shares;
 
 use candle_core::backprop::GradStore;
@@ -63,6 +65,9 @@ pub struct Batch {
     pub views: usize,
 }
 
+/// The value of each term before its weight.
+type Values = Vec<(String, f64)>;
+
 /// The loss of a batch.
 pub struct Loss {
     /// The weighted sum, with its gradient.
@@ -103,7 +108,7 @@ impl Model {
         batch: Batch,
         mode: &Mode,
         which: Which,
-    ) -> Result<(Option<Tensor>, Vec<(String, f64)>)> {
+    ) -> Result<(Option<Tensor>, Values)> {
         let mut terms = Vec::new();
         let mut total: Option<Tensor> = None;
         if !self.pairs.is_empty() && which != Which::Means {

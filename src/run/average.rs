@@ -3,17 +3,17 @@
 use candle_core::Result;
 
 use super::checkpoint::State;
+use crate::graph::Model;
 use crate::plan::Method;
-use crate::tensor::Params;
 
 /// An average of weights, and of the statistics that normalisations keep.
 pub struct Average {
-    rule: Rule,
+    sort: Sort,
     /// Empty until the first weights are taken in.
     pub state: State,
 }
 
-enum Rule {
+enum Sort {
     None,
     /// Of which each step keeps a share.
     Moving(f64),
@@ -24,37 +24,37 @@ enum Rule {
 impl Average {
     /// The average that `method` asks for, gone on from `state`.
     pub fn new(method: &Method, state: State) -> Self {
-        let rule = match (method.ema, method.swa) {
-            (Some(decay), _) => Rule::Moving(decay),
-            (None, Some(start)) => Rule::Epochs(start),
-            (None, None) => Rule::None,
+        let sort = match (method.ema, method.swa) {
+            (Some(decay), _) => Sort::Moving(decay),
+            (None, Some(start)) => Sort::Epochs(start),
+            (None, None) => Sort::None,
         };
-        Self { rule, state }
+        Self { sort, state }
     }
 
     /// Takes in the weights after a step.
-    pub fn after_step(&mut self, params: &Params) -> Result<()> {
-        match self.rule {
-            Rule::Moving(decay) => self.take_in(params, 1.0 - decay),
+    pub fn after_step(&mut self, model: &Model) -> Result<()> {
+        match self.sort {
+            Sort::Moving(decay) => self.take_in(model, 1.0 - decay),
             _ => Ok(()),
         }
     }
 
     /// Takes in the weights at the end of an epoch, after `step` steps of which an epoch has
     /// `per_epoch`.
-    pub fn after_epoch(&mut self, params: &Params, step: usize, per_epoch: usize) -> Result<()> {
-        match self.rule {
-            Rule::Epochs(start) if step > start => {
+    pub fn after_epoch(&mut self, model: &Model, step: usize, per_epoch: usize) -> Result<()> {
+        match self.sort {
+            Sort::Epochs(start) if step > start => {
                 let ends = step.div_ceil(per_epoch) - start / per_epoch;
-                self.take_in(params, 1.0 / ends as f64)
+                self.take_in(model, 1.0 / ends as f64)
             }
             _ => Ok(()),
         }
     }
 
     /// Moves the average by `share` of the way to the weights; the first are taken as they are.
-    fn take_in(&mut self, params: &Params, share: f64) -> Result<()> {
-        let weights = params.state()?;
+    fn take_in(&mut self, model: &Model, share: f64) -> Result<()> {
+        let weights = model.params().state()?;
         if self.state.is_empty() {
             self.state = weights;
             return Ok(());
@@ -68,16 +68,16 @@ impl Average {
     /// Runs `work` with the average in the place of the weights, if there is one yet.
     pub fn during<R, E: From<candle_core::Error>>(
         &self,
-        params: &Params,
+        model: &Model,
         work: impl FnOnce() -> std::result::Result<R, E>,
     ) -> std::result::Result<R, E> {
         if self.state.is_empty() {
             return work();
         }
-        let weights = params.state()?;
-        params.restore(&self.state)?;
+        let weights = model.params().state()?;
+        model.params().restore(&self.state)?;
         let done = work();
-        params.restore(&weights)?;
+        model.params().restore(&weights)?;
         done
     }
 }

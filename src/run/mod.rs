@@ -7,7 +7,6 @@ mod checkpoint;
 mod evaluate;
 mod event;
 mod frozen;
-mod gradient;
 mod log;
 mod machine;
 mod order;

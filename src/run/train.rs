@@ -12,14 +12,13 @@ use super::average::Average;
 use super::batch::Transforms;
 use super::checkpoint::{self, Best, Checkpoint, Progress, State, spoilt};
 use super::event::{Event, RunError, first_line};
-use super::gradient::{clip, gradient};
 use super::log::{Epoch, Log};
 use super::machine::Machine;
 use super::order::Order;
 use super::pool::Pool;
 use super::session::Session;
 use super::trained::Trained;
-use crate::graph::{Batch, Loss, Model, build, scalar, stage_stream};
+use crate::graph::{Batch, Loss, Model, build, clip, gradient, scalar, stage_stream};
 use crate::library;
 use crate::library::eval::Split;
 use crate::library::optimizer::{Optimizer, Stepper};
@@ -165,7 +164,7 @@ impl<'a> Training<'a> {
         let grads = self.bounded(grads)?;
         let factor = self.schedule.factor(step, &self.horizon());
         self.stepper.step(&grads, self.rate * factor)?;
-        self.average.after_step(self.model.params())?;
+        self.average.after_step(&self.model)?;
         self.count(&loss, total, items);
         Ok(total)
     }
@@ -239,9 +238,8 @@ impl<'a> Training<'a> {
         let mut means: Vec<f64> = self.progress.sums.iter().map(|sum| sum / items).collect();
         let loss = means.pop().unwrap_or_default();
         let names = self.model.term_names();
-        let (params, per_epoch) = (self.model.params(), self.stage.steps_per_epoch);
-        self.average.after_epoch(params, step, per_epoch)?;
-        let accuracies = self.average.during(params, || self.validate(pool, session))?;
+        self.average.after_epoch(&self.model, step, self.stage.steps_per_epoch)?;
+        let accuracies = self.average.during(&self.model, || self.validate(pool, session))?;
         let epoch = step.div_ceil(self.stage.steps_per_epoch);
         self.log.append(&Epoch {
             epoch,
@@ -289,7 +287,7 @@ impl<'a> Training<'a> {
 
     /// A copy of the model as it is evaluated: with its average in the place of its weights.
     fn evaluated(&self) -> Result<State, RunError> {
-        self.average.during(self.model.params(), || self.state())
+        self.average.during(&self.model, || self.state())
     }
 
     /// A copy of the model, which must be one that can be gone on from.

@@ -35,7 +35,7 @@ fn components_of_ones_own_are_checked_like_any_other() {
         let shown = work_with(&library, &[("own.exp", &slip)], &Asked::default()).rendered();
         assert!(shown.contains(&format!("did you mean `{name}`?")), "{shown}");
         let parameter = spec.params[0].name;
-        assert!(spec.page().contains(&format!("`{parameter}`")), "{}", spec.page());
+        assert!(spec.page().contains(&format!("`{parameter}: ")), "{}", spec.page());
     }
 }
 
@@ -117,5 +117,5 @@ fn a_program_of_ones_own_explains_checks_and_runs() {
     let table = say(&["run", &file]);
     assert!(table.contains("1 training, 1 evaluation"), "{table}");
     let again = say(&["run", &file]);
-    assert!(again.contains("found"), "{again}");
+    assert!(again.contains("1 training (1 from the store)"), "{again}");
 }

@@ -134,9 +134,14 @@ fn an_address_depends_on_what_is_computed() {
 #[test]
 fn what_is_not_asked_for_is_in_no_address() {
     let plain = digests_of(PLAIN);
-    let said = "5 epochs; sampler = shuffled(); clip = none; accumulate = 1; chunk = 64; ema = none; \
-                swa = none }";
-    assert_eq!(plain, digests_of(&PLAIN.replacen("5 epochs }", said, 1)));
+    for said in [
+        "sampler = shuffled(); clip = none; ema = none; swa = none",
+        "accumulate = 1",
+        "chunk = 64",
+    ] {
+        let said = format!("5 epochs; {said} }}");
+        assert_eq!(plain, digests_of(&PLAIN.replacen("5 epochs }", &said, 1)), "{said}");
+    }
 }
 
 #[test]

@@ -10,12 +10,13 @@ use crate::kernel::squared_norm;
 use crate::{choice, component};
 
 choice! {
-    /// Which variables move without a rate of their own.
-    Exclude {
-        /// Those of one dimension: biases, and the scales and shifts of normalisations.
-        Vectors = "vectors",
-        /// None.
-        None = "nothing",
+    /// Which variables have a rate of their own.
+    Adapt {
+        /// Those of more than one dimension: not biases, and not the scales and shifts of
+        /// normalisations.
+        Matrices = "matrices",
+        /// All.
+        All = "all",
     }
 }
 
@@ -30,7 +31,7 @@ component! {
     /// not move these are one. A variable or gradient of length 0 is not rescaled.
     ///
     /// Biases and the scales and shifts of normalisations are left out of both the rescaling and
-    /// the decay, as is usual since SimCLR; `exclude=nothing` treats all alike.
+    /// the decay, as is usual since SimCLR; `adapt=all` treats all alike.
     ///
     /// ```exp
     /// edition 1
@@ -58,8 +59,8 @@ component! {
         weight_decay: NonNegative = 0.0,
         /// The share of a variable's length that a step at learning rate 1 is long.
         trust: Positive = 1e-3,
-        /// Which variables are neither rescaled nor decayed.
-        exclude: Exclude = Exclude::Vectors,
+        /// Which variables are rescaled and decay: all but biases, scales and shifts, or all.
+        adapt: Adapt = Adapt::Matrices,
     }
 }
 
@@ -77,7 +78,7 @@ impl Rule<1> for Lars {
     const MOMENTS: [&'static str; 1] = ["u"];
 
     fn manner(&self, values: &Tensor, grad: &Tensor) -> Result<Manner> {
-        if self.exclude == Exclude::Vectors && values.rank() < 2 {
+        if self.adapt == Adapt::Matrices && values.rank() < 2 {
             return Ok(Manner { trust: 1.0, decays: false });
         }
         let (length, slope) = (squared_norm(values)?.sqrt(), squared_norm(grad)?.sqrt());

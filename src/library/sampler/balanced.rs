@@ -37,6 +37,7 @@ component! {
     /// experiment paired {
     ///   data = cifar100(labels=fine)
     ///   encoder = resnet(depth=18)
+    ///   views = 2
     ///   loss { supcon = supcon(); cnce = 0.5 * class_infonce() }
     ///   train {
     ///     optimizer = adamw(lr=1e-3)

@@ -3,7 +3,7 @@
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor};
 
-use crate::graph::{Batch, Loss, Model, scalar, shares};
+use super::{Batch, Loss, Model, scalar, shares};
 use crate::kernel::squared_norm;
 use crate::nn::Mode;
 use crate::plan::Method;
@@ -43,10 +43,11 @@ fn accumulated(
             true => terms = loss.terms.into_iter().map(|(it, value)| (it, share * value)).collect(),
             false => terms.iter_mut().zip(loss.terms).for_each(|(sum, it)| sum.1 += share * it.1),
         }
-        sum = Some(match sum {
-            None => scaled(model.params(), grads, share)?,
-            Some(sum) => added(model.params(), sum, &grads, share)?,
-        });
+        let grads = scaled(model.params(), grads, share)?;
+        match &mut sum {
+            None => sum = Some(grads),
+            Some(sum) => add(model.params(), sum, &grads)?,
+        }
     }
     let sum = sum.expect("a batch has an item");
     Ok((Loss { total: Tensor::new(total, &Device::Cpu)?, terms }, sum))
@@ -62,13 +63,17 @@ fn scaled(params: &Params, mut grads: GradStore, factor: f64) -> Result<GradStor
     Ok(grads)
 }
 
-/// The gradients of the variables, with `factor` of others added.
-fn added(params: &Params, mut sum: GradStore, grads: &GradStore, factor: f64) -> Result<GradStore> {
+/// Adds the gradients of the variables to those that are there.
+pub(super) fn add(params: &Params, sum: &mut GradStore, more: &GradStore) -> Result<()> {
     for (_, var) in params.vars() {
-        let (Some(own), Some(more)) = (sum.remove(&var), grads.get(&var)) else { continue };
-        sum.insert(&var, (own + more.affine(factor, 0.0)?)?);
+        let Some(more) = more.get(&var) else { continue };
+        let both = match sum.remove(&var) {
+            Some(own) => (own + more)?,
+            None => more.clone(),
+        };
+        sum.insert(&var, both);
     }
-    Ok(sum)
+    Ok(())
 }
 
 /// Scales the gradients of all variables down to the norm `most` if theirs together is larger, as
