@@ -30,7 +30,11 @@ impl Model {
         stream: &Stream,
     ) -> Result<(Loss, GradStore)> {
         let chunks = shares(batch.items(), batch.items().div_ceil(chunk.max(1)));
-        let mode = |at: usize| Mode::Train(stream.named("chunk").at(at as u64));
+        let kept = self.buffers()?;
+        let mode = |at: usize| -> Result<Mode> {
+            kept.rewind()?;
+            Ok(Mode::Train(stream.named("chunk").at(at as u64)))
+        };
         let embedding = Var::from_tensor(&self.embedded(batch, &chunks, &mode)?)?;
         let mut terms = Vec::new();
         let (others, mut grads) = self.others(&embedding, batch, stream, &mut terms)?;
@@ -44,7 +48,7 @@ impl Model {
             let mut found = Vec::new();
             let (_, more) = gradients(|| {
                 let piece = batch.piece(items)?;
-                let (sum, values) = self.chunk(piece, &mode(at), slope.as_ref(), share)?;
+                let (sum, values) = self.chunk(piece, &mode(at)?, slope.as_ref(), share)?;
                 found = values;
                 Ok(sum)
             })?;
@@ -64,12 +68,13 @@ impl Model {
         &self,
         batch: &Batch,
         chunks: &[Range<usize>],
-        mode: &dyn Fn(usize) -> Mode,
+        mode: &dyn Fn(usize) -> Result<Mode>,
     ) -> Result<Tensor> {
         let mut found = Vec::new();
         for (at, items) in chunks.iter().enumerate() {
             let images = batch.piece(items)?.images;
-            let rows = without_gradients(|| self.encoder.forward(&images, &mode(at)))?.detach();
+            let mode = mode(at)?;
+            let rows = without_gradients(|| self.encoder.forward(&images, &mode))?.detach();
             found.push((rows, items.len()));
         }
         let of_view = |view: usize| {
@@ -121,11 +126,30 @@ impl Model {
         Ok((sum, values))
     }
 
+    /// What the layers keep besides their variables, as it is now.
+    fn buffers(&self) -> Result<Kept> {
+        let copy = |(_, var): (String, Var)| {
+            let value = var.as_detached_tensor().copy()?;
+            Ok((var, value))
+        };
+        self.params.buffers().into_iter().map(copy).collect::<Result<_>>().map(Kept)
+    }
+
     /// Values in the order of [`Model::term_names`].
     fn in_order(&self, mut values: Vec<(String, f64)>) -> Vec<(String, f64)> {
         let names = self.term_names();
         values.sort_by_key(|(name, _)| names.iter().position(|it| it == name));
         values
+    }
+}
+
+/// What layers kept before a step: each chunk begins with it, as the whole batch would, and leaves
+/// what a step leaves.
+struct Kept(Vec<(Var, Tensor)>);
+
+impl Kept {
+    fn rewind(&self) -> Result<()> {
+        self.0.iter().try_for_each(|(var, value)| var.set(value))
     }
 }
 

@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("library", &["catalog", "data", "kernel", "nn", "seed", "tensor"]),
     ("graph", &["kernel", "library", "nn", "plan", "seed", "tensor"]),
     ("store", &["plan"]),
-    ("run", &["catalog", "data", "graph", "library", "nn", "plan", "seed", "store"]),
+    ("run", &["catalog", "data", "graph", "library", "plan", "seed", "store"]),
     ("analysis", &["plan", "run"]),
     ("report", &["analysis", "catalog", "diag", "plan", "resolve", "run"]),
     (
