@@ -10,6 +10,7 @@ mod worked;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use balance::graph::{Batch, build};
 use balance::library::{self, Library};
@@ -24,6 +25,9 @@ use worked::plan_of;
 const TOLERANCE: f64 = 0.2;
 
 struct Counting;
+
+/// Held by the test that counts: what another does at the same time would be counted too.
+static COUNTS: Mutex<()> = Mutex::new(());
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(0);
@@ -147,17 +151,19 @@ const CASES: &[(&str, usize, &str, &str)] = &[
     ),
 ];
 
-/// Batches in chunks, beside the whole batch that they stand for.
-const CHUNKED: &[(&str, usize, usize)] = &[
-    ("mlp(widths=[512, 512], out=64)", 2048, 128),
-    ("vit(dim=64, depth=4, heads=4)", 64, 8),
-    ("vit(dim=128, depth=2, heads=4)", 128, 16),
+/// Batches in chunks, and how many times as much the whole batch holds at least: of a perceptron's
+/// step most is the images, which are there as before.
+const CHUNKED: &[(&str, usize, usize, f64)] = &[
+    ("mlp(widths=[512, 512], out=64)", 2048, 128, 1.2),
+    ("vit(dim=64, depth=4, heads=4)", 64, 8, 6.0),
+    ("vit(dim=128, depth=2, heads=4)", 128, 16, 6.0),
 ];
 
 #[test]
 fn memory_falls_with_chunks_as_predicted() {
+    let _alone = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut far = Vec::new();
-    for (encoder, batch, chunk) in CHUNKED {
+    for (encoder, batch, chunk, times) in CHUNKED {
         let whole = experiment(encoder, *batch, CONTRAST, "sgd(lr=0.1)");
         let chunked = whole.replace("batch =", &format!("chunk = {chunk}; batch ="));
         let [whole, chunked] = [whole, chunked].map(|text| {
@@ -173,7 +179,7 @@ fn memory_falls_with_chunks_as_predicted() {
             whole.0
         );
         println!("{line}");
-        let falls = 2 * chunked.0 < whole.0;
+        let falls = times * (chunked.0 as f64) < whole.0 as f64;
         far.extend((off.abs() > TOLERANCE || !falls).then_some(line));
     }
     assert!(far.is_empty(), "{}", far.join("\n"));
@@ -181,6 +187,7 @@ fn memory_falls_with_chunks_as_predicted() {
 
 #[test]
 fn memory_is_what_was_predicted() {
+    let _alone = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut far = Vec::new();
     for (encoder, batch, loss, optimizer) in CASES {
         let plan = plan_of(&experiment(encoder, *batch, loss, optimizer));
