@@ -316,6 +316,34 @@ impl Network {
         self.layer(Op::SquaredError, vec![0]).noting(|layer| layer.constants = differences)
     }
 
+    /// An embedding with `more` constant numbers behind it.
+    pub fn widened(self, more: usize) -> Self {
+        let shape = vec![self.width().saturating_add(more)];
+        self.layer(Op::Join, shape)
+    }
+
+    /// The same rows in another order.
+    pub fn sorted(self) -> Self {
+        let shape = self.shape().to_vec();
+        self.layer(Op::Narrow, shape)
+    }
+
+    /// These layers behind the last value.
+    pub fn then(mut self, other: &Self) -> Self {
+        let here = self.here();
+        self.append(here, other);
+        self
+    }
+
+    /// One of `count` networks like this for each image, every one trained.
+    pub fn one_of(mut self, count: usize) -> Self {
+        for layer in &mut self.layers {
+            layer.parameters = layer.parameters.saturating_mul(count as u64);
+            layer.buffers = layer.buffers.saturating_mul(count as u64);
+        }
+        self
+    }
+
     /// The products of an embedding with `rows` others.
     pub fn compared_with(self, rows: usize) -> Self {
         let multiply_adds = product(&[rows, self.width()]);

@@ -455,3 +455,73 @@ fn restoring_is_measured_over_all_numbers_and_views() {
         assert!((model.number(&batch) - expected).abs() < 1e-12, "{target}");
     }
 }
+
+fn autoencoder(condition: &str) -> Model {
+    let decoder = Value::Component(Box::new(Bound::defaults(&ENTRY.spec)));
+    let spec = LOSSES.iter().find(|it| it.spec.name == "class_autoencoder").unwrap();
+    let bound = Bound::defaults(&spec.spec).with("decoder", decoder);
+    Model::new(&bound.with("condition", Value::Word(condition.to_owned())))
+}
+
+/// The mean squared error of a batch by loops, with the toy decoder of each row.
+fn restored_by_loops(batch: &Batch, decode: impl Fn(&[f64], u32) -> Vec<f64>) -> f64 {
+    let (rows, images) = (values(&batch.embedding), values(&batch.input));
+    let labels = batch.labels.repeat(batch.views);
+    let rows = rows.chunks(DIM).zip(images.chunks(IMAGE.size())).zip(&labels);
+    let error = |((row, image), label): ((&[f64], &[f64]), &u32)| {
+        let restored = decode(row, *label);
+        restored.iter().zip(image).map(|(a, b)| (a - b).powi(2)).sum::<f64>()
+    };
+    rows.map(error).sum::<f64>() / images.len() as f64
+}
+
+/// `W x + b` with the variables that begin with `name`.
+fn affine(model: &Model, name: &str, x: &[f64]) -> Vec<f64> {
+    let state = model.params.state().unwrap();
+    let (weight, bias) =
+        (values(&state[&format!("{name}.weight")]), values(&state[&format!("{name}.bias")]));
+    let dot = |row: &[f64]| row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>();
+    weight.chunks(x.len()).zip(bias).map(|(row, bias)| dot(row) + bias).collect()
+}
+
+#[test]
+fn a_decoder_that_is_told_the_class_sees_it_behind_the_embedding() {
+    let (model, batch) = (autoencoder("label"), Batch::random(&[2, 0, 2, 3, 1], 2));
+    let expected = restored_by_loops(&batch, |row, label| {
+        let told = (0..CLASSES as u32).map(|class| f64::from(u8::from(class == label)));
+        let row: Vec<f64> = row.iter().copied().chain(told).collect();
+        affine(&model, "decoder", &row)
+    });
+    assert!((model.number(&batch) - expected).abs() < 1e-12 * expected);
+}
+
+#[test]
+fn each_class_has_a_decoder_of_its_own() {
+    let (model, batch) = (autoencoder("per_class"), Batch::random(&[2, 0, 2, 3, 1, 0], 2));
+    let decode = |row: &[f64], label| affine(&model, &format!("decoder.{label}"), row);
+    let expected = restored_by_loops(&batch, decode);
+    assert!((model.number(&batch) - expected).abs() < 1e-12 * expected);
+}
+
+#[test]
+fn the_decoder_of_a_class_that_a_batch_lacks_has_the_gradient_zero() {
+    let (model, batch) = (autoencoder("per_class"), Batch::random(&[2, 0, 2], 1));
+    let decode = |row: &[f64], label| affine(&model, &format!("decoder.{label}"), row);
+    let expected = restored_by_loops(&batch, decode);
+    let value = model.value(&batch).unwrap();
+    assert!((value.to_scalar::<f64>().unwrap() - expected).abs() < 1e-12 * expected);
+    let grads = value.backward().unwrap();
+    for (name, var) in model.params.vars() {
+        let gradient = values(grads.get(&var).unwrap());
+        let is_absent = name.starts_with("decoder.1.") || name.starts_with("decoder.3.");
+        assert_eq!(gradient.iter().all(|it| *it == 0.0), is_absent, "{name}");
+    }
+}
+
+#[test]
+fn a_class_that_no_decoder_knows_is_an_error() {
+    for condition in ["label", "per_class"] {
+        let error = autoencoder(condition).value(&Batch::random(&[0, 4], 1)).unwrap_err();
+        assert!(error.to_string().contains("there is no class 4 among 4"), "{error}");
+    }
+}

@@ -181,7 +181,9 @@ impl Noter<'_> {
         let cnce = *self.within_class().first()?;
         let separates = |call: &Called| {
             let needs = |port| call.bound.needs(port);
-            let is_contrast = needs(Port::Views) || needs(Port::Labels);
+            // A decoder that is told the class need not find it in the embedding.
+            let is_contrast =
+                (needs(Port::Views) || needs(Port::Labels)) && !needs(Port::Input);
             is_contrast && !is_within_class(&call.bound)
         };
         self.calls(separates).is_empty().then(|| {
