@@ -56,6 +56,10 @@ pub struct Layer {
     pub multiply_adds: u64,
     /// Numbers besides its result that are kept of one image for the way back.
     pub constants: u64,
+    /// Numbers made of its weights for each step, whatever the number of images.
+    pub made: u64,
+    /// The most by which it makes the distance of two inputs longer, where there is a bound.
+    pub stretch: Option<f64>,
 }
 
 /// What an operation is, as far as its memory depends on it.
@@ -77,6 +81,8 @@ pub enum Op {
     Rearrange,
     /// The sum of two values.
     Add,
+    /// Values side by side.
+    Beside,
     /// Learned rows set before the others, and learned numbers added to all.
     Join,
     /// Some of the rows.
@@ -142,9 +148,17 @@ impl Network {
     fn layer(mut self, op: Op, shape: Vec<usize>) -> Self {
         let (reads, writes) = (vec![self.at], self.values.len());
         self.values.push(shape);
-        let layer =
-            Layer { op, reads, writes, parameters: 0, buffers: 0, multiply_adds: 0, constants: 0 };
-        self.layers.push(layer);
+        self.layers.push(Layer {
+            op,
+            reads,
+            writes,
+            parameters: 0,
+            buffers: 0,
+            multiply_adds: 0,
+            constants: 0,
+            made: 0,
+            stretch: None,
+        });
         self.at = writes;
         self
     }
@@ -275,6 +289,14 @@ impl Network {
         self.layer(Op::Add, shape).noting(|layer| layer.reads.push(other))
     }
 
+    /// The same with the rows of `others` beside each.
+    pub fn beside(self, others: &[At]) -> Self {
+        let width = others.iter().map(|at| self.values[at.0].last().copied().unwrap_or(1));
+        let shape = vec![width.fold(self.width(), usize::saturating_add)];
+        let others: Vec<usize> = others.iter().map(|at| at.0).collect();
+        self.layer(Op::Beside, shape).stretching(1.0).noting(|layer| layer.reads.extend(others))
+    }
+
     /// The first row alone.
     pub fn first_row(self) -> Self {
         let shape = vec![1, self.width()];
@@ -290,7 +312,40 @@ impl Network {
     /// The mean over the pixels of an image.
     pub fn average_pool(self) -> Self {
         let shape = vec![self.width()];
-        self.layer(Op::Kernel, shape)
+        let pixels = product(&self.shape()[..self.shape().len() - 1]);
+        // The mean of n numbers is their product with a vector of length 1 / √n.
+        self.layer(Op::Kernel, shape).stretching(1.0 / (pixels as f64).sqrt())
+    }
+
+    /// Notes that the last layer makes distances longer by a factor of at most `most`.
+    pub fn stretching(self, most: f64) -> Self {
+        self.noting(|layer| layer.stretch = Some(most))
+    }
+
+    /// The last layer with its weights kept at the spectral norm `bound`, which is computed from a
+    /// vector as large as its input.
+    pub fn constrained(self, bound: f64) -> Self {
+        let input = self.layers.last().map_or(0, |layer| product(&self.values[layer.reads[0]]));
+        self.stretching(bound).noting(|layer| {
+            layer.buffers += input;
+            // The scaled weights, and the derivative of their norm.
+            layer.made = 2 * layer.parameters;
+        })
+    }
+
+    /// The most by which it makes the distance of two images longer: the product over its layers.
+    pub fn lipschitz(&self) -> Option<f64> {
+        let mut bounds: Vec<Option<f64>> = vec![None; self.values.len()];
+        bounds[0] = Some(1.0);
+        for layer in &self.layers {
+            let of = |read: &usize| Some(bounds[*read]? * layer.stretch?);
+            let bounds_of: Option<Vec<f64>> = layer.reads.iter().map(of).collect();
+            bounds[layer.writes] = bounds_of.map(|it| match layer.op {
+                Op::Beside => it.iter().map(|bound| bound * bound).sum::<f64>().sqrt(),
+                _ => it.iter().sum(),
+            });
+        }
+        bounds[self.at]
     }
 
     /// An image resized by its nearest pixels.

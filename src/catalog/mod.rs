@@ -149,6 +149,8 @@ pub struct Spec {
     pub moments: usize,
     /// The splits an evaluation measures on.
     pub splits: &'static [&'static str],
+    /// Why no bound holds of how far it carries two inputs apart, where that is known.
+    pub unbounded: Option<&'static str>,
 }
 
 impl PartialEq for Spec {
@@ -254,7 +256,8 @@ macro_rules! component {
         $kind:ident as dyn $trait:path, version $version:literal
             $(, needs [$($port:ident),* $(,)?])? $(, also $also:path)?
             $(, metrics [$($metric:ident),* $(,)?])? $(, splits [$($split:ident),* $(,)?])?
-            $(, network $network:path)? $(, moments $moments:literal)?;
+            $(, network $network:path)? $(, moments $moments:literal)?
+            $(, unbounded $unbounded:literal)?;
         $name:ident => $struct:ident {
             $( $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)? ),* $(,)?
         }
@@ -291,6 +294,7 @@ macro_rules! component {
                 network: $crate::component!(@network $struct $($network)?),
                 moments: $crate::component!(@moments $($moments)?),
                 splits: $crate::component!(@splits $($($split)*)?),
+                unbounded: $crate::component!(@unbounded $($unbounded)?),
             },
             build: |bound| Box::new($struct::from_bound(bound)),
         };
@@ -307,6 +311,8 @@ macro_rules! component {
     (@network $struct:ident) => { None };
     (@moments $moments:literal) => { $moments };
     (@moments) => { 0 };
+    (@unbounded $unbounded:literal) => { Some($unbounded) };
+    (@unbounded) => { None };
     (@splits) => { &["train", "val", "test"] };
     (@splits $($split:ident)+) => { &[ $( stringify!($split) ),+ ] };
 }

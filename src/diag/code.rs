@@ -80,6 +80,7 @@ codes! {
     LINK_CUT = "B0110" "link-cut" Note "an override replaces a weight that followed a parameter";
     SHAPE = "B0201" "shape-mismatch" Error "two shapes do not fit";
     VIEWS = "B0203" "too-few-views" Error "a term compares views, but there is only one";
+    NO_BOUND = "B0204" "no-lipschitz-bound" Error "a network whose distances have no bound is asked to keep one";
     ETF = "B0210" "simplex-does-not-fit" Note "the embedding has too few dimensions for the class simplex";
     PARTNERS = "B0212" "lonely-anchors" Warning "many anchors have no other example of their class in the batch";
     SCHEDULE = "B0301" "schedule-ends-early" Error "a schedule disagrees with the length of training";

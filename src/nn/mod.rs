@@ -7,6 +7,7 @@ mod dropout;
 mod linear;
 mod mode;
 mod norm;
+mod spectral;
 
 pub use crate::kernel::{gradients, without_gradients};
 pub use conv::Conv2d;
@@ -14,3 +15,4 @@ pub use dropout::{DropPath, Dropout, keep_factors};
 pub use linear::Linear;
 pub use mode::Mode;
 pub use norm::{BatchNorm, LayerNorm};
+pub use spectral::Spectral;

@@ -38,6 +38,9 @@ pub struct Model {
     pub parameters: u64,
     /// Floating-point operations of one image's way forward, two for each multiplication.
     pub forward_flops: u64,
+    /// The most by which it stretches the distance of two images, where there is a bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lipschitz: Option<f64>,
 }
 
 /// What a training or an evaluation costs.
@@ -68,6 +71,7 @@ impl Model {
             out: network.width(),
             parameters: network.parameters(),
             forward_flops: network.forward_flops(),
+            lipschitz: network.lipschitz(),
         }
     }
 }

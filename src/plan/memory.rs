@@ -94,7 +94,8 @@ impl<'a> Walk<'a> {
     }
 
     fn kept(&self, layer: &Layer) -> u64 {
-        self.sizes[layer.writes].saturating_add(layer.constants.saturating_mul(self.rows))
+        let constants = layer.constants.saturating_mul(self.rows).saturating_add(layer.made);
+        self.sizes[layer.writes].saturating_add(constants)
     }
 
     fn forward(&mut self) {
@@ -243,7 +244,7 @@ impl<'a> Walk<'a> {
 
 /// Whether an operation is candle's own, whose way back is candle's.
 fn is_candle(op: Op) -> bool {
-    matches!(op, Op::Add | Op::Join | Op::Narrow | Op::Mean | Op::SquaredError)
+    matches!(op, Op::Add | Op::Beside | Op::Join | Op::Narrow | Op::Mean | Op::SquaredError)
 }
 
 /// How many pieces the kernels cut `total` into, when they want `count` of at least `least`.

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use super::amount::grouped;
+use super::schedule::short;
 use super::theory::Theory;
 use super::{Evaluation, Plan, Stage};
 use crate::diag::plural;
@@ -104,6 +105,9 @@ impl Display for Stage {
         )?;
         let parameters = grouped(self.model.parameters);
         writeln!(f, "  encoder {} -> {}, {parameters} parameters", self.encoder, self.dim)?;
+        if let Some(bound) = self.model.lipschitz {
+            writeln!(f, "    stretches distances by at most {}", short(bound))?;
+        }
         for transform in &self.augment {
             writeln!(f, "  augment {} = {}", transform.name, transform.call)?;
         }

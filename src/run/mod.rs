@@ -10,6 +10,7 @@ mod log;
 mod machine;
 mod pool;
 mod session;
+mod stretch;
 mod train;
 mod trials;
 
@@ -19,5 +20,6 @@ pub use event::{Event, Observer, RunError, Silent};
 pub use log::Epoch;
 pub use pool::Pool;
 pub use session::{Session, Surroundings};
+pub use stretch::Stretch;
 pub use train::{Trained, TrainedOn};
 pub use trials::{Outcome, Tally, TrialOutcome, run};

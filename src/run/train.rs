@@ -16,6 +16,7 @@ use super::log::{Epoch, Log};
 use super::machine::Machine;
 use super::pool::Pool;
 use super::session::Session;
+use super::stretch::Stretch;
 use crate::graph::{Batch, Loss, Model, build, scalar, stage_stream};
 use crate::library;
 use crate::library::eval::Split;
@@ -46,6 +47,9 @@ pub struct Trained {
     pub last_epoch: Epoch,
     /// When the best state was kept: its epoch and accuracy on the validation split.
     pub best: Option<Best>,
+    /// How far the kept state carries images apart, where the encoder keeps a bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stretch: Option<Stretch>,
 }
 
 /// The data of a training, as read.
@@ -328,11 +332,12 @@ impl<'a> Training<'a> {
     fn finish(&mut self, session: &Session, pool: &Pool) -> Result<f64, RunError> {
         let last = self.state()?;
         let model = if self.best.is_empty() { last } else { self.best.clone() };
+        let stretch = self.stretch(session, pool, &model)?;
         let progress = Progress { finished: true, ..self.progress.clone() };
         self.log.sync()?;
         Checkpoint { progress, model, ..Checkpoint::default() }.save(&self.folder)?;
         self.machine.note(self.progress.step, (session.around.clock)())?;
-        let trained = self.trained(pool)?;
+        let trained = Trained { stretch, ..self.trained(pool)? };
         let path = self.folder.join(RESULT);
         store::write_json(&path, &trained).map_err(|error| RunError::io(&path, &error))?;
         Ok(trained.last_epoch.loss)
@@ -355,6 +360,28 @@ impl<'a> Training<'a> {
             parameters: self.model.params().count(),
             last_epoch: self.log.last()?,
             best: self.progress.best.clone(),
+            stretch: None,
+        })
+    }
+
+    /// How far the encoder in state `kept` carries images apart, if it is to keep a bound.
+    fn stretch(
+        &self,
+        session: &Session,
+        pool: &Pool,
+        kept: &State,
+    ) -> Result<Option<Stretch>, RunError> {
+        let Some(bound) = self.stage.model.lipschitz else { return Ok(None) };
+        self.model.params().restore(kept)?;
+        let items = pool.indices(Split::Train);
+        let items = &items[..items.len().min(EVAL_BATCH)];
+        let images = self.transforms.untouched(pool, items, session.around.device)?;
+        let stretch = Stretch::measured(&images, bound, |images| self.model.embed(images))?;
+        stretch.is_kept().then_some(Some(stretch)).ok_or_else(|| {
+            RunError::failed(
+                format!("distances are stretched by {}, beyond {bound}", stretch.observed),
+                "this is a fault of balance: please report it with the file",
+            )
         })
     }
 }

@@ -229,12 +229,21 @@ impl Scope {
     /// # Errors
     /// When it exists with another shape or as a variable.
     pub fn buffer(&self, name: impl Display, shape: impl Into<Shape>, value: f64) -> Result<Var> {
-        self.params.get_or_create(&Request {
-            name: self.full(&name),
-            shape: shape.into(),
-            init: Init::Const(value),
-            trained: false,
-        })
+        self.drawn_buffer(name, shape, Init::Const(value))
+    }
+
+    /// The buffer `name`, drawn as a variable is when it is new.
+    ///
+    /// # Errors
+    /// When it exists with another shape or as a variable.
+    pub fn drawn_buffer(
+        &self,
+        name: impl Display,
+        shape: impl Into<Shape>,
+        init: Init,
+    ) -> Result<Var> {
+        let request = Request { name: self.full(&name), shape: shape.into(), init, trained: false };
+        self.params.get_or_create(&request)
     }
 
     fn full(&self, name: &dyn Display) -> String {

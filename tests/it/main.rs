@@ -43,6 +43,7 @@ mod parity;
 mod properties;
 mod resume;
 mod schema;
+mod spectral;
 #[path = "../fuzz/survey.rs"]
 mod survey;
 mod sweeps;

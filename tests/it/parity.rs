@@ -16,7 +16,7 @@ use candle_core::{DType, Device, Tensor, Var};
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parity/fixtures");
 
 /// The tensors of a fixture, in f64.
-fn fixture(name: &str) -> BTreeMap<String, Tensor> {
+pub fn fixture(name: &str) -> BTreeMap<String, Tensor> {
     let path = format!("{FIXTURES}/{name}.safetensors");
     let tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
     let widen = |(name, tensor): (String, Tensor)| (name, tensor.to_dtype(DType::F64).unwrap());

@@ -4,7 +4,7 @@ use candle_core::Result;
 
 use super::layers::Perceptron;
 use super::{Encoder, Network};
-use crate::catalog::{self, Count, ImageShape, Misfit, Place};
+use crate::catalog::{self, Count, ImageShape, Misfit, Place, Positive};
 use crate::component;
 use crate::tensor::Scope;
 
@@ -14,6 +14,13 @@ component! {
     /// The image as one vector, through linear layers with rectifiers between them. It does not
     /// know which pixels are neighbours. Weights begin as PyTorch's do, uniform within one over the
     /// root of a layer's inputs.
+    ///
+    /// With `lipschitz = L` the distance of two embeddings is at most `L` times that of the images
+    /// the encoder is given: each of its `n` weights is divided by its spectral norm and multiplied
+    /// by the `n`th root of `L` (spectral normalisation, Miyato et al., 2018), and rectifiers make
+    /// no distance longer. A step of training moves the estimate of each norm by one power
+    /// iteration, as PyTorch does; an evaluation goes on until it stands still, so that the bound
+    /// holds of what is measured.
     ///
     /// ```exp
     /// edition 1
@@ -32,16 +39,27 @@ component! {
         widths: Vec<Count> = [Count::from(256), Count::from(256)],
         /// Width of the embedding.
         out: Count = 128,
+        /// The most by which the embedding may stretch the distance of two images; without one
+        /// there is no bound.
+        lipschitz: Option<Positive> = None::<Positive>,
     }
 }
 
 fn network(mlp: &Mlp, place: &Place) -> std::result::Result<catalog::Network, Misfit> {
     let images = catalog::Network::of_images(place.image);
-    Ok(Perceptron::layers(images.flat(), &mlp.widths, mlp.out.get()))
+    let (images, out) = (images.flat(), mlp.out.get());
+    Ok(match mlp.lipschitz {
+        None => Perceptron::layers(images, &mlp.widths, out),
+        Some(bound) => Perceptron::constrained_layers(images, &mlp.widths, out, bound.get()),
+    })
 }
 
 impl Encoder for Mlp {
     fn build(&self, input: ImageShape, scope: &Scope) -> Result<Box<dyn Network>> {
-        Ok(Box::new(Perceptron::new(input.size(), &self.widths, self.out.get(), scope)?))
+        let perceptron = Perceptron::new(input.size(), &self.widths, self.out.get(), scope)?;
+        Ok(Box::new(match self.lipschitz {
+            None => perceptron,
+            Some(bound) => perceptron.constrained(bound.get(), scope)?,
+        }))
     }
 }

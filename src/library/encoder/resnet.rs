@@ -45,7 +45,8 @@ component! {
     ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
-    Encoder as dyn Encoder, version 1, network network;
+    Encoder as dyn Encoder, version 1, network network,
+        unbounded "batch normalisation may divide by next to nothing";
     resnet => ResNet {
         /// Layers with weights on the longest path, the classifier's included; one of the table.
         depth: Count = 18,

@@ -32,7 +32,8 @@ component! {
     ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
-    Encoder as dyn Encoder, version 1, network network;
+    Encoder as dyn Encoder, version 1, network network,
+        unbounded "attention by dot products grows with the square of its input";
     vit => Vit {
         /// Side of a patch in pixels; must divide the height and the width of the image.
         patch: Count = 4,

@@ -10,6 +10,9 @@ use crate::syntax::{Arg, Expr, Name};
 /// Columns of a signature in a message.
 const SIGNATURE: usize = 76;
 
+/// The argument that asks a network to keep distances within a bound.
+const LIPSCHITZ: &str = "lipschitz";
+
 /// A call that is being matched to its component's parameters.
 struct Site<'a> {
     spec: &'static Spec,
@@ -50,7 +53,7 @@ impl Eval<'_> {
         }
         for patch in patches {
             if spec.param(&patch.path[0].node).is_none() {
-                let diagnostic = unknown_argument(spec, &patch.path[0]);
+                let diagnostic = self.unknown_argument(spec, &patch.path[0]);
                 self.out.push(diagnostic.at(span, format!("of this `{}`", spec.name)));
             }
         }
@@ -77,7 +80,8 @@ impl Eval<'_> {
             return self.out.push(diagnostic);
         };
         if spec.param(&name.node).is_none() {
-            self.out.push(unknown_argument(spec, name));
+            let diagnostic = self.unknown_argument(spec, name);
+            self.out.push(diagnostic);
         }
         let names = site.args[..at].iter().filter_map(|arg| arg.name.as_ref());
         if let Some(first) = names.clone().find(|other| other.node == name.node) {
@@ -119,6 +123,21 @@ impl Eval<'_> {
         (value, None)
     }
 
+    fn unknown_argument(&self, spec: &Spec, name: &Name) -> Diagnostic {
+        match spec.unbounded.filter(|_| name.node == LIPSCHITZ) {
+            Some(why) => {
+                let others = self.catalog.of(spec.kind);
+                let bounded = others.filter(|it| it.param(LIPSCHITZ).is_some());
+                let bounded: Vec<String> = bounded.map(|it| format!("`{}`", it.name)).collect();
+                Diagnostic::new(&codes::NO_BOUND, format!("`{}` has no Lipschitz bound", spec.name))
+                    .at(name.span, why)
+                    .help(format!("encoders that keep one: {}", bounded.join(", ")))
+                    .more(spec.name)
+            }
+            None => unknown_argument(spec, name),
+        }
+    }
+
     /// How many images an amount that a dataset takes is a share of.
     fn images(&self, spec: &'static Spec, param: &ParamSpec) -> Option<usize> {
         let facts = self.catalog.facts(spec)?;
@@ -146,7 +165,8 @@ impl Eval<'_> {
         for patch in patches {
             let name = &patch.path[0];
             let Some(param) = bound.spec.param(&name.node) else {
-                self.out.push(unknown_argument(bound.spec, name));
+                let diagnostic = self.unknown_argument(bound.spec, name);
+                self.out.push(diagnostic);
                 return None;
             };
             let value = self.value(&patch.value, &[], Want::param(param))?;
