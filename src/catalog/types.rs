@@ -314,6 +314,8 @@ macro_rules! nested {
 }
 
 nested! {
+    /// An encoder given as an argument.
+    EncoderCall = Encoder,
     /// A decoder given as an argument.
     DecoderCall = Decoder,
     /// An optimizer given as an argument.

@@ -17,7 +17,7 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
     let root = params.root();
     let encoder: Box<dyn Encoder> = library::build(&library.encoders, &stage.encoder);
     let mut model = Model {
-        encoder: encoder.build(stage.data.image, &root.pp("encoder"))?,
+        encoder: encoder.build_from(library, stage.data.image, &root.pp("encoder"))?,
         pairs: Vec::new(),
         singles: Vec::new(),
         classes: stage.data.classes.of_fine.clone(),

@@ -141,6 +141,20 @@ const CASES: &[(&str, usize, &str, &str)] = &[
         "mse = class_autoencoder(decoder=resnet18_decoder(width=16), target=clean)",
         "adamw(lr=1e-3)",
     ),
+    ("mlp(lipschitz=1.0)", 128, CONTRAST, "adamw(lr=1e-3)"),
+    ("concat(a=mlp(), b=resnet(depth=8, width=8))", 32, CONTRAST, "adamw(lr=1e-3)"),
+    (
+        "mlp()",
+        64,
+        "mse = class_autoencoder(decoder=mlp_decoder(), condition=label); class = cross_entropy()",
+        "adamw(lr=1e-3)",
+    ),
+    (
+        "resnet(depth=8, width=16)",
+        8,
+        "mse = class_autoencoder(decoder=resnet18_decoder(width=8), condition=per_class)",
+        "adamw(lr=1e-3)",
+    ),
 ];
 
 #[test]

@@ -1,5 +1,6 @@
 //! Encoders: images to embeddings.
 
+mod concat;
 pub(crate) mod layers;
 mod mlp;
 mod resnet;
@@ -7,17 +8,28 @@ mod vit;
 
 use candle_core::{Result, Tensor};
 
+use super::Library;
 use crate::catalog::{Entry, ImageShape};
 use crate::nn::Mode;
 use crate::tensor::Scope;
 
 /// Every encoder, in the order the reference lists them.
-pub static ENCODERS: &[&Entry<dyn Encoder>] = &[&mlp::ENTRY, &resnet::ENTRY, &vit::ENTRY];
+pub static ENCODERS: &[&Entry<dyn Encoder>] = &[&mlp::ENTRY, &resnet::ENTRY, &vit::ENTRY, &concat::ENTRY];
 
 /// A declared encoder.
 pub trait Encoder: Send + Sync {
     /// The network for images of shape `input`, its variables made in `scope`.
     fn build(&self, input: ImageShape, scope: &Scope) -> Result<Box<dyn Network>>;
+
+    /// The same for an encoder that is made of others, which `library` builds.
+    fn build_from(
+        &self,
+        _library: &Library,
+        input: ImageShape,
+        scope: &Scope,
+    ) -> Result<Box<dyn Network>> {
+        self.build(input, scope)
+    }
 }
 
 /// A network on a device.
