@@ -41,6 +41,15 @@ impl Bound {
         self.spec.needs.contains(&port) || also.contains(&port)
     }
 
+    /// How many components of its own kind it is made of; one where it is not made of others.
+    pub fn parts(&self) -> usize {
+        let parts = self.args.iter().filter_map(|arg| match arg {
+            Value::Component(part) if part.spec.kind == self.spec.kind => Some(part.parts()),
+            _ => None,
+        });
+        parts.sum::<usize>().max(1)
+    }
+
     fn index(&self, name: &str) -> usize {
         let found = self.spec.params.iter().position(|param| param.name == name);
         found.unwrap_or_else(|| panic!("`{}` declares no parameter `{name}`", self.spec.name))

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::analysis::analyse;
+use super::control::mismatched;
 use super::compile::{facts_of, labels_of, read_by};
 use super::recent::Networks;
 use super::schedule;
@@ -39,6 +40,7 @@ pub fn check(
         return (None, distinct(out));
     }
     let plan = Plan { analysis, ..plan(design, facts, limit, &mut out) };
+    out.extend(mismatched(design, &plan));
     ((!has_errors(&out)).then_some(plan), distinct(out))
 }
 

@@ -7,6 +7,7 @@ pub mod analysis;
 mod check;
 mod compile;
 mod constant;
+mod control;
 mod cost;
 mod digest;
 mod memory;
@@ -25,6 +26,7 @@ pub use crate::catalog::{Division, TooMany};
 pub use afford::disk;
 pub use analysis::{Analysis, Power};
 pub use check::check;
+pub use control::{Capacity, Control};
 pub use cost::{Cost, Model};
 pub use digest::Digest;
 pub use schema::{SCHEMA, schema};
@@ -61,6 +63,9 @@ pub struct Plan {
     pub trials: Vec<Trial>,
     /// What is asked of the results; part of no digest.
     pub analysis: Analysis,
+    /// The level that was derived as a control, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
     /// Whether its cells are those of several sweeps, and no product of its axes.
     #[serde(skip)]
     pub is_union: bool,

@@ -44,6 +44,9 @@ pub fn summary(
     for power in &plan.analysis.power {
         out.push_str(&format!("{power}\n"));
     }
+    for line in plan.capacity_lines() {
+        out.push_str(&format!("capacity: {line}\n"));
+    }
     for line in bound_lines(plan) {
         out.push_str(&line);
     }

@@ -65,8 +65,18 @@ pub struct Design {
     pub cells: Vec<Cell>,
     /// Whether its cells are those of several sweeps.
     pub is_union: bool,
+    /// The level that was derived as a control, where one was asked for.
+    pub control: Option<Control>,
     /// What is asked of the results.
     pub analyses: Analyses,
+}
+
+/// A level of an axis that was derived and not written, and where it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Control {
+    pub axis: usize,
+    pub level: usize,
+    pub span: Span,
 }
 
 /// One dimension of a sweep; a `zip` has several names.
