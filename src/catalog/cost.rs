@@ -71,7 +71,7 @@ pub enum Op {
         side: usize,
         stride: usize,
     },
-    /// Batch normalisation; a value read besides is added before the rectifier.
+    /// Batch or group normalisation; a value read besides is added before the rectifier.
     BatchNorm,
     /// A kernel that needs nothing but its input and output for its way back.
     Kernel,
@@ -196,17 +196,30 @@ impl Network {
 
     /// A convolution without bias, padded so that stride 1 keeps the size.
     pub fn conv(self, filters: usize, side: usize, stride: usize) -> Self {
-        let [height, width, channels] = self.shape()[..] else {
-            unreachable!("a convolution follows an image")
-        };
-        let out = |size: usize| (size + side / 2 * 2).saturating_sub(side) / stride + 1;
+        self.windowed(filters, side, stride, side / 2)
+    }
+
+    /// A convolution without bias of windows side by side, without padding.
+    pub fn patches(self, filters: usize, side: usize) -> Self {
+        self.windowed(filters, side, side, 0)
+    }
+
+    fn windowed(self, filters: usize, side: usize, stride: usize, padding: usize) -> Self {
+        let channels = self.width();
+        let [height, width] = self.windows(side, stride, padding);
         let weights = product(&[side, side, channels, filters]);
-        let pixels = product(&[out(height), out(width)]);
-        let shape = vec![out(height), out(width), filters];
-        self.layer(Op::Conv { side, stride }, shape).noting(|layer| {
+        self.layer(Op::Conv { side, stride }, vec![height, width, filters]).noting(|layer| {
             layer.parameters = weights;
-            layer.multiply_adds = pixels.saturating_mul(weights);
+            layer.multiply_adds = product(&[height, width]).saturating_mul(weights);
         })
+    }
+
+    /// How many windows there are down and across.
+    fn windows(&self, side: usize, stride: usize, padding: usize) -> [usize; 2] {
+        let [height, width, _] = self.shape()[..] else {
+            unreachable!("windows are those of an image")
+        };
+        [height, width].map(|size| (size + 2 * padding).saturating_sub(side) / stride + 1)
     }
 
     /// Batch normalisation, with what is added to it.
@@ -217,6 +230,25 @@ impl Network {
             layer.buffers = 2 * channels;
             layer.reads.extend(residual.map(|At(value)| value));
         })
+    }
+
+    /// Normalisation of groups of channels, with what is added to it.
+    pub fn group_norm(self, residual: Option<At>) -> Self {
+        self.batch_norm(residual).noting(|layer| layer.buffers = 0)
+    }
+
+    /// A number added to each channel.
+    pub fn channel_bias(self) -> Self {
+        let channels = self.width() as u64;
+        self.kernel().stretching(1.0).noting(|layer| layer.parameters = channels)
+    }
+
+    /// The largest of each window, `padding` pixels around the image left out.
+    pub fn max_pool(self, side: usize, stride: usize, padding: usize) -> Self {
+        let [height, width] = self.windows(side, stride, padding);
+        let shape = vec![height, width, self.width()];
+        // A pixel may be the largest of every window it is in.
+        self.layer(Op::Kernel, shape).stretching(side.div_ceil(stride) as f64)
     }
 
     /// Layer normalisation of each row.

@@ -14,5 +14,5 @@ pub use conv::Conv2d;
 pub use dropout::{DropPath, Dropout, keep_factors};
 pub use linear::Linear;
 pub use mode::Mode;
-pub use norm::{BatchNorm, LayerNorm};
+pub use norm::{BatchNorm, GroupNorm, LayerNorm};
 pub use spectral::Spectral;

@@ -214,7 +214,8 @@ impl Checker<'_> {
 /// A component that does not fit what it is given.
 pub(super) fn unfit(Misfit { param, message, label, help }: Misfit, call: &Called) -> Diagnostic {
     let place = param.map_or(call.span, |param| call.place(param));
-    Diagnostic::new(&codes::SHAPE, message).at(place, label).help(help)
+    let code = if param == Some("lipschitz") { &codes::NO_BOUND } else { &codes::SHAPE };
+    Diagnostic::new(code, message).at(place, label).help(help)
 }
 
 /// What is wrong with the labels that `call` asks of `data`; `own` are those that `data` declares.

@@ -22,11 +22,17 @@ pub const IMAGES: [ImageShape; 3] = [
 
 /// Arguments that make a component small, where it has parameters of these names.
 fn tiny(spec: &'static Spec) -> Bound {
+    let part = |name: &str| Some(Value::Component(Box::new(tiny(&entry(name).spec))));
     let small = |param: &str| match (spec.name, param) {
-        (_, "widths") => Some(Value::List(vec![Value::Int(7), Value::Int(5)])),
+        ("concat", "a") => part("mlp"),
+        ("concat", "b") => part("resnet"),
         (_, "out") => Some(Value::Int(4)),
         (_, "width") => Some(Value::Int(2)),
-        (_, "patch" | "heads") => Some(Value::Int(2)),
+        (_, "patch" | "heads" | "groups") => Some(Value::Int(2)),
+        ("cnn", "widths") => Some(Value::List(vec![Value::Int(4), Value::Int(6)])),
+        (_, "widths") => Some(Value::List(vec![Value::Int(7), Value::Int(5)])),
+        ("wide_resnet", "depth") => Some(Value::Int(10)),
+        (_, "widen") => Some(Value::Int(1)),
         (_, "dim") => Some(Value::Int(8)),
         ("resnet", "depth") => Some(Value::Int(8)),
         (_, "depth") => Some(Value::Int(2)),
@@ -70,6 +76,15 @@ fn decoder_case(entry: &'static Entry<dyn Decoder>, bound: &Bound, image: ImageS
     }
 }
 
+/// What keeps a Lipschitz bound is not normalised.
+fn unnormalised(bound: Bound) -> Bound {
+    let keeps = bound.value("lipschitz").is_some_and(|value| *value != Value::None);
+    match bound.value("norm").filter(|_| keeps) {
+        Some(_) => bound.with("norm", Value::None),
+        None => bound,
+    }
+}
+
 /// A small component, and the same with each other word and switch it can be given.
 pub fn variants(spec: &'static Spec) -> Vec<Bound> {
     let plain = tiny(spec);
@@ -79,10 +94,17 @@ pub fn variants(spec: &'static Spec) -> Vec<Bound> {
             Type::Choice(words) => words.iter().map(|it| Value::Word((*it).to_owned())).collect(),
             Type::Bool => vec![Value::Bool(false), Value::Bool(true)],
             _ if param.name == "lipschitz" => vec![Value::Real(1.5)],
+            Type::Optional(Type::Choice(words)) => {
+                let words = words.iter().map(|it| Value::Word((*it).to_owned()));
+                words.chain([Value::None]).collect()
+            }
             _ => Vec::new(),
         };
         let other = values.into_iter().filter(|value| plain.value(param.name) != Some(value));
-        all.extend(other.map(|value| plain.clone().with(param.name, value)));
+        all.extend(other.map(|value| plain.clone().with(param.name, value)).map(unnormalised));
+    }
+    if spec.name == "resnet" {
+        all.push(plain.with("depth", Value::Int(50)));
     }
     all
 }
@@ -285,6 +307,37 @@ fn the_transformer_has_the_released_parameters() {
     }
 }
 
+/// The networks of the literature with 1000 classes, less their classifiers: by torchvision 0.29,
+/// timm 1.0 and the usual code of wide residual networks.
+#[test]
+fn networks_have_the_parameters_of_the_literature() {
+    let int = Value::Int;
+    let imagenet = ("stem", Value::Word("imagenet".to_owned()));
+    let standard = ("form", Value::Word("standard".to_owned()));
+    let transformer = |patch, dim, depth, heads| {
+        let sizes = [("patch", patch), ("dim", dim), ("depth", depth), ("heads", heads)];
+        let sizes = sizes.map(|(name, size)| (name, int(size)));
+        [&sizes[..], &[("mlp_ratio", int(4)), standard.clone()]].concat()
+    };
+    let residual = |depth| vec![("depth", int(depth)), imagenet.clone()];
+    let cases = [
+        ("resnet", residual(18), 224, 11_689_512 - 513_000),
+        ("resnet", residual(34), 224, 21_797_672 - 513_000),
+        ("resnet", residual(50), 224, 25_557_032 - 2_049_000),
+        ("vit", transformer(16, 768, 12, 12), 224, 86_567_656 - 769_000),
+        ("vit", transformer(32, 768, 12, 12), 224, 88_224_232 - 769_000),
+        ("vit", transformer(16, 192, 12, 3), 224, 5_717_416 - 193_000),
+        ("wide_resnet", vec![], 32, 36_479_194 - 6_410),
+        ("wide_resnet", vec![("depth", int(16)), ("widen", int(4))], 32, 2_748_890 - 2_570),
+    ];
+    for (name, args, side, parameters) in cases {
+        let bound = Bound::defaults(&entry(name).spec);
+        let bound = args.into_iter().fold(bound, |bound, (name, value)| bound.with(name, value));
+        let layers = bound.network(&Place::of_encoder(square(side, 3))).unwrap();
+        assert_eq!(layers.parameters(), parameters, "{bound}");
+    }
+}
+
 #[test]
 fn residual_networks_have_torchvisions_parameters() {
     let resnet = Bound::defaults(&entry("resnet").spec);
@@ -349,7 +402,7 @@ fn a_misfit_says_what_would_fit() {
             "depth",
             "there is no residual network of depth 19",
             "no stages are laid out for this depth",
-            "depths there are: 8, 14, 18, 20, 32, 34, 44, 56"
+            "depths there are: 8, 14, 18, 20, 32, 34, 44, 50, 56"
         )
     );
 }

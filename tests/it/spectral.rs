@@ -147,7 +147,14 @@ fn encoder(name: &str, args: &[(&str, Value)]) -> (f64, Params, Box<dyn Network>
 fn constrained() -> Vec<(&'static str, Vec<(&'static str, Value)>)> {
     let widths = |widths: &[i64]| Value::List(widths.iter().map(|it| Value::Int(*it)).collect());
     let mlp = |list: &[i64]| vec![("widths", widths(list)), ("out", Value::Int(5))];
-    vec![("mlp", mlp(&[])), ("mlp", mlp(&[20, 11])), ("mlp", mlp(&[40, 40, 40]))]
+    let cnn = |list: &[i64]| [&mlp(list)[..], &[("norm", Value::None)]].concat();
+    vec![
+        ("mlp", mlp(&[])),
+        ("mlp", mlp(&[20, 11])),
+        ("mlp", mlp(&[40, 40, 40])),
+        ("cnn", cnn(&[6])),
+        ("cnn", cnn(&[4, 8, 4, 3])),
+    ]
 }
 
 /// The length of each row.
@@ -241,7 +248,7 @@ fn a_constrained_training_that_was_interrupted_ends_with_the_same_bytes() {
 
 #[test]
 fn what_has_no_bound_declares_none() {
-    for name in ["vit", "resnet"] {
+    for name in ["vit", "resnet", "wide_resnet"] {
         let spec = Library::standard().catalog().find(Kind::Encoder, name).unwrap();
         let network = Bound::defaults(spec).network(&Place::of_encoder(IMAGE)).unwrap();
         assert_eq!(network.lipschitz(), None, "{name}");

@@ -1,10 +1,14 @@
 //! Encoders: images to embeddings.
 
+mod channels;
+mod cnn;
 mod concat;
 pub(crate) mod layers;
 mod mlp;
 mod resnet;
+mod transformer;
 mod vit;
+mod wide_resnet;
 
 use candle_core::{Result, Tensor};
 
@@ -14,7 +18,14 @@ use crate::nn::Mode;
 use crate::tensor::Scope;
 
 /// Every encoder, in the order the reference lists them.
-pub static ENCODERS: &[&Entry<dyn Encoder>] = &[&mlp::ENTRY, &resnet::ENTRY, &vit::ENTRY, &concat::ENTRY];
+pub static ENCODERS: &[&Entry<dyn Encoder>] = &[
+    &mlp::ENTRY,
+    &cnn::ENTRY,
+    &resnet::ENTRY,
+    &wide_resnet::ENTRY,
+    &vit::ENTRY,
+    &concat::ENTRY,
+];
 
 /// A declared encoder.
 pub trait Encoder: Send + Sync {
