@@ -33,12 +33,12 @@ pub struct Network {
     pub layers: Vec<Layer>,
     /// Tokens that attend to each other, where there are any.
     pub tokens: Option<usize>,
-    at: usize,
+    pub(super) at: usize,
 }
 
 /// A value of a network, to go back to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct At(usize);
+pub struct At(pub(super) usize);
 
 /// One operation of a network.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,7 +145,7 @@ impl Network {
         Self { tokens: Some(tokens), ..self }
     }
 
-    fn layer(mut self, op: Op, shape: Vec<usize>) -> Self {
+    pub(super) fn layer(mut self, op: Op, shape: Vec<usize>) -> Self {
         let (reads, writes) = (vec![self.at], self.values.len());
         self.values.push(shape);
         self.layers.push(Layer {
@@ -163,7 +163,7 @@ impl Network {
         self
     }
 
-    fn noting(mut self, note: impl FnOnce(&mut Layer)) -> Self {
+    pub(super) fn noting(mut self, note: impl FnOnce(&mut Layer)) -> Self {
         note(self.layers.last_mut().expect("a layer was added just before"));
         self
     }
@@ -321,14 +321,6 @@ impl Network {
         self.layer(Op::Add, shape).noting(|layer| layer.reads.push(other))
     }
 
-    /// The same with the rows of `others` beside each.
-    pub fn beside(self, others: &[At]) -> Self {
-        let width = others.iter().map(|at| self.values[at.0].last().copied().unwrap_or(1));
-        let shape = vec![width.fold(self.width(), usize::saturating_add)];
-        let others: Vec<usize> = others.iter().map(|at| at.0).collect();
-        self.layer(Op::Beside, shape).stretching(1.0).noting(|layer| layer.reads.extend(others))
-    }
-
     /// The first row alone.
     pub fn first_row(self) -> Self {
         let shape = vec![1, self.width()];
@@ -347,37 +339,6 @@ impl Network {
         let pixels = product(&self.shape()[..self.shape().len() - 1]);
         // The mean of n numbers is their product with a vector of length 1 / √n.
         self.layer(Op::Kernel, shape).stretching(1.0 / (pixels as f64).sqrt())
-    }
-
-    /// Notes that the last layer makes distances longer by a factor of at most `most`.
-    pub fn stretching(self, most: f64) -> Self {
-        self.noting(|layer| layer.stretch = Some(most))
-    }
-
-    /// The last layer with its weights kept at the spectral norm `bound`, which is computed from a
-    /// vector as large as its input.
-    pub fn constrained(self, bound: f64) -> Self {
-        let input = self.layers.last().map_or(0, |layer| product(&self.values[layer.reads[0]]));
-        self.stretching(bound).noting(|layer| {
-            layer.buffers += input;
-            // The scaled weights, and the derivative of their norm.
-            layer.made = 2 * layer.parameters;
-        })
-    }
-
-    /// The most by which it makes the distance of two images longer: the product over its layers.
-    pub fn lipschitz(&self) -> Option<f64> {
-        let mut bounds: Vec<Option<f64>> = vec![None; self.values.len()];
-        bounds[0] = Some(1.0);
-        for layer in &self.layers {
-            let of = |read: &usize| Some(bounds[*read]? * layer.stretch?);
-            let bounds_of: Option<Vec<f64>> = layer.reads.iter().map(of).collect();
-            bounds[layer.writes] = bounds_of.map(|it| match layer.op {
-                Op::Beside => it.iter().map(|bound| bound * bound).sum::<f64>().sqrt(),
-                _ => it.iter().sum(),
-            });
-        }
-        bounds[self.at]
     }
 
     /// An image resized by its nearest pixels.
@@ -403,51 +364,10 @@ impl Network {
         self.layer(Op::SquaredError, vec![0]).noting(|layer| layer.constants = differences)
     }
 
-    /// An embedding with `more` constant numbers behind it.
-    pub fn widened(self, more: usize) -> Self {
-        let shape = vec![self.width().saturating_add(more)];
-        self.layer(Op::Join, shape)
-    }
-
-    /// The same rows in another order.
-    pub fn sorted(self) -> Self {
-        let shape = self.shape().to_vec();
-        self.layer(Op::Narrow, shape)
-    }
-
-    /// These layers behind the last value.
-    pub fn then(mut self, other: &Self) -> Self {
-        let here = self.here();
-        self.append(here, other);
-        self
-    }
-
-    /// One of `count` networks like this for each image, every one trained.
-    pub fn one_of(mut self, count: usize) -> Self {
-        for layer in &mut self.layers {
-            layer.parameters = layer.parameters.saturating_mul(count as u64);
-            layer.buffers = layer.buffers.saturating_mul(count as u64);
-        }
-        self
-    }
-
     /// The products of an embedding with `rows` others.
     pub fn compared_with(self, rows: usize) -> Self {
         let multiply_adds = product(&[rows, self.width()]);
         self.layer(Op::Kernel, vec![rows]).noting(|layer| layer.multiply_adds = multiply_adds)
-    }
-
-    /// Adds the layers of `other` behind `value`, which becomes what `other` is given.
-    pub fn append(&mut self, value: At, other: &Self) {
-        let first = self.values.len() - 1;
-        let place = |index: usize| if index == 0 { value.0 } else { first + index };
-        self.values.extend(other.values.iter().skip(1).cloned());
-        self.layers.extend(other.layers.iter().map(|layer| Layer {
-            reads: layer.reads.iter().map(|read| place(*read)).collect(),
-            writes: place(layer.writes),
-            ..layer.clone()
-        }));
-        self.at = place(other.at);
     }
 
     /// Trained numbers.

@@ -1,6 +1,7 @@
 //! What a component is: one declaration that the checker, the help, the plan and the engine read.
 
 mod bound;
+mod compose;
 mod cost;
 mod division;
 mod facts;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::analysis::analyse;
-use super::control::mismatched;
 use super::compile::{facts_of, labels_of, read_by};
+use super::control::mismatched;
 use super::recent::Networks;
 use super::schedule;
 use super::terms::Terms;

@@ -100,7 +100,10 @@ pub(super) fn mismatched(design: &Design, plan: &Plan) -> Vec<Diagnostic> {
             found.push(
                 Diagnostic::new(&codes::CONTROL, message)
                     .at(control.span, format!("`{name}` would read {own}"))
-                    .at(design.axes[control.axis].span, format!("`{}`: {size}", plan.cell_label(cell)))
+                    .at(
+                        design.axes[control.axis].span,
+                        format!("`{}`: {size}", plan.cell_label(cell)),
+                    )
                     .help("give the encoders that are joined the size of the baseline's"),
             );
         }

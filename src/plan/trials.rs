@@ -5,7 +5,9 @@ use std::rc::Rc;
 
 use super::compile::{Asked, evaluation, facts_of, needed, read_by, stage};
 use super::cost::Costs;
-use super::{Analysis, Axis, Cell, Control, Cost, Digest, Origin, Plan, SCHEMA, Stage, Trial, afford};
+use super::{
+    Analysis, Axis, Cell, Control, Cost, Digest, Origin, Plan, SCHEMA, Stage, Trial, afford,
+};
 use crate::catalog::Facts;
 use crate::diag::{Diagnostic, codes, plural};
 use crate::resolve::{Design, Experiment, Pins, Stage as Declared};

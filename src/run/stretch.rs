@@ -3,6 +3,11 @@
 use candle_core::{DType, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::event::RunError;
+use super::train::EVAL_BATCH;
+use crate::graph::Model;
+use crate::plan::Stage;
+
 /// How far an image is moved towards the next, besides being compared with all others.
 const STEP: f64 = 0.01;
 /// What rounding may add to a measured ratio.
@@ -18,8 +23,31 @@ pub struct Stretch {
 }
 
 impl Stretch {
+    /// The stretch of the encoder of `model`, among the first of `items`; none where `stage` has no
+    /// bound.
+    ///
+    /// # Errors
+    /// When it is more than the bound.
+    pub(super) fn of(
+        stage: &Stage,
+        model: &Model,
+        items: &[u32],
+        images: impl Fn(&[u32]) -> Result<Tensor>,
+    ) -> std::result::Result<Option<Self>, RunError> {
+        let Some(bound) = stage.model.lipschitz else { return Ok(None) };
+        let images = images(&items[..items.len().min(EVAL_BATCH)])?;
+        let stretch = Self::measured(&images, bound, |images| model.embed(images))?;
+        if stretch.is_kept() {
+            return Ok(Some(stretch));
+        }
+        Err(RunError::failed(
+            format!("distances are stretched by {}, beyond {bound}", stretch.observed),
+            "this is a fault of balance: please report it with the file",
+        ))
+    }
+
     /// Compares each of `images` with every other, and with itself moved a little towards the next.
-    pub(super) fn measured(
+    fn measured(
         images: &Tensor,
         bound: f64,
         embed: impl Fn(&Tensor) -> Result<Tensor>,
@@ -32,14 +60,15 @@ impl Stretch {
         let mut observed: f64 = 0.0;
         for a in 0..rows {
             let nearby = ratio([&inputs[a], &near[a]], [&outputs[a], &near_outputs[a]]);
-            let others = (0..a).map(|b| ratio([&inputs[a], &inputs[b]], [&outputs[a], &outputs[b]]));
+            let others =
+                (0..a).map(|b| ratio([&inputs[a], &inputs[b]], [&outputs[a], &outputs[b]]));
             observed = others.fold(observed.max(nearby), f64::max);
         }
         Ok(Self { bound, observed })
     }
 
     /// Whether the bound holds, but for rounding.
-    pub(super) fn is_kept(&self) -> bool {
+    fn is_kept(&self) -> bool {
         self.observed <= self.bound * (1.0 + ROUNDING)
     }
 }

@@ -11,6 +11,7 @@ mod candle;
 mod catalog;
 mod cli;
 mod contrastive;
+mod control;
 mod cost;
 mod data;
 mod determinism;

@@ -133,9 +133,9 @@ const IMAGE: ImageShape = ImageShape { height: 8, width: 8, channels: 1 };
 /// A constrained encoder, its bound as declared, and its network.
 fn encoder(name: &str, args: &[(&str, Value)]) -> (f64, Params, Box<dyn Network>) {
     let spec = Library::standard().catalog().find(Kind::Encoder, name).unwrap();
-    let bound = args.iter().fold(Bound::defaults(spec), |bound, (name, value)| {
-        bound.with(name, value.clone())
-    });
+    let bound = args
+        .iter()
+        .fold(Bound::defaults(spec), |bound, (name, value)| bound.with(name, value.clone()));
     let declared = bound.network(&Place::of_encoder(IMAGE)).unwrap().lipschitz().unwrap();
     let params = Params::new(Stream::new(1), DType::F64, Device::Cpu);
     let entry = ENCODERS.iter().find(|entry| entry.spec.name == name).unwrap();

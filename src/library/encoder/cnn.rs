@@ -62,7 +62,11 @@ fn is_pooled([height, width]: [usize; 2]) -> bool {
 
 /// The size of an image behind the windows, if they follow it.
 fn pooled([height, width]: [usize; 2]) -> [usize; 2] {
-    if is_pooled([height, width]) { [height / POOL.side, width / POOL.side] } else { [height, width] }
+    if is_pooled([height, width]) {
+        [height / POOL.side, width / POOL.side]
+    } else {
+        [height, width]
+    }
 }
 
 fn network(cnn: &Cnn, place: &Place) -> std::result::Result<catalog::Network, Misfit> {

@@ -73,7 +73,8 @@ impl Network for Perceptron {
         let mut x = rows.flatten_from(1)?;
         for (index, (layer, spectral)) in self.layers.iter().enumerate() {
             let last = index + 1 == self.layers.len();
-            let constrained = spectral.as_ref().map(|it| layer.constrained(it, mode)).transpose()?;
+            let constrained =
+                spectral.as_ref().map(|it| layer.constrained(it, mode)).transpose()?;
             let layer = constrained.as_ref().unwrap_or(layer);
             x = if last { layer.forward(&x)? } else { layer.forward_relu(&x)? };
         }

@@ -18,14 +18,8 @@ use crate::nn::Mode;
 use crate::tensor::Scope;
 
 /// Every encoder, in the order the reference lists them.
-pub static ENCODERS: &[&Entry<dyn Encoder>] = &[
-    &mlp::ENTRY,
-    &cnn::ENTRY,
-    &resnet::ENTRY,
-    &wide_resnet::ENTRY,
-    &vit::ENTRY,
-    &concat::ENTRY,
-];
+pub static ENCODERS: &[&Entry<dyn Encoder>] =
+    &[&mlp::ENTRY, &cnn::ENTRY, &resnet::ENTRY, &wide_resnet::ENTRY, &vit::ENTRY, &concat::ENTRY];
 
 /// A declared encoder.
 pub trait Encoder: Send + Sync {

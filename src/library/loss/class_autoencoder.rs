@@ -153,7 +153,8 @@ impl Single for Autoencoder {
                 let classes = classes_of(batch, decoders.len())?;
                 let routes = Routes::new(&classes, decoders.len());
                 let rows = Tensor::new(&routes.order[..], embedding.device())?;
-                let restored = routes.restore(decoders, &embedding.index_select(&rows, 0)?, mode)?;
+                let restored =
+                    routes.restore(decoders, &embedding.index_select(&rows, 0)?, mode)?;
                 error(restored, &target.index_select(&rows, 0)?)
             }
         }

@@ -182,8 +182,7 @@ impl Noter<'_> {
         let separates = |call: &Called| {
             let needs = |port| call.bound.needs(port);
             // A decoder that is told the class need not find it in the embedding.
-            let is_contrast =
-                (needs(Port::Views) || needs(Port::Labels)) && !needs(Port::Input);
+            let is_contrast = (needs(Port::Views) || needs(Port::Labels)) && !needs(Port::Input);
             is_contrast && !is_within_class(&call.bound)
         };
         self.calls(separates).is_empty().then(|| {

@@ -1,7 +1,7 @@
 //! The statements of a sweep: what varies, what is the same in every cell, what is filtered.
 
-use super::super::draft::{EXPERIMENT_BLOCKS, Section};
 use super::super::Control;
+use super::super::draft::{EXPERIMENT_BLOCKS, Section};
 use super::layout::Scheme;
 use super::{Axis, Change, Reader};
 use crate::diag::{Diagnostic, Span, Spanned, codes};

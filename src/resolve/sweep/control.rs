@@ -47,7 +47,8 @@ impl Reader<'_> {
             _ => (String::new(), &[][..]),
         };
         if name != MATCHED {
-            let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, "no control is called like this");
+            let diagnostic =
+                Diagnostic::new(&codes::UNKNOWN_NAME, "no control is called like this");
             self.out.push(diagnostic.expected(field.value.span, &name, [MATCHED]));
             return None;
         }
@@ -98,7 +99,8 @@ impl Reader<'_> {
             axes.iter().enumerate().filter(|it| is_choose(&it)).flat_map(|(_, axis)| &axis.levels);
         let labels: Vec<&str> = labels.map(|level| level.labels[0].as_str()).collect();
         let message = "a control is a row of one `choose`, beside its baseline";
-        let diagnostic = Diagnostic::new(&codes::CONTROL, message).at(field.value.span, "asked for here");
+        let diagnostic =
+            Diagnostic::new(&codes::CONTROL, message).at(field.value.span, "asked for here");
         self.out.push(match (&found[..], &labels[..]) {
             ([], []) => diagnostic.at(baseline.span, "this sweep has no `choose`"),
             ([], labels) => diagnostic.expected(baseline.span, &label, labels.iter().copied()),
@@ -170,7 +172,9 @@ fn matched(baseline: &Experiment, rivals: &[Experiment]) -> Result<Experiment, S
         let largest = rivals.iter().map(of_rival).max().unwrap_or(0).max(own);
         if own == 0 || largest % own != 0 {
             let name = &entry.name.node;
-            return Err(format!("`{name}` reads {own} encoders of the baseline, {largest} elsewhere"));
+            return Err(format!(
+                "`{name}` reads {own} encoders of the baseline, {largest} elsewhere"
+            ));
         }
         let copies = largest / own;
         most = most.max(copies);
