@@ -74,18 +74,18 @@ pub fn singular(weight: &Tensor, map: Map, right: &Tensor, effort: Effort) -> Re
 }
 
 /// Vectors of unit length, and how long the image of the right one is.
-struct Pair<T> {
+struct Vectors<T> {
     left: Vec<T>,
     right: Vec<T>,
     value: f64,
 }
 
-fn iterate<T: Real>(linear: &Linear, weight: &[T], start: Vec<T>, effort: Effort) -> Pair<T> {
+fn iterate<T: Real>(linear: &Linear, weight: &[T], start: Vec<T>, effort: Effort) -> Vectors<T> {
     let (most, is_settling) = match effort {
         Effort::Times(times) => (times, false),
         Effort::Settled(most) => (most, true),
     };
-    let mut pair = Pair { left: Vec::new(), right: start, value: 0.0 };
+    let mut pair = Vectors { left: Vec::new(), right: start, value: 0.0 };
     unit(&mut pair.right);
     for _ in 0..most.max(1) {
         pair.left = linear.apply(weight, &pair.right);

@@ -197,6 +197,7 @@ fn others(ty: &Type, default: &Value) -> Vec<String> {
         Type::List(item) => {
             others(item, default).iter().map(|value| format!("[{value}]")).collect()
         }
+        Type::Component(Kind::Encoder) => list(&["mlp(out=8)", "mlp(out=9)"]),
         Type::Component(Kind::Decoder) => list(&["mlp_decoder(widths=[7])", "resnet18_decoder()"]),
         Type::Component(Kind::Optimizer) => list(&["sgd(lr=0.5)", "adamw(lr=0.5)"]),
         Type::Component(Kind::Schedule) => list(&["constant()", "cosine(to=0.5)"]),
@@ -221,7 +222,12 @@ fn needed(spec: &Spec, but: &str) -> Vec<String> {
         };
         format!("{}={value}", param.name)
     };
-    spec.params.iter().filter(given).map(write).collect()
+    let mut all: Vec<String> = spec.params.iter().filter(given).map(write).collect();
+    // What is normalised keeps no bound.
+    all.extend(
+        (but == "lipschitz" && spec.param("norm").is_some()).then(|| "norm=none".to_owned()),
+    );
+    all
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use balance::catalog::{Bound, ImageShape, Port, Type, Value};
 use balance::component;
 use balance::kernel::{PairTerm, contrastive};
-use balance::library::decoder::Decoder;
+use balance::library::decoder::{DECODERS, Decoder};
 use balance::library::encoder::Network;
 use balance::library::loss::{Activations, LOSSES, Site, Term};
 use balance::library::{Library, build};
@@ -524,4 +524,27 @@ fn a_class_that_no_decoder_knows_is_an_error() {
         let error = autoencoder(condition).value(&Batch::random(&[0, 4], 1)).unwrap_err();
         assert!(error.to_string().contains("there is no class 4 among 4"), "{error}");
     }
+}
+
+/// Batch statistics of one pixel of one image would be an error.
+#[test]
+fn a_class_of_one_image_is_restored_with_recorded_statistics() {
+    let small = Bound::defaults(
+        &DECODERS.iter().find(|it| it.spec.name == "resnet18_decoder").unwrap().spec,
+    )
+    .with("width", Value::Int(2));
+    let spec = LOSSES.iter().find(|it| it.spec.name == "class_autoencoder").unwrap();
+    let bound = Bound::defaults(&spec.spec)
+        .with("decoder", Value::Component(Box::new(small)))
+        .with("condition", Value::Word("per_class".to_owned()));
+    let (model, batch) = (Model::new(&bound), Batch::random(&[2, 0, 2], 1));
+    let value = model.value(&batch).unwrap();
+    assert!(value.to_scalar::<f64>().unwrap().is_finite());
+    assert!(model.params.without_gradient(&value.backward().unwrap()).is_empty());
+    let state = model.params.state().unwrap();
+    let is_recorded = |class: u32| {
+        let mean = values(&state[&format!("decoder.{class}.layer1.0.bn1.running_mean")]);
+        mean.iter().any(|it| *it != 0.0)
+    };
+    assert_eq!([0, 1, 2, 3].map(is_recorded), [false, false, true, false]);
 }

@@ -211,10 +211,8 @@ fn check_slope(case: &Case, name: &str, var: &Var, grads: &GradStore, value: imp
         // A rectifier's corner within the step spoils long steps, rounding spoils short ones.
         let differences = [1e-5, 1e-6, 1e-7].map(|h| (at(h) - at(-h)) / (2.0 * h));
         let error = |found: f64| (found - gradient[element]).abs() / scale;
-        // Singular vectors that are close are told apart slowly.
-        let most = if case.keeps_bound() { 1e-4 } else { 1e-6 };
         assert!(
-            differences.iter().any(|found| error(*found) < most),
+            differences.iter().any(|found| error(*found) < 1e-6),
             "{}: `{name}`, element {element}: {differences:?} by differences, {} by backward",
             case.name,
             gradient[element]
@@ -225,7 +223,10 @@ fn check_slope(case: &Case, name: &str, var: &Var, grads: &GradStore, value: imp
 
 #[test]
 fn gradients_are_the_differences() {
-    for case in cases().into_iter().filter(|case| case.image.size() < 200) {
+    // Of a convolution the largest singular values are so close that its vectors are found slowly;
+    // the gradient at vectors that were found is looked at in `spectral`.
+    let is_settled = |case: &Case| !(case.keeps_bound() && case.name.starts_with("cnn"));
+    for case in cases().into_iter().filter(|it| it.image.size() < 200 && is_settled(it)) {
         let (params, network) = case.build(2, DType::F64);
         let input = Var::from_tensor(&case.input(3, DType::F64)).unwrap();
         // Each step of training moves the vectors that norms are computed from.
