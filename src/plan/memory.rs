@@ -27,7 +27,7 @@ pub(super) fn of_embedding(network: &Network, rows: u64) -> u64 {
     let mut read_before = 0;
     for (at, layer) in network.layers.iter().enumerate() {
         walk.hold(walk.sizes[layer.writes]);
-        walk.touch(walk.room_forward(layer));
+        walk.touch(walk.room_forward(layer).saturating_add(layer.made));
         walk.release(read_before);
         let reads = layer.reads.iter().filter(|read| last[**read] == Some(at));
         read_before = reads.map(|read| walk.sizes[*read]).fold(0, u64::saturating_add);
