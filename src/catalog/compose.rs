@@ -62,9 +62,9 @@ impl Network {
     pub fn constrained(self, bound: f64) -> Self {
         let input = self.layers.last().map_or(0, |layer| product(&self.values[layer.reads[0]]));
         self.stretching(bound).noting(|layer| {
-            layer.buffers += input;
+            layer.buffers = layer.buffers.saturating_add(input);
             // The scaled weights, and the derivative of their norm.
-            layer.made = 2 * layer.parameters;
+            layer.made = layer.parameters.saturating_mul(2);
         })
     }
 

@@ -90,12 +90,17 @@ pub(super) fn mismatched(design: &Design, plan: &Plan) -> Vec<Diagnostic> {
     let trials = plan.trials.iter().step_by(plan.seeds.len().max(1)).filter(is_control);
     let mut found = Vec::new();
     for trial in trials {
-        for (at, evaluation) in trial.evaluations.iter().enumerate() {
+        for evaluation in &trial.evaluations {
             let own = plan.capacity(&plan.evaluations[*evaluation]);
-            let of = |it: &Trial| (plan.capacity(&plan.evaluations[it.evaluations[at]]), it.cell);
-            let largest = plan.beside(trial, control.axis).map(of).max();
-            let Some((size, cell)) = largest.filter(|(size, _)| *size != own) else { continue };
             let name = &plan.evaluations[*evaluation].name;
+            // What another row does not measure is not compared.
+            let of = |it: &Trial| {
+                let all = it.evaluations.iter().map(|at| &plan.evaluations[*at]);
+                let same = all.into_iter().find(|other| other.name == *name)?;
+                Some((plan.capacity(same), it.cell))
+            };
+            let largest = plan.beside(trial, control.axis).filter_map(of).max();
+            let Some((size, cell)) = largest.filter(|(size, _)| *size != own) else { continue };
             let message = "no control of this capacity can be derived";
             found.push(
                 Diagnostic::new(&codes::CONTROL, message)

@@ -100,6 +100,16 @@ fn the_baseline_is_that_of_the_comparison() {
 }
 
 #[test]
+fn rows_need_not_measure_the_same() {
+    let text = text(MLP, CONTROL).replace(
+        "\"SupCon\" { }",
+        "\"SupCon\" { eval { other = knn(on=contrast.encoder, labels=fine) } }",
+    );
+    let plan = plan_of(&text);
+    assert_eq!(plan.trials.iter().map(|it| it.evaluations.len()).collect::<Vec<_>>(), [3, 2, 2, 3]);
+}
+
+#[test]
 fn a_control_is_trained_and_shown_in_a_row_of_its_own() {
     let lab = Lab::new();
     let file = lab.file("a.exp", &text(MLP, CONTROL));
