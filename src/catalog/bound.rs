@@ -1,6 +1,8 @@
 //! A component with every argument filled in.
 
-use super::{ParamType, Percent, Port, Spec, Type, Value};
+use super::{
+    ImageShape, ParamSpec, ParamType, Percent, Port, Spec, Tensors, Type, Value, WeightsFile,
+};
 
 /// A component with every argument checked, defaults included. Prints as a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +43,46 @@ impl Bound {
         self.spec.needs.contains(&port) || also.contains(&port)
     }
 
+    /// As a call that says what is computed: the name of a form does not, its arguments do.
+    pub fn canonical(&self) -> String {
+        self.call_without(self.spec.forms.map(|forms| forms.param))
+    }
+
+    fn call_without(&self, left_out: Option<&str>) -> String {
+        // Weights that are drawn are no part of a call, as they were before files were read.
+        let is_drawn = |param: &ParamSpec, value: &Value| {
+            matches!(param.ty, Type::Optional(Type::Weights)) && *value == Value::None
+        };
+        let args = self.spec.params.iter().zip(&self.args);
+        let args: Vec<_> = args
+            .filter(|(param, value)| Some(param.name) != left_out && !is_drawn(param, value))
+            .map(|(param, value)| format!("{}={}", param.name, shown(&param.ty, value)))
+            .collect();
+        format!("{}({})", self.spec.name, args.join(", "))
+    }
+
+    /// How many components of its own kind it is made of; one where it is not made of others.
+    pub fn parts(&self) -> usize {
+        let parts = self.args.iter().filter_map(|arg| match arg {
+            Value::Component(part) if part.spec.kind == self.spec.kind => Some(part.parts()),
+            _ => None,
+        });
+        parts.sum::<usize>().max(1)
+    }
+
+    /// The file of weights it begins with, if it does.
+    pub fn weights(&self) -> Option<&WeightsFile> {
+        self.args.iter().find_map(|value| match value {
+            Value::Weights(file) => Some(file),
+            _ => None,
+        })
+    }
+
+    /// What a file of its weights holds, for images of a shape.
+    pub fn stored(&self, image: ImageShape) -> Option<Tensors> {
+        self.spec.stored.map(|stored| stored(self, image))
+    }
+
     fn index(&self, name: &str) -> usize {
         let found = self.spec.params.iter().position(|param| param.name == name);
         found.unwrap_or_else(|| panic!("`{}` declares no parameter `{name}`", self.spec.name))
@@ -49,11 +91,7 @@ impl Bound {
 
 impl std::fmt::Display for Bound {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let args = self.spec.params.iter().zip(&self.args);
-        let args: Vec<_> = args
-            .map(|(param, value)| format!("{}={}", param.name, shown(&param.ty, value)))
-            .collect();
-        write!(f, "{}({})", self.spec.name, args.join(", "))
+        f.write_str(&self.call_without(None))
     }
 }
 

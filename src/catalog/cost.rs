@@ -33,12 +33,12 @@ pub struct Network {
     pub layers: Vec<Layer>,
     /// Tokens that attend to each other, where there are any.
     pub tokens: Option<usize>,
-    at: usize,
+    pub(super) at: usize,
 }
 
 /// A value of a network, to go back to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct At(usize);
+pub struct At(pub(super) usize);
 
 /// One operation of a network.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +56,10 @@ pub struct Layer {
     pub multiply_adds: u64,
     /// Numbers besides its result that are kept of one image for the way back.
     pub constants: u64,
+    /// Numbers made of its weights for each step, whatever the number of images.
+    pub made: u64,
+    /// The most by which it makes the distance of two inputs longer, where there is a bound.
+    pub stretch: Option<f64>,
 }
 
 /// What an operation is, as far as its memory depends on it.
@@ -69,6 +73,8 @@ pub enum Op {
     },
     /// Batch normalisation; a value read besides is added before the rectifier.
     BatchNorm,
+    /// The same over groups of the channels of each image.
+    GroupNorm,
     /// A kernel that needs nothing but its input and output for its way back.
     Kernel,
     /// A share of the numbers set to zero, in training alone.
@@ -77,6 +83,8 @@ pub enum Op {
     Rearrange,
     /// The sum of two values.
     Add,
+    /// Values side by side.
+    Beside,
     /// Learned rows set before the others, and learned numbers added to all.
     Join,
     /// Some of the rows.
@@ -139,17 +147,25 @@ impl Network {
         Self { tokens: Some(tokens), ..self }
     }
 
-    fn layer(mut self, op: Op, shape: Vec<usize>) -> Self {
+    pub(super) fn layer(mut self, op: Op, shape: Vec<usize>) -> Self {
         let (reads, writes) = (vec![self.at], self.values.len());
         self.values.push(shape);
-        let layer =
-            Layer { op, reads, writes, parameters: 0, buffers: 0, multiply_adds: 0, constants: 0 };
-        self.layers.push(layer);
+        self.layers.push(Layer {
+            op,
+            reads,
+            writes,
+            parameters: 0,
+            buffers: 0,
+            multiply_adds: 0,
+            constants: 0,
+            made: 0,
+            stretch: None,
+        });
         self.at = writes;
         self
     }
 
-    fn noting(mut self, note: impl FnOnce(&mut Layer)) -> Self {
+    pub(super) fn noting(mut self, note: impl FnOnce(&mut Layer)) -> Self {
         note(self.layers.last_mut().expect("a layer was added just before"));
         self
     }
@@ -182,17 +198,30 @@ impl Network {
 
     /// A convolution without bias, padded so that stride 1 keeps the size.
     pub fn conv(self, filters: usize, side: usize, stride: usize) -> Self {
-        let [height, width, channels] = self.shape()[..] else {
-            unreachable!("a convolution follows an image")
-        };
-        let out = |size: usize| (size + side / 2 * 2).saturating_sub(side) / stride + 1;
+        self.windowed(filters, side, stride, side / 2)
+    }
+
+    /// A convolution without bias of windows side by side, without padding.
+    pub fn patches(self, filters: usize, side: usize) -> Self {
+        self.windowed(filters, side, side, 0)
+    }
+
+    fn windowed(self, filters: usize, side: usize, stride: usize, padding: usize) -> Self {
+        let channels = self.width();
+        let [height, width] = self.windows(side, stride, padding);
         let weights = product(&[side, side, channels, filters]);
-        let pixels = product(&[out(height), out(width)]);
-        let shape = vec![out(height), out(width), filters];
-        self.layer(Op::Conv { side, stride }, shape).noting(|layer| {
+        self.layer(Op::Conv { side, stride }, vec![height, width, filters]).noting(|layer| {
             layer.parameters = weights;
-            layer.multiply_adds = pixels.saturating_mul(weights);
+            layer.multiply_adds = product(&[height, width]).saturating_mul(weights);
         })
+    }
+
+    /// How many windows there are down and across.
+    fn windows(&self, side: usize, stride: usize, padding: usize) -> [usize; 2] {
+        let [height, width, _] = self.shape()[..] else {
+            unreachable!("windows are those of an image")
+        };
+        [height, width].map(|size| (size + 2 * padding).saturating_sub(side) / stride + 1)
     }
 
     /// Batch normalisation, with what is added to it.
@@ -203,6 +232,28 @@ impl Network {
             layer.buffers = 2 * channels;
             layer.reads.extend(residual.map(|At(value)| value));
         })
+    }
+
+    /// Normalisation of groups of channels, with what is added to it.
+    pub fn group_norm(self, residual: Option<At>) -> Self {
+        self.batch_norm(residual).noting(|layer| {
+            layer.op = Op::GroupNorm;
+            layer.buffers = 0;
+        })
+    }
+
+    /// A number added to each channel.
+    pub fn channel_bias(self) -> Self {
+        let channels = self.width() as u64;
+        self.kernel().stretching(1.0).noting(|layer| layer.parameters = channels)
+    }
+
+    /// The largest of each window, `padding` pixels around the image left out.
+    pub fn max_pool(self, side: usize, stride: usize, padding: usize) -> Self {
+        let [height, width] = self.windows(side, stride, padding);
+        let shape = vec![height, width, self.width()];
+        // A pixel may be the largest of every window it is in.
+        self.layer(Op::Kernel, shape).stretching(side.div_ceil(stride) as f64)
     }
 
     /// Layer normalisation of each row.
@@ -290,7 +341,9 @@ impl Network {
     /// The mean over the pixels of an image.
     pub fn average_pool(self) -> Self {
         let shape = vec![self.width()];
-        self.layer(Op::Kernel, shape)
+        let pixels = product(&self.shape()[..self.shape().len() - 1]);
+        // The mean of n numbers is their product with a vector of length 1 / √n.
+        self.layer(Op::Kernel, shape).stretching(1.0 / (pixels as f64).sqrt())
     }
 
     /// An image resized by its nearest pixels.
@@ -320,19 +373,6 @@ impl Network {
     pub fn compared_with(self, rows: usize) -> Self {
         let multiply_adds = product(&[rows, self.width()]);
         self.layer(Op::Kernel, vec![rows]).noting(|layer| layer.multiply_adds = multiply_adds)
-    }
-
-    /// Adds the layers of `other` behind `value`, which becomes what `other` is given.
-    pub fn append(&mut self, value: At, other: &Self) {
-        let first = self.values.len() - 1;
-        let place = |index: usize| if index == 0 { value.0 } else { first + index };
-        self.values.extend(other.values.iter().skip(1).cloned());
-        self.layers.extend(other.layers.iter().map(|layer| Layer {
-            reads: layer.reads.iter().map(|read| place(*read)).collect(),
-            writes: place(layer.writes),
-            ..layer.clone()
-        }));
-        self.at = place(other.at);
     }
 
     /// Trained numbers.

@@ -2,15 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use super::{ImageShape, Labels};
+use super::{Bound, ImageShape, Labels, Value};
 use crate::diag::closest;
 
 /// What the checker knows of the world.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
-    /// By the name of the dataset's component.
+    /// By the name of the dataset's component; what depends on its arguments, by its call
+    /// ([`Facts::key`]).
     pub datasets: BTreeMap<String, DatasetFacts>,
+    /// By its path, a file of weights, or why it cannot be read.
+    pub weights: BTreeMap<String, Result<WeightsFacts, String>>,
     pub machine: MachineFacts,
+}
+
+/// The shapes of named tensors.
+pub type Tensors = BTreeMap<String, Vec<usize>>;
+
+/// What is known of a file of weights before they are read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WeightsFacts {
+    /// The digest of its content.
+    pub digest: String,
+    pub tensors: Tensors,
 }
 
 /// What is known of the machine; what is not known is not checked.
@@ -25,21 +39,45 @@ pub struct MachineFacts {
 }
 
 /// What is known of a dataset before it is read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DatasetFacts {
     pub image: ImageShape,
     /// Names of the finest classes, in order of id.
     pub fine: Vec<String>,
     /// Names of the superclasses, and the superclass of each fine class.
     pub coarse: (Vec<String>, Vec<u32>),
+    /// Further label columns by name, and those two when they are not what the fields above say:
+    /// each gives every finest class its own.
+    pub columns: Vec<(String, ClassMap)>,
     /// Images for training and validation; all of them when no test split was published.
     pub train: usize,
     /// Images of the published test split; none when it is cut from `train`.
     pub test: Option<usize>,
+    /// Images of the published validation split; none when it is cut from `train`.
+    pub val: Option<usize>,
+    /// Training images of each finest class, where they are known.
+    pub counts: Vec<usize>,
     /// The digest of its content, as pinned.
     pub digest: String,
     /// Why it cannot be read here, with what to do about it.
     pub absent: Option<String>,
+    /// What is wrong with the files that are here.
+    pub faults: Vec<DataFault>,
+    /// The images that are left out because they cannot be decoded, as was asked.
+    pub skipped: Vec<String>,
+}
+
+/// What is wrong with the files of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFault {
+    /// The argument that they are named by, or that does not fit them.
+    pub param: &'static str,
+    /// What is wrong, as a sentence.
+    pub message: String,
+    /// What to say at the argument.
+    pub label: String,
+    /// What to do.
+    pub help: Vec<String>,
 }
 
 /// A labelling: the names of its classes, and the class of each fine class.
@@ -60,6 +98,25 @@ pub struct LabelError {
     pub help: Option<String>,
 }
 
+impl Facts {
+    /// What is known of the data that `call` asks for.
+    pub fn of(&self, call: &Bound) -> Option<&DatasetFacts> {
+        let own = self.datasets.get(&Self::key(call));
+        own.or_else(|| self.datasets.get(call.spec.name))
+    }
+
+    /// The address of what depends on the arguments of `call`: as it prints, and where its paths
+    /// lead.
+    pub fn key(call: &Bound) -> String {
+        let paths = call.args.iter().filter_map(|value| match value {
+            Value::Path(path) => Some(path.place().display().to_string()),
+            Value::Component(inner) => Some(Self::key(inner)),
+            _ => None,
+        });
+        paths.fold(call.to_string(), |key, path| format!("{key} {path}"))
+    }
+}
+
 impl DatasetFacts {
     /// The classes that `labels` makes of the fine classes; `declared` is what the dataset's own
     /// argument says.
@@ -72,7 +129,36 @@ impl DatasetFacts {
         }
     }
 
+    /// The groups that the label columns `by` make together: their combinations that occur, in the
+    /// order of the first column, then of the second; none without columns.
+    pub fn groups(&self, by: &[Labels]) -> Result<Option<ClassMap>, LabelError> {
+        let columns: Vec<ClassMap> = by
+            .iter()
+            .map(|labels| self.class_map(labels, &Labels::Declared))
+            .collect::<Result<_, _>>()?;
+        if columns.is_empty() {
+            return Ok(None);
+        }
+        let of = |fine: usize| columns.iter().map(|column| column.of_fine[fine]).collect();
+        let each: Vec<Vec<u32>> = (0..self.fine.len()).map(of).collect();
+        let mut occurring = each.clone();
+        occurring.sort();
+        occurring.dedup();
+        let name = |ids: &Vec<u32>| {
+            let words = columns.iter().zip(ids).map(|(it, id)| it.names[*id as usize].as_str());
+            words.collect::<Vec<_>>().join(" × ")
+        };
+        let place = |ids: &Vec<u32>| occurring.iter().position(|it| it == ids).unwrap_or_default();
+        Ok(Some(ClassMap {
+            names: occurring.iter().map(name).collect(),
+            of_fine: each.iter().map(|ids| place(ids) as u32).collect(),
+        }))
+    }
+
     fn column(&self, name: &str) -> Result<ClassMap, LabelError> {
+        if let Some((_, map)) = self.columns.iter().find(|(known, _)| known == name) {
+            return Ok(map.clone());
+        }
         match name {
             "fine" => Ok(ClassMap {
                 names: self.fine.clone(),
@@ -83,20 +169,33 @@ impl DatasetFacts {
             }
             other => Err(LabelError {
                 message: format!("this dataset has no labels `{other}`"),
-                label: match closest(other, ["fine", "coarse"]) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "expected `fine` or `coarse`".to_owned(),
-                },
+                label: self.other_column(other),
                 help: Some("`group({\"name\" = [class, …]})` makes others".to_owned()),
             }),
         }
     }
 
+    /// What to write instead of a column that there is not.
+    fn other_column(&self, wrong: &str) -> String {
+        let mut names = vec!["fine", "coarse"];
+        let more = self.columns.iter().map(|(name, _)| name.as_str());
+        names.extend(more.filter(|name| !["fine", "coarse"].contains(name)));
+        match (closest(wrong, names.iter().copied()), names.split_last()) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, Some((last, first))) => {
+                let first: Vec<String> = first.iter().map(|name| format!("`{name}`")).collect();
+                format!("expected {} or `{last}`", first.join(", "))
+            }
+            (None, None) => String::new(),
+        }
+    }
+
     fn group(&self, groups: &[(String, Vec<String>)]) -> Result<ClassMap, LabelError> {
-        let mut of_fine: Vec<Option<u32>> = vec![None; self.fine.len()];
+        let fine = self.column("fine")?;
+        let mut of_fine: Vec<Option<u32>> = vec![None; fine.names.len()];
         for (group, (name, members)) in groups.iter().enumerate() {
             for member in members {
-                let id = self.fine_id(member)?;
+                let id = fine_id(&fine.names, member)?;
                 if let Some(other) = of_fine[id] {
                     let first = &groups[other as usize].0;
                     return Err(LabelError {
@@ -109,33 +208,59 @@ impl DatasetFacts {
             }
         }
         let missing: Vec<_> =
-            self.fine.iter().zip(&of_fine).filter(|(_, to)| to.is_none()).collect();
+            fine.names.iter().zip(&of_fine).filter(|(_, to)| to.is_none()).collect();
         if !missing.is_empty() {
             let names: Vec<_> = missing.iter().map(|(name, _)| name.as_str()).collect();
             return Err(LabelError {
                 message: "some fine classes are in no group".to_owned(),
-                label: format!("{} of {} are missing", names.len(), self.fine.len()),
+                label: format!("{} of {} are missing", names.len(), fine.names.len()),
                 help: Some(format!("add {}", names.join(", "))),
             });
         }
         Ok(ClassMap {
             names: groups.iter().map(|(name, _)| name.clone()).collect(),
-            of_fine: of_fine.into_iter().flatten().collect(),
+            of_fine: fine.of_fine.iter().filter_map(|id| of_fine[*id as usize]).collect(),
         })
     }
+}
 
-    /// The id of a fine class given by its name, however it is spaced, or by its id.
-    fn fine_id(&self, member: &str) -> Result<usize, LabelError> {
-        let simple = |name: &str| name.to_lowercase().replace([' ', '-', '/', '_'], "");
-        let by_name = self.fine.iter().position(|name| simple(name) == simple(member));
-        let by_id = || member.parse().ok().filter(|id| *id < self.fine.len());
-        by_name.or_else(by_id).ok_or_else(|| LabelError {
-            message: format!("no fine class is called `{member}`"),
-            label: match closest(member, self.fine.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "grouped here".to_owned(),
-            },
-            help: Some(format!("the fine classes are {}", self.fine.join(", "))),
-        })
+/// The id of a fine class given by its name, however it is spaced, or by its id.
+fn fine_id(classes: &[String], member: &str) -> Result<usize, LabelError> {
+    let simple = |name: &str| name.to_lowercase().replace([' ', '-', '/', '_'], "");
+    let by_name = classes.iter().position(|name| simple(name) == simple(member));
+    let by_id = || member.parse().ok().filter(|id| *id < classes.len());
+    by_name.or_else(by_id).ok_or_else(|| LabelError {
+        message: format!("no fine class is called `{member}`"),
+        label: match closest(member, classes.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "grouped here".to_owned(),
+        },
+        help: Some(format!("the fine classes are {}", classes.join(", "))),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(names: &[&str], of_fine: &[u32]) -> ClassMap {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        ClassMap { names, of_fine: of_fine.to_vec() }
+    }
+
+    #[test]
+    fn groups_are_the_combinations_that_occur_in_order() {
+        let columns = vec![
+            ("bird".to_owned(), map(&["landbird", "waterbird"], &[1, 0, 0])),
+            ("background".to_owned(), map(&["land", "water"], &[1, 1, 0])),
+        ];
+        let facts = DatasetFacts { fine: vec![String::new(); 3], columns, ..Default::default() };
+        let by = ["bird", "background"].map(|name| Labels::Column(name.to_owned()));
+        let groups = facts.groups(&by).unwrap().unwrap();
+        let names = ["landbird × land", "landbird × water", "waterbird × water"];
+        assert_eq!(groups, map(&names, &[2, 1, 0]));
+        assert_eq!(facts.groups(&[]), Ok(None));
+        let error = facts.groups(&[Labels::Column("backgruond".to_owned())]).unwrap_err();
+        assert_eq!(error.label, "did you mean `background`?");
     }
 }

@@ -1,19 +1,36 @@
 //! What a component is: one declaration that the checker, the help, the plan and the engine read.
 
+mod account;
 mod bound;
+mod compose;
 mod cost;
+mod course;
 mod division;
 mod facts;
+mod forms;
+mod nested;
 mod page;
+mod picture;
+mod subsample;
 mod types;
 mod value;
+mod weights;
 
+pub use account::Account;
 pub use bound::{Bound, shown};
 pub use cost::{At, Layer, Network, NetworkFn, Op, Pairing, Place, product};
-pub use division::{Division, TooMany, follows_seed};
-pub use facts::{ClassMap, DatasetFacts, Facts, LabelError, MachineFacts};
+pub use course::{Course, Horizon, Join, Shape, Varying};
+pub use division::{Division, TooMany, follows_seed, shares};
+pub use facts::{
+    ClassMap, DataFault, DatasetFacts, Facts, LabelError, MachineFacts, Tensors, WeightsFacts,
+};
+pub use forms::Forms;
+pub use nested::*;
+pub use picture::{Picture, PictureFn};
+pub use subsample::{Draw, Subsample};
 pub use types::*;
 pub use value::*;
+pub use weights::{BALANCED, ClassWeights};
 
 /// The kinds of component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,10 +38,12 @@ pub enum Kind {
     Dataset,
     Augment,
     Encoder,
+    Projector,
     Decoder,
     Loss,
     Optimizer,
     Schedule,
+    Sampler,
     Evaluation,
 }
 
@@ -34,10 +53,12 @@ impl Kind {
         Self::Dataset,
         Self::Augment,
         Self::Encoder,
+        Self::Projector,
         Self::Decoder,
         Self::Loss,
         Self::Optimizer,
         Self::Schedule,
+        Self::Sampler,
         Self::Evaluation,
     ];
 
@@ -47,10 +68,12 @@ impl Kind {
             Self::Dataset => "dataset",
             Self::Augment => "augmentation",
             Self::Encoder => "encoder",
+            Self::Projector => "projector",
             Self::Decoder => "decoder",
             Self::Loss => "loss term",
             Self::Optimizer => "optimizer",
             Self::Schedule => "schedule",
+            Self::Sampler => "sampler",
             Self::Evaluation => "evaluation",
         }
     }
@@ -61,16 +84,18 @@ impl Kind {
             Self::Dataset => "dataset",
             Self::Augment => "augment",
             Self::Encoder => "encoder",
+            Self::Projector => "projector",
             Self::Decoder => "decoder",
             Self::Loss => "loss",
             Self::Optimizer => "optimizer",
             Self::Schedule => "schedule",
+            Self::Sampler => "sampler",
             Self::Evaluation => "eval",
         }
     }
 }
 
-/// What a loss term or an evaluation reads of a batch or a split.
+/// What a component reads of a batch or a split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Port {
     /// The encoder's output, `[rows, dim]`.
@@ -83,10 +108,12 @@ pub enum Port {
     Input,
     /// The same images before augmentation, normalised.
     Clean,
+    /// Values of an image in 0..=1, before they are normalised; what a transform reads.
+    Unit,
 }
 
 /// Height, width and channels of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct ImageShape {
     pub height: usize,
     pub width: usize,
@@ -122,6 +149,9 @@ pub struct Misfit {
 /// From arguments to what they make a component read beyond [`Spec::needs`].
 pub type NeedsFn = fn(&Bound) -> &'static [Port];
 
+/// From arguments and the shape of an image to what a file of an encoder's weights holds.
+pub type StoredFn = fn(&Bound, ImageShape) -> Tensors;
+
 /// Whether a metric is a share of all images, written in percent.
 pub fn is_share(metric: &str) -> bool {
     metric.ends_with("accuracy")
@@ -143,12 +173,24 @@ pub struct Spec {
     pub also: Option<NeedsFn>,
     /// What an evaluation measures; the first is shown where one number is asked for.
     pub metrics: &'static [&'static str],
+    /// The parameter that names sets of arguments.
+    pub forms: Option<Forms>,
+    /// What it computes, in formulas.
+    pub account: Option<fn(&Bound) -> Account>,
     /// The layers it adds to a model.
     pub network: Option<NetworkFn>,
+    /// Whether a transform draws nothing, and so applies at evaluation as well.
+    pub fixed: bool,
+    /// What a transform makes of images, where that is not the same.
+    pub picture: Option<PictureFn>,
+    /// What a file of its weights holds.
+    pub stored: Option<StoredFn>,
     /// Numbers an optimizer keeps for each number it trains.
     pub moments: usize,
     /// The splits an evaluation measures on.
     pub splits: &'static [&'static str],
+    /// Why no bound holds of how far it carries two inputs apart, where that is known.
+    pub unbounded: Option<&'static str>,
 }
 
 impl PartialEq for Spec {
@@ -254,8 +296,11 @@ macro_rules! component {
         $kind:ident as dyn $trait:path, version $version:literal
             $(, needs [$($port:ident),* $(,)?])? $(, also $also:path)?
             $(, metrics [$($metric:ident),* $(,)?])? $(, splits [$($split:ident),* $(,)?])?
-            $(, network $network:path)? $(, moments $moments:literal)?;
-        $name:ident => $struct:ident {
+            $(, forms $form:ident by $forms:path)? $(, account $account:path)?
+            $(, network $network:path)? $(, stored $stored:path)? $(, moments $moments:literal)?
+            $(, fixed $fixed:literal)? $(, picture $picture:path)?
+            $(, unbounded $unbounded:literal)?;
+        $name:ident $(. $part:ident)? => $struct:ident {
             $( $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)? ),* $(,)?
         }
     ) => {
@@ -276,7 +321,7 @@ macro_rules! component {
         pub static ENTRY: $crate::catalog::Entry<dyn $trait> = $crate::catalog::Entry {
             spec: $crate::catalog::Spec {
                 kind: $crate::catalog::Kind::$kind,
-                name: stringify!($name),
+                name: concat!(stringify!($name) $(, ".", stringify!($part))?),
                 version: $version,
                 docs: concat!($($doc, "\n"),+),
                 params: &[ $( $crate::catalog::ParamSpec {
@@ -288,9 +333,15 @@ macro_rules! component {
                 needs: &[ $($( $crate::catalog::Port::$port ),*)? ],
                 also: $crate::component!(@also $struct $($also)?),
                 metrics: &[ $($( stringify!($metric) ),*)? ],
+                account: $crate::component!(@account $struct $($account)?),
+                forms: $crate::component!(@forms $($form $forms)?),
                 network: $crate::component!(@network $struct $($network)?),
+                fixed: $crate::component!(@fixed $($fixed)?),
+                picture: $crate::component!(@network $struct $($picture)?),
+                stored: $crate::component!(@stored $struct $($stored)?),
                 moments: $crate::component!(@moments $($moments)?),
                 splits: $crate::component!(@splits $($($split)*)?),
+                unbounded: $crate::component!(@unbounded $($unbounded)?),
             },
             build: |bound| Box::new($struct::from_bound(bound)),
         };
@@ -302,11 +353,27 @@ macro_rules! component {
     (@network $struct:ident $network:path) => {
         Some(|bound, place| $network(&$struct::from_bound(bound), place))
     };
+    (@fixed $fixed:literal) => { $fixed };
+    (@fixed) => { false };
     (@also $struct:ident $also:path) => { Some(|bound| $also(&$struct::from_bound(bound))) };
     (@also $struct:ident) => { None };
     (@network $struct:ident) => { None };
+    (@account $struct:ident $account:path) => {
+        Some(|bound| $account(&$struct::from_bound(bound)))
+    };
+    (@account $struct:ident) => { None };
+    (@forms $form:ident $forms:path) => {
+        Some($crate::catalog::Forms { param: stringify!($form), of: $forms })
+    };
+    (@forms) => { None };
+    (@stored $struct:ident $stored:path) => {
+        Some(|bound, image| $stored(&$struct::from_bound(bound), image))
+    };
+    (@stored $struct:ident) => { None };
     (@moments $moments:literal) => { $moments };
     (@moments) => { 0 };
+    (@unbounded $unbounded:literal) => { Some($unbounded) };
+    (@unbounded) => { None };
     (@splits) => { &["train", "val", "test"] };
     (@splits $($split:ident)+) => { &[ $( stringify!($split) ),+ ] };
 }

@@ -73,7 +73,21 @@ impl Spec {
             let docs: Vec<_> = param.docs.lines().map(str::trim).collect();
             page.push_str(&format!("- `{}`: {}\n", param.signature(), docs.join(" ").trim()));
         }
-        page
+        page + &self.forms_table()
+    }
+
+    /// What each form sets, a row each.
+    fn forms_table(&self) -> String {
+        let [first, ..] = self.form_names() else { return String::new() };
+        let names: Vec<_> = self.form(first).iter().map(|(param, _)| param.name).collect();
+        let mut table = format!("\n## Forms\n\n| form | {} |\n", names.join(" | "));
+        table.push_str(&format!("|{}\n", "---|".repeat(names.len() + 1)));
+        for form in self.form_names() {
+            let set = self.form(form);
+            let values: Vec<_> = set.iter().map(|(param, value)| shown(&param.ty, value)).collect();
+            table.push_str(&format!("| `{form}` | {} |\n", values.join(" | ")));
+        }
+        table
     }
 }
 

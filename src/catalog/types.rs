@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Amount, Bound, Duration, Features, Interval, Kind, Labels, Value};
+use super::{Amount, DataPath, Duration, Features, Interval, Kind, Labels, Value, WeightsFile};
 
 /// What a parameter accepts, in words a user reads.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,6 +20,8 @@ pub enum Type {
         open: bool,
     },
     Text,
+    /// A file or folder of data.
+    Path,
     Choice(&'static [&'static str]),
     Duration,
     Amount,
@@ -29,10 +31,18 @@ pub enum Type {
     },
     Labels,
     Features,
+    /// A file of weights.
+    Weights,
     /// A whole number, or `seed`: the trial's.
     Seed,
+    /// Pixels of a side, or `input`: those there are.
+    Side,
     List(&'static Type),
     Component(Kind),
+    /// `none`, `balanced`, or a number of 0 or more for each class.
+    ClassWeights,
+    /// The type, a real number, or how it changes over training.
+    Varying(&'static Type),
     /// The type, or `none`.
     Optional(&'static Type),
 }
@@ -43,15 +53,20 @@ impl fmt::Display for Type {
             Self::Bool => f.write_str("true | false"),
             Self::Int { name, .. } | Self::Real { name, .. } => f.write_str(name),
             Self::Text => f.write_str("text"),
+            Self::Path => f.write_str("path"),
             Self::Choice(words) => f.write_str(&words.join(" | ")),
             Self::Duration => f.write_str("duration"),
             Self::Amount => f.write_str("fraction or samples"),
             Self::Interval { .. } => f.write_str("interval"),
             Self::Labels => f.write_str("labels"),
             Self::Features => f.write_str("features"),
+            Self::Weights => f.write_str("weights(text)"),
             Self::Seed => f.write_str("natural | seed"),
+            Self::Side => f.write_str("count | input"),
             Self::List(item) => write!(f, "list of {item}"),
             Self::Component(kind) => write!(f, "{}", kind.name()),
+            Self::ClassWeights => f.write_str("none | balanced | list of nonneg"),
+            Self::Varying(inner) => write!(f, "{inner}"),
             Self::Optional(inner) => write!(f, "{inner} | none"),
         }
     }
@@ -67,7 +82,7 @@ pub trait ParamType: Sized {
     fn from_value(value: &Value) -> Self;
 }
 
-fn unchecked(value: &Value, ty: &Type) -> ! {
+pub(super) fn unchecked(value: &Value, ty: &Type) -> ! {
     unreachable!("the checker promised `{value}` to be {ty}")
 }
 
@@ -199,6 +214,34 @@ impl ParamType for SplitSeed {
     }
 }
 
+/// How long a side becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// As long as it was.
+    Input,
+    /// So many pixels.
+    Pixels(usize),
+}
+
+impl ParamType for Side {
+    const TYPE: Type = Type::Side;
+
+    fn to_value(&self) -> Value {
+        match self {
+            Self::Input => Value::Word("input".to_owned()),
+            Self::Pixels(pixels) => Value::Int(*pixels as i64),
+        }
+    }
+
+    fn from_value(value: &Value) -> Self {
+        match value {
+            Value::Int(pixels) => Self::Pixels(*pixels as usize),
+            Value::Word(_) => Self::Input,
+            other => unchecked(other, &Self::TYPE),
+        }
+    }
+}
+
 impl ParamType for bool {
     const TYPE: Type = Type::Bool;
 
@@ -209,6 +252,21 @@ impl ParamType for bool {
     fn from_value(value: &Value) -> Self {
         match value {
             Value::Bool(value) => *value,
+            other => unchecked(other, &Self::TYPE),
+        }
+    }
+}
+
+impl ParamType for DataPath {
+    const TYPE: Type = Type::Path;
+
+    fn to_value(&self) -> Value {
+        Value::Path(self.clone())
+    }
+
+    fn from_value(value: &Value) -> Self {
+        match value {
+            Value::Path(path) => path.clone(),
             other => unchecked(other, &Self::TYPE),
         }
     }
@@ -252,6 +310,7 @@ plain!(Duration, Duration, Type::Duration);
 plain!(Amount, Amount, Type::Amount);
 plain!(Labels, Labels, Type::Labels);
 plain!(Features, Features, Type::Features);
+plain!(WeightsFile, Weights, Type::Weights);
 plain!(Interval, Interval, Type::Interval { min: 0.0, max: f64::INFINITY });
 
 impl<T: ParamType> ParamType for Vec<T> {
@@ -282,44 +341,6 @@ impl<T: ParamType> ParamType for Option<T> {
             other => Some(T::from_value(other)),
         }
     }
-}
-
-macro_rules! nested {
-    ($( $(#[doc = $doc:literal])+ $type:ident = $kind:ident ),+ $(,)?) => { $(
-        $(#[doc = $doc])+
-        #[derive(Debug, Clone, PartialEq)]
-        pub struct $type(pub Bound);
-
-        impl From<Bound> for $type {
-            fn from(bound: Bound) -> Self {
-                Self(bound)
-            }
-        }
-
-        impl ParamType for $type {
-            const TYPE: Type = Type::Component(Kind::$kind);
-
-            fn to_value(&self) -> Value {
-                Value::Component(Box::new(self.0.clone()))
-            }
-
-            fn from_value(value: &Value) -> Self {
-                match value {
-                    Value::Component(bound) => Self((**bound).clone()),
-                    other => unchecked(other, &Self::TYPE),
-                }
-            }
-        }
-    )+ };
-}
-
-nested! {
-    /// A decoder given as an argument.
-    DecoderCall = Decoder,
-    /// An optimizer given as an argument.
-    OptimizerCall = Optimizer,
-    /// A schedule given as an argument.
-    ScheduleCall = Schedule,
 }
 
 /// Declares a closed choice of words as an enum that can be a parameter.

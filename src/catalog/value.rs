@@ -1,8 +1,9 @@
 //! The values an experiment can write, as checked plain data that prints as it is written.
 
 use std::fmt;
+use std::path::PathBuf;
 
-use super::Bound;
+use super::{Bound, Course};
 
 /// A checked argument. Its `Display` is canonical: equal text means equal value.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,7 +12,10 @@ pub enum Value {
     Bool(bool),
     Int(i64),
     Real(f64),
+    /// A real number that changes over training.
+    Course(Course),
     Text(String),
+    Path(DataPath),
     /// A word of a closed choice.
     Word(String),
     Duration(Duration),
@@ -19,8 +23,25 @@ pub enum Value {
     Interval(Interval),
     Labels(Labels),
     Features(Features),
+    Weights(WeightsFile),
     List(Vec<Value>),
     Component(Box<Bound>),
+}
+
+/// A file or folder of data, as it is written in an experiment file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DataPath {
+    /// As it is written.
+    pub written: String,
+    /// The folder of the file it is written in.
+    pub folder: PathBuf,
+}
+
+impl DataPath {
+    /// Where it leads.
+    pub fn place(&self) -> PathBuf {
+        self.folder.join(&self.written)
+    }
 }
 
 /// A length of training.
@@ -112,6 +133,15 @@ impl Features {
     }
 }
 
+/// A file of weights that an encoder begins with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightsFile {
+    /// The path as it is written, seen from the folder of the file that says it.
+    pub written: String,
+    /// The same from where the program runs.
+    pub path: String,
+}
+
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
@@ -119,7 +149,9 @@ impl fmt::Display for Value {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Int(value) => write!(f, "{value}"),
             Self::Real(value) => write!(f, "{}", Shortest(*value)),
+            Self::Course(value) => write!(f, "{value}"),
             Self::Text(value) => write!(f, "{value:?}"),
+            Self::Path(value) => write!(f, "{:?}", value.written),
             Self::Word(value) => f.write_str(value),
             Self::Duration(value) => write!(f, "{value}"),
             Self::Amount(value) => write!(f, "{value}"),
@@ -128,6 +160,7 @@ impl fmt::Display for Value {
             }
             Self::Labels(value) => write!(f, "{value}"),
             Self::Features(value) => write!(f, "{value}"),
+            Self::Weights(file) => write!(f, "weights({:?})", file.written),
             Self::List(values) => write!(f, "[{}]", join(values)),
             Self::Component(bound) => write!(f, "{bound}"),
         }
@@ -155,7 +188,7 @@ impl fmt::Display for Amount {
 }
 
 /// A number as few digits as tell it from every other: `0.5`, `1e-8`.
-struct Shortest(f64);
+pub(super) struct Shortest(pub f64);
 
 impl fmt::Display for Shortest {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {

@@ -1,14 +1,17 @@
 //! `data`: which datasets there are, fetching them, and looking at them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::inspect;
+use super::preview::{PreviewArgs, preview};
 use super::workspace::data_root;
 use super::{Places, exit, prompt};
 use crate::data::{
-    self, Census, DataError, Description, Presence, Progress, Raw, SheetOptions, census,
+    self, Census, DataError, Description, Images, Presence, Progress, Raw, SheetOptions, census,
 };
+use crate::library::Library;
 use crate::store;
 
 /// What to do with datasets.
@@ -39,14 +42,17 @@ pub enum DataCommand {
         #[command(flatten)]
         places: Places,
     },
+    /// The views that an experiment declares, as a picture
+    Preview(Box<PreviewArgs>),
 }
 
 /// Does it.
-pub fn data(command: &DataCommand) -> u8 {
+pub fn data(library: &Library, command: &DataCommand) -> u8 {
     let done = match command {
         DataCommand::List { places } => list(places),
         DataCommand::Fetch { name, from, places } => fetch(name, from.as_ref(), places),
         DataCommand::Inspect { name, sheet, places } => inspect(name, sheet, places),
+        DataCommand::Preview(args) => return preview(library, args),
     };
     match done {
         Ok(()) => 0,
@@ -67,15 +73,24 @@ fn list(places: &Places) -> Result<(), DataError> {
         let state = match data::presence(description, &root) {
             Presence::Embedded => "part of balance".to_owned(),
             Presence::Here(folder) => folder.display().to_string(),
-            Presence::Absent => format!("balance data fetch {}", description.name),
+            Presence::Absent => how(description),
         };
-        let images: usize = description.splits.iter().map(|(_, count)| count).sum();
         let Description { name, height, width, channels, .. } = description;
+        let images = match description.count() {
+            0 => "?".to_owned(),
+            images => images.to_string(),
+        };
         prompt::print(&format!(
             "{name:<14} {images:>6} images of {height}×{width}×{channels}   {state}\n"
         ));
     }
     Ok(())
+}
+
+/// How it comes to be here.
+fn how(description: &Description) -> String {
+    let from = if description.sources.is_empty() { " --from PATH" } else { "" };
+    format!("balance data fetch {}{from}", description.name)
 }
 
 fn fetch(name: &str, from: Option<&PathBuf>, places: &Places) -> Result<(), DataError> {
@@ -133,6 +148,9 @@ impl Download {
 
 fn inspect(name: &str, sheet: &str, places: &Places) -> Result<(), DataError> {
     let description = describe(name)?;
+    if description.layout == data::Layout::Folder {
+        return inspect::inspect(description, sheet, &data_root(places));
+    }
     let raw = data::verify(description, &data_root(places))?;
     prompt::print(&format!("{}: {}\n", description.title, description.home));
     prompt::print(&format!("licence: {}\n", description.licence));
@@ -148,17 +166,9 @@ fn inspect(name: &str, sheet: &str, places: &Places) -> Result<(), DataError> {
 fn counts(census: &Census) -> String {
     let mut out = String::new();
     for (column, classes) in &census.columns {
-        let mut grid = comfy_table::Table::new();
-        grid.load_style(comfy_table::presets::NOTHING);
-        let splits = census.splits.iter().map(|(split, _)| split.to_string());
-        grid.set_header(std::iter::once(column.clone()).chain(splits));
-        for class in classes {
-            let images = class.images.iter().map(usize::to_string);
-            grid.add_row(std::iter::once(class.class.to_owned()).chain(images));
-        }
-        let totals = census.splits.iter().map(|(_, count)| count.to_string());
-        grid.add_row(std::iter::once("all".to_owned()).chain(totals));
-        out.push_str(&format!("{grid}\n\n"));
+        let splits: Vec<_> = census.splits.iter().map(|(split, _)| split.to_string()).collect();
+        let rows = classes.iter().map(|class| (class.class.to_owned(), class.images.clone()));
+        out.push_str(&grid(column, &splits, rows.collect()));
     }
     for (split, moments) in &census.moments {
         let each = moments.iter().map(|(mean, std)| format!("{mean:.4} ± {std:.4}"));
@@ -170,13 +180,30 @@ fn counts(census: &Census) -> String {
     out
 }
 
-fn write_sheet(raw: &Raw, path: &std::path::Path) -> Result<(), DataError> {
+/// A table of images per class and split, with their sums.
+pub(super) fn grid(column: &str, splits: &[String], rows: Vec<(String, Vec<usize>)>) -> String {
+    let mut grid = comfy_table::Table::new();
+    grid.load_style(comfy_table::presets::NOTHING);
+    grid.set_header(std::iter::once(column).chain(splits.iter().map(String::as_str)));
+    let sum = |at: usize| rows.iter().map(|(_, images)| images[at]).sum();
+    let all = ("all".to_owned(), (0..splits.len()).map(sum).collect());
+    for (class, images) in rows.iter().chain([&all]) {
+        let images = images.iter().map(usize::to_string);
+        grid.add_row(std::iter::once(class.clone()).chain(images));
+    }
+    format!("{grid}\n\n")
+}
+
+fn write_sheet(raw: &Raw, path: &Path) -> Result<(), DataError> {
+    draw(&raw.splits[0].1, data::FINE, path)
+}
+
+/// Writes a contact sheet with a row for each class of `column`.
+pub(super) fn draw(images: &Images, column: &str, path: &Path) -> Result<(), DataError> {
     let refused = |why: String| {
         DataError::new(data::Fault::Refused, format!("{} cannot be written: {why}", path.display()))
     };
-    let images = &raw.splits[0].1;
     let options = SheetOptions { columns: 16, scale: None };
-    let png =
-        data::sheet(images, data::FINE, options).map_err(|error| refused(error.to_string()))?;
+    let png = data::sheet(images, column, options).map_err(|error| refused(error.to_string()))?;
     store::write(path, &png).map_err(|error| refused(error.to_string()))
 }

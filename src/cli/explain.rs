@@ -1,7 +1,7 @@
 //! `explain`: the page of a component, or what a diagnostic's code means.
 
 use super::origins::{self, OriginArgs};
-use super::{exit, prompt};
+use super::{audit, exit, prompt};
 use crate::catalog::Catalog;
 use crate::diag::{ALL, Code, closest};
 use crate::library::Library;
@@ -10,7 +10,7 @@ use crate::library::Library;
 #[derive(clap::Args)]
 pub struct ExplainArgs {
     /// A component such as `supcon`, or a code such as B0102; without one, everything is listed.
-    /// An experiment file when a PATH follows
+    /// An experiment file when a PATH follows; `loss` when a file follows, for what its losses are
     name: Option<String>,
     #[command(flatten)]
     origin: OriginArgs,
@@ -23,6 +23,9 @@ pub fn explain(library: &Library, args: &ExplainArgs) -> u8 {
         list(&catalog);
         return 0;
     };
+    if let Some(target) = args.origin.target_of_audit(name) {
+        return audit::audit(library, &target);
+    }
     if args.origin.is_asked() {
         return origins::explain(library, name, &args.origin);
     }

@@ -1,6 +1,7 @@
 //! The command line: arguments in, text and exit codes out. Files, clock, terminal and signals
 //! enter here.
 
+mod audit;
 mod check;
 mod data;
 mod diff;
@@ -9,9 +10,11 @@ mod fix;
 mod fmt;
 mod format;
 mod graph;
+mod inspect;
 mod machine;
 mod origins;
 mod plan;
+mod preview;
 mod progress;
 mod prompt;
 mod run;
@@ -68,11 +71,11 @@ enum Command {
     Graph(graph::GraphArgs),
     /// The tree of a file, as it was understood
     Parse(check::ParseArgs),
-    /// A component, the code of a diagnostic, or where a value comes from: explain FILE PATH
+    /// A component, a code, where a value comes from: explain FILE PATH, or a loss: explain loss FILE
     Explain(explain::ExplainArgs),
     /// The JSON Schema of what is written for other programs
     Schema(schema::SchemaArgs),
-    /// Datasets: list, fetch, inspect
+    /// Datasets: list, fetch, inspect; and the views that an experiment declares of one
     #[command(subcommand)]
     Data(data::DataCommand),
 }
@@ -158,7 +161,7 @@ pub fn main(library: &Library) -> ExitCode {
         Command::Parse(args) => check::parse(&args),
         Command::Explain(args) => explain::explain(library, &args),
         Command::Schema(args) => schema::schema(&args),
-        Command::Data(command) => data::data(&command),
+        Command::Data(command) => data::data(library, &command),
     };
     ExitCode::from(if prompt::finish() { code } else { exit::FAILED })
 }

@@ -1,7 +1,7 @@
 //! `explain FILE PATH`: where a value of an experiment comes from.
 
 use super::workspace::Workspace;
-use super::{Places, Target, exit, prompt};
+use super::{Places, Target, audit, exit, prompt};
 use crate::catalog::Catalog;
 use crate::diag::closest;
 use crate::library::Library;
@@ -11,7 +11,7 @@ use crate::resolve::{Cell, Design, Link, Origins, Valued};
 /// What of `explain` is about a value of a file.
 #[derive(clap::Args)]
 pub struct OriginArgs {
-    /// The path of a value, such as train.batch; `balance show FILE --paths` lists them
+    /// After `loss`, the experiment file. The path of a value, such as train.batch; `balance show FILE --paths` lists them
     path: Option<String>,
     /// With PATH: override a value first, --set train.batch=64
     #[arg(long = "set", value_name = "PATH=VALUE", requires = "path")]
@@ -25,6 +25,13 @@ pub struct OriginArgs {
 }
 
 impl OriginArgs {
+    /// The experiment whose losses are asked for, when `name` is the word for that: the file then
+    /// stands where a path does.
+    pub fn target_of_audit(&self, name: &str) -> Option<Target> {
+        let file = self.path.as_ref().filter(|_| name == audit::WORD)?;
+        Some(target(file, self))
+    }
+
     /// Whether a value's origin is asked for.
     pub fn is_asked(&self) -> bool {
         self.path.is_some()

@@ -1,16 +1,16 @@
 //! A command's file worked out: read, resolved, checked and planned, with what is known here.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::format::{Deny, Format};
 use super::machine::{disk_free, memory, speed};
 use super::{Places, Target, exit, prompt};
-use crate::catalog::{Bound, Catalog, Facts, MachineFacts};
+use crate::catalog::{Catalog, Facts, MachineFacts, WeightsFacts};
 use crate::diag::{Diagnostic, Severity, Source, Sources, has_errors, require_data};
 use crate::digest::blake3;
-use crate::library::dataset::Dataset;
-use crate::library::{self, Library};
+use crate::library::Library;
 use crate::plan::theory::theory_notes;
 use crate::plan::{Origin, OriginFile, Plan, check, disk};
 use crate::report::diagnostics::Checked;
@@ -59,10 +59,12 @@ impl Workspace {
             let mut found;
             (designs, found) = resolve(&program, &catalog, &options);
             diagnostics.append(&mut found);
+            facts.datasets.append(&mut asked(library, &designs, &target.places).datasets);
             // What is wrong with them was said above.
             (found_searches, _) = searches(&program, &catalog, &options);
             let root = store(&target.places, &target.file).root().to_owned();
             facts.machine = machine(&designs, &root);
+            facts.weights = weights(&designs);
             let origin = origin(&sources, &path, &target.set);
             let is_sound = !has_errors(&diagnostics);
             for design in &designs {
@@ -78,7 +80,15 @@ impl Workspace {
                 diagnostics.append(&mut found);
             }
             if target.all {
-                diagnostics.extend(of_unused(&program, &catalog, &options, &facts, &diagnostics));
+                let around = (library, &target.places);
+                diagnostics.extend(of_unused(
+                    around,
+                    &program,
+                    &catalog,
+                    &options,
+                    &facts,
+                    &diagnostics,
+                ));
             }
         }
         let diagnostics = allow(&program, &sources, &options, diagnostics);
@@ -135,6 +145,7 @@ impl Workspace {
 
 /// What is wrong with the experiments that would not be run, besides what is `known`.
 fn of_unused(
+    (library, places): (&Library, &Places),
     program: &Program,
     catalog: &Catalog,
     options: &Options,
@@ -143,7 +154,9 @@ fn of_unused(
 ) -> Vec<Diagnostic> {
     let (designs, mut found) = unused(program, catalog, options, known);
     if !has_errors(known) && !has_errors(&found) {
-        let planned = designs.iter().flat_map(|design| check(design, facts, None).1).collect();
+        let mut facts = Facts { weights: weights(&designs), ..facts.clone() };
+        facts.datasets.append(&mut asked(library, &designs, places).datasets);
+        let planned = designs.iter().flat_map(|design| check(design, &facts, None).1).collect();
         found.extend(unsaid(known, planned));
     }
     found
@@ -216,19 +229,23 @@ fn split_target(text: &str) -> (PathBuf, Option<String>) {
 
 /// What is known of every dataset of the library, given the folder that holds all data.
 fn facts(library: &Library, places: &Places) -> Facts {
-    let mut facts = Facts::default();
-    for entry in &library.datasets {
-        let dataset: Box<dyn Dataset> =
-            library::build(&library.datasets, &Bound::defaults(&entry.spec));
-        let mut known = dataset.facts(&data_root(places));
-        if let (Some(how), Some(folder)) = (&mut known.absent, &places.data) {
-            // The command that is advised has to bring the data to where they were looked for.
-            *how = match how.strip_suffix('`') {
-                Some(command) => format!("{command} --data {}`", folder.display()),
-                None => how.clone(),
-            };
+    fetched_to(library.facts(&data_root(places)), places)
+}
+
+/// What is known of the data that `designs` ask for.
+fn asked(library: &Library, designs: &[Design], places: &Places) -> Facts {
+    let stages = designs.iter().flat_map(|it| &it.cells).flat_map(|it| &it.experiment.stages);
+    let calls = stages.map(|stage| &stage.data.bound);
+    fetched_to(library.facts_of(calls, &data_root(places)), places)
+}
+
+/// The command that is advised has to bring the data to where they were looked for.
+fn fetched_to(mut facts: Facts, places: &Places) -> Facts {
+    let Some(folder) = &places.data else { return facts };
+    for how in facts.datasets.values_mut().filter_map(|known| known.absent.as_mut()) {
+        if let Some(command) = how.strip_suffix('`') {
+            *how = format!("{command} --data {}`", folder.display());
         }
-        facts.datasets.insert(entry.spec.name.to_owned(), known);
     }
     facts
 }
@@ -256,6 +273,20 @@ fn machine(designs: &[Design], root: &Path) -> MachineFacts {
         disk_free: None,
         flops_per_second: if has_limit { speed(root) } else { None },
     }
+}
+
+/// What is known of the files of weights that encoders of `designs` begin with.
+fn weights(designs: &[Design]) -> BTreeMap<String, Result<WeightsFacts, String>> {
+    let cells = designs.iter().flat_map(|design| &design.cells);
+    let stages = cells.flat_map(|cell| &cell.experiment.stages);
+    let paths: BTreeSet<&String> =
+        stages.filter_map(|stage| stage.encoder.bound.weights()).map(|file| &file.path).collect();
+    let known = |path: &String| {
+        let found = crate::data::weights(Path::new(path));
+        let facts = found.map(|it| WeightsFacts { digest: it.digest, tensors: it.tensors });
+        (path.clone(), facts)
+    };
+    paths.into_iter().map(known).collect()
 }
 
 /// Bytes of results for which it is worth a process to ask what is free.

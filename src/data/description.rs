@@ -43,6 +43,28 @@ pub struct Description {
     pub citation: &'static str,
 }
 
+/// What is known of images that nobody published.
+pub(super) static UNPUBLISHED: Description = Description {
+    name: "",
+    title: "",
+    height: 0,
+    width: 0,
+    channels: 0,
+    classes: &[],
+    coarse: Coarse { classes: &[], of: &[], origin: "" },
+    splits: &[],
+    layout: Layout::Embedded,
+    files: &[],
+    folders: &[],
+    contents: &[],
+    sources: &[],
+    mean: &[],
+    std: &[],
+    home: "",
+    licence: "",
+    citation: "",
+};
+
 /// Superclasses: a coarser labelling that the finest classes refine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Coarse {
@@ -63,6 +85,8 @@ pub enum Layout {
     Idx,
     /// Records of a label byte and then a plane for each channel.
     Cifar10,
+    /// A folder of image files beside what says their labels; [`super::folder`] reads it.
+    Folder,
     /// As [`Layout::Cifar10`], with a superclass byte before the label byte.
     Cifar100,
 }

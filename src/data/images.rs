@@ -91,6 +91,8 @@ pub enum Split {
     Pool,
     /// What its authors meant for training.
     Train,
+    /// What its authors meant for choosing between models.
+    Val,
     /// What its authors meant for the last evaluation.
     Test,
 }
@@ -100,6 +102,7 @@ impl fmt::Display for Split {
         f.write_str(match self {
             Self::Pool => "pool",
             Self::Train => "train",
+            Self::Val => "val",
             Self::Test => "test",
         })
     }

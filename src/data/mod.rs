@@ -3,6 +3,7 @@
 //! A dataset is a folder `NAME` below the data root with the files its authors published. It is
 //! pinned by the digest of its decoded content, so an altered file is an error and never an input.
 
+mod celeba;
 mod census;
 mod cifar;
 mod cifar10;
@@ -13,11 +14,16 @@ mod error;
 mod fashion_mnist;
 mod fetch;
 mod files;
+pub mod folder;
 mod idx;
 mod images;
+mod isic;
 mod mnist;
 mod pin;
 mod sheet;
+mod tiny_imagenet;
+mod waterbirds;
+mod weights;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -29,7 +35,8 @@ pub use description::{Archive, Coarse, Content, DataFile, Description, Layout, S
 pub use error::{DataError, Fault};
 pub use fetch::{Fetched, Progress, fetch};
 pub use images::{COARSE, FINE, Images, Split, content_digest};
-pub use sheet::{SheetOptions, sheet};
+pub use sheet::{SheetOptions, grid, sheet};
+pub use weights::{Weights, weights, weights_content};
 
 /// The datasets, small ones first.
 static ALL: &[&Description] = &[
@@ -38,6 +45,10 @@ static ALL: &[&Description] = &[
     &fashion_mnist::FASHION_MNIST,
     &cifar10::CIFAR10,
     &cifar100::CIFAR100,
+    &waterbirds::WATERBIRDS,
+    &tiny_imagenet::TINY_IMAGENET,
+    &celeba::CELEBA,
+    &isic::ISIC,
 ];
 
 /// A dataset that has been read and found to be what it should be.
@@ -54,6 +65,12 @@ pub struct Raw {
 }
 
 impl Raw {
+    /// Images that nobody published: made, or found in the user's own files. `sha256` tells them
+    /// from others.
+    pub fn of(splits: Vec<(Split, Images)>, sha256: String) -> Self {
+        Self { description: &description::UNPUBLISHED, splits, sha256, content: "as found" }
+    }
+
     /// The images of `split`, if the dataset was published with it.
     pub fn split(&self, split: Split) -> Option<&Images> {
         self.splits.iter().find(|(each, _)| *each == split).map(|(_, images)| images)
@@ -131,6 +148,15 @@ pub fn verify(description: &'static Description, root: &Path) -> Result<Raw, Dat
         .map_err(|error| advised(error, description))
 }
 
+/// The digest and the name of the content that is below `root`, read only when no stamp names it;
+/// none when there is none that is accepted.
+pub fn content(description: &'static Description, root: &Path) -> Option<(String, &'static str)> {
+    let folder = root.join(description.name);
+    let paths = files::locate(description, &folder).ok()?;
+    let known = pin::Pinned { description, folder: &folder, paths: &paths }.recall();
+    known.or_else(|| read(description, root).ok().map(|raw| (raw.sha256, raw.content)))
+}
+
 /// Decodes the files of `description` found in `folder` without comparing their content with what
 /// is pinned. Fails when a file is missing or does not have the declared form.
 pub fn decode(
@@ -147,6 +173,9 @@ fn read_checked(
 ) -> Result<Raw, DataError> {
     let folder = root.join(description.name);
     let paths = files::locate(description, &folder)?;
+    if description.layout == Layout::Folder {
+        return folder::published::read(description, root);
+    }
     let splits = decode_files(description, &paths)?;
     let pinned = pin::Pinned { description, folder: &folder, paths: &paths };
     let (sha256, content) = pinned.check(&splits, trust)?;
@@ -158,7 +187,7 @@ fn decode_files(
     paths: &[PathBuf],
 ) -> Result<Vec<(Split, Images)>, DataError> {
     let mut splits = match description.layout {
-        Layout::Embedded => digits::read(),
+        Layout::Embedded | Layout::Folder => digits::read(),
         Layout::Idx => idx::read(description, paths),
         Layout::Cifar10 | Layout::Cifar100 => cifar::read(description, paths),
     }?;

@@ -95,7 +95,8 @@ impl Pinned<'_> {
         )
     }
 
-    fn recall(&self) -> Option<(String, &'static str)> {
+    /// The digest and the name of content that was compared before, if no file has changed since.
+    pub(super) fn recall(&self) -> Option<(String, &'static str)> {
         let text = fs::read_to_string(self.folder.join(STAMP)).ok()?;
         let rest = text.strip_prefix(&self.state()?)?;
         let (sha256, name) = rest.strip_suffix('\n')?.split_once(' ')?;

@@ -35,16 +35,40 @@ pub fn sheet(
     let rows = first_of_each_class(images, column, options.columns);
     let scale = options.scale.unwrap_or_else(|| fitting_scale(images)).max(1);
     let step = (images.height * scale + GAP, images.width * scale + GAP);
-    let mut canvas = Canvas {
-        width: GAP + options.columns * step.1,
-        height: GAP + rows.len() * step.0,
-        channels: images.channels,
-        values: Vec::new(),
-    };
-    canvas.values = vec![PAPER; canvas.width * canvas.height * canvas.channels];
+    let (width, height) = (GAP + options.columns * step.1, GAP + rows.len() * step.0);
+    let mut canvas = Canvas::blank(width, height, images.channels);
     for (row, indices) in rows.iter().enumerate() {
         for (place, &index) in indices.iter().enumerate() {
             canvas.draw(images, index, scale, (GAP + row * step.0, GAP + place * step.1));
+        }
+    }
+    canvas.png()
+}
+
+/// Draws rows of images of one shape (height, width, channels), enlarged `scale` times, and returns
+/// the bytes of a PNG file. Of images that are neither grey nor coloured the first channel is drawn.
+///
+/// # Errors
+/// Only when the sheet is empty or too large for PNG; [`png::EncodingError`] says which.
+pub fn grid(
+    rows: &[&[Vec<u8>]],
+    (height, width, channels): (usize, usize, usize),
+    scale: Option<usize>,
+) -> Result<Vec<u8>, png::EncodingError> {
+    let kept = if channels == 3 { 3 } else { 1 };
+    let cells = rows.iter().flat_map(|row| row.iter());
+    let pixels = cells.flat_map(|cell| cell.chunks(channels.max(1))).flat_map(|it| &it[..kept]);
+    let pixels = pixels.copied().collect();
+    let images = Images { height, width, channels: kept, pixels, labels: Vec::new() };
+    let scale = scale.unwrap_or_else(|| fitting_scale(&images)).max(1);
+    let step = (height * scale + GAP, width * scale + GAP);
+    let columns = rows.iter().map(|row| row.len()).max().unwrap_or(0);
+    let mut canvas = Canvas::blank(GAP + columns * step.1, GAP + rows.len() * step.0, kept);
+    let mut index = 0;
+    for (row, cells) in rows.iter().enumerate() {
+        for place in 0..cells.len() {
+            canvas.draw(&images, index, scale, (GAP + row * step.0, GAP + place * step.1));
+            index += 1;
         }
     }
     canvas.png()
@@ -75,6 +99,10 @@ struct Canvas {
 }
 
 impl Canvas {
+    fn blank(width: usize, height: usize, channels: usize) -> Self {
+        Self { width, height, channels, values: vec![PAPER; width * height * channels] }
+    }
+
     /// Draws image `index` enlarged `scale` times with its upper left corner at (row, column).
     fn draw(&mut self, images: &Images, index: usize, scale: usize, corner: (usize, usize)) {
         let image = images.image(index);

@@ -80,8 +80,12 @@ codes! {
     LINK_CUT = "B0110" "link-cut" Note "an override replaces a weight that followed a parameter";
     SHAPE = "B0201" "shape-mismatch" Error "two shapes do not fit";
     VIEWS = "B0203" "too-few-views" Error "a term compares views, but there is only one";
+    TRANSFORMS = "B0204" "transforms-do-not-fit" Error "a transform does not fit the images it is given";
+    NO_BOUND = "B0205" "no-lipschitz-bound" Error "a network whose distances have no bound is asked to keep one";
     ETF = "B0210" "simplex-does-not-fit" Note "the embedding has too few dimensions for the class simplex";
     PARTNERS = "B0212" "lonely-anchors" Warning "many anchors have no other example of their class in the batch";
+    PIECES = "B0213" "pieces-differ" Warning "a batch in pieces is not the whole batch for what compares its items";
+    CHUNKS = "B0214" "chunks-differ" Error "a batch in chunks cannot be computed as the whole batch is";
     SCHEDULE = "B0301" "schedule-ends-early" Error "a schedule disagrees with the length of training";
     ZERO_WEIGHT = "B0302" "weight-zero" Note "a term of weight 0 is left out of training";
     UNFINISHED = "B0303" "schedule-unfinished" Warning "training ends before its schedule has run";
@@ -93,6 +97,7 @@ codes! {
     WRONG_UNIT = "B0403" "wrong-unit" Error "a unit does not belong here";
     TEST_SELECTION = "B0501" "selected-on-test" Error "the model is selected on the data it is reported on";
     SPLIT_DIFFERS = "B0503" "split-differs" Error "cells that are compared do not share their splits";
+    CONTROL = "B0505" "control-cannot-match" Error "a control of the capacity of the largest method cannot be derived";
     AXIS_CLASH = "B0520" "axes-clash" Error "two axes set one path, or share one name";
     EQUAL_CELLS = "B0521" "equal-cells" Note "two cells of a sweep are the same experiment";
     NO_EFFECT = "B0522" "axis-without-effect" Warning "all levels of an axis are the same experiment";
@@ -108,6 +113,10 @@ codes! {
     DATA = "B0801" "data-missing" Warning "a dataset is not on this machine";
     BATCH = "B0802" "batch-too-large" Error "a batch is larger than the training data";
     NO_DATA = "B0803" "no-data" Error "a dataset that is needed is not on this machine";
+    BAD_DATA = "B0804" "bad-data" Error "the files of a dataset are not what they should be";
+    SKIPPED = "B0805" "images-skipped" Warning "images that cannot be decoded are left out";
+    WEIGHTS = "B0810" "weights-misfit" Error "a file of weights is not one of this encoder";
+    LEFT_OUT = "B0811" "weights-left-out" Note "a classifier in a file of weights is not used";
     COLLAPSE = "T01" "collapse-expected" Note "every class is expected to collapse to a point";
     SYMMETRY = "T02" "symmetry-unbroken" Note "nothing tells the members of a class apart";
     IMBALANCE = "T03" "imbalance-voids-etf" Note "classes of different size need not form a simplex";

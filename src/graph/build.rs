@@ -2,11 +2,14 @@
 
 use candle_core::{DType, Device, Result};
 
-use super::{Model, SingleTerm};
+use super::weight::{OfClasses, Weight};
+use super::{Model, PairedTerm, SingleTerm};
+use crate::catalog::Value;
 use crate::library::encoder::Encoder;
 use crate::library::loss::{Loss, Site, Term};
+use crate::library::projector::Projector;
 use crate::library::{self, Library};
-use crate::plan::Stage;
+use crate::plan::{Projection, Stage};
 use crate::seed::Stream;
 use crate::tensor::Params;
 
@@ -17,7 +20,14 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
     let root = params.root();
     let encoder: Box<dyn Encoder> = library::build(&library.encoders, &stage.encoder);
     let mut model = Model {
-        encoder: encoder.build(stage.data.image, &root.pp("encoder"))?,
+        encoder: encoder.build_from(library, stage.image(), &root.pp("encoder"))?,
+        projector: match &stage.projector {
+            Some(Projection { call, .. }) => {
+                let projector: Box<dyn Projector> = library::build(&library.projectors, call);
+                Some(projector.build(stage.dim, &root.pp("projector"))?)
+            }
+            None => None,
+        },
         pairs: Vec::new(),
         singles: Vec::new(),
         classes: stage.data.classes.of_fine.clone(),
@@ -28,18 +38,23 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
         let site = Site {
             library,
             dim: stage.dim,
-            image: stage.data.image,
+            image: stage.image(),
             classes: declared.classes.names.len(),
         };
-        let (name, weight) = (declared.name.clone(), declared.weight);
+        let (name, weight) =
+            (declared.name.clone(), Weight::new(&declared.weight, &stage.horizon()));
+        let of_classes = OfClasses::new(&declared.call);
         match loss.build(&site, &root.pp("loss").pp(&name))? {
-            Term::Pairwise(mut term) => {
-                term.weight = weight;
-                model.pairs.push((name, term));
+            Term::Pairwise(parts) => {
+                let temperature = match declared.call.value("temperature") {
+                    Some(Value::Course(course)) => Some(course.clone()),
+                    _ => None,
+                };
+                model.pairs.push(PairedTerm { name, weight, of_classes, temperature, parts });
             }
             Term::Single(term) => {
                 let classes = declared.classes.of_fine.clone();
-                model.singles.push(SingleTerm { name, weight, classes, term });
+                model.singles.push(SingleTerm { name, weight, of_classes, classes, term });
             }
         }
     }

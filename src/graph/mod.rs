@@ -2,35 +2,74 @@
 //! first tensor.
 
 mod build;
+mod cached;
+mod gradient;
+mod pieces;
+mod weight;
 
 pub use build::{build, stage_stream};
+pub use gradient::{clip, gradient};
+pub use pieces::shares;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor};
 
-use crate::kernel::{PairTerm, contrastive, gradients, without_gradients};
+use crate::catalog::{Course, Horizon};
+use crate::kernel::{PairTerm, contrastive_weighted, gradients, without_gradients};
 use crate::library::encoder::Network;
 use crate::library::loss::{Activations, Single};
 use crate::nn::Mode;
 use crate::tensor::Params;
+use weight::{OfClasses, Weight};
 
 /// An encoder with the loss terms of its stage.
 pub struct Model {
     encoder: Box<dyn Network>,
-    /// Terms that compare embeddings by pairs, computed together, and their names.
-    pairs: Vec<(String, PairTerm)>,
+    /// What terms that compare embeddings see them through.
+    projector: Option<Box<dyn Network>>,
+    /// Terms that compare embeddings by pairs, computed together.
+    pairs: Vec<PairedTerm>,
     singles: Vec<SingleTerm>,
     /// The training class of each fine class.
     classes: Vec<u32>,
     params: Params,
 }
 
+struct PairedTerm {
+    name: String,
+    weight: Weight,
+    of_classes: OfClasses,
+    /// The temperature, where it changes.
+    temperature: Option<Course>,
+    /// What it is the sum of, each with its weight in it.
+    parts: Vec<PairTerm>,
+}
+
 struct SingleTerm {
     name: String,
-    weight: f64,
+    weight: Weight,
+    of_classes: OfClasses,
     /// The class of each fine class, by the labels the term reads.
     classes: Vec<u32>,
     term: Box<dyn Single>,
+}
+
+/// Which terms of a loss.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    All,
+    /// Those that are means over the items.
+    Means,
+    /// The others, which need all items of a batch.
+    Others,
+}
+
+impl Which {
+    fn has(self, single: &SingleTerm) -> bool {
+        // A mean over items that weighs them by their classes is not the mean of those of chunks.
+        let is_mean = single.term.is_mean() && single.of_classes.by_class().is_none();
+        self == Self::All || is_mean == (self == Self::Means)
+    }
 }
 
 /// One step's images. Row `view * items + item` of `images` belongs to that view of that item.
@@ -43,6 +82,9 @@ pub struct Batch {
     pub fine: Vec<u32>,
     pub views: usize,
 }
+
+/// The value of each term before its weight.
+type Values = Vec<(String, f64)>;
 
 /// The loss of a batch.
 pub struct Loss {
@@ -65,20 +107,62 @@ impl Model {
 
     /// The names of the terms, in the order [`Model::loss`] gives them.
     pub fn term_names(&self) -> Vec<String> {
-        let pairs = self.pairs.iter().map(|(name, _)| name.clone());
+        let pairs = self.pairs.iter().map(|paired| paired.name.clone());
         pairs.chain(self.singles.iter().map(|single| single.name.clone())).collect()
+    }
+
+    /// Balances the weights of classes by the fine classes of the training images.
+    pub fn balance(&mut self, fine: &[u32]) {
+        let labels = mapped(&self.classes, fine);
+        self.pairs.iter_mut().for_each(|paired| paired.of_classes.balance(&labels));
+        for single in &mut self.singles {
+            let labels = mapped(&single.classes, fine);
+            single.of_classes.balance(&labels);
+        }
+    }
+
+    /// Sets weights and temperatures to those of `step`.
+    pub fn advance(&mut self, step: usize, horizon: &Horizon) {
+        for paired in &mut self.pairs {
+            paired.weight.advance(step, horizon);
+            if let Some(course) = &paired.temperature {
+                let temperature = course.at(step, horizon);
+                paired.parts.iter_mut().for_each(|part| part.temperature = temperature);
+            }
+        }
+        self.singles.iter_mut().for_each(|single| single.weight.advance(step, horizon));
     }
 
     /// The loss of one batch.
     pub fn loss(&self, batch: Batch, mode: &Mode) -> Result<Loss> {
         let embedding = self.encoder.forward(&batch.images, mode)?;
+        let (total, terms) = self.terms(embedding, batch, mode, Which::All)?;
+        Ok(Loss { total: total.expect("the check made sure of a term"), terms })
+    }
+
+    /// Some terms of a batch with such embeddings: their weighted sum, if there are any, and the
+    /// value of each.
+    fn terms(
+        &self,
+        embedding: Tensor,
+        batch: Batch,
+        mode: &Mode,
+        which: Which,
+    ) -> Result<(Option<Tensor>, Values)> {
         let mut terms = Vec::new();
         let mut total: Option<Tensor> = None;
-        if !self.pairs.is_empty() {
+        if !self.pairs.is_empty() && which != Which::Means {
             let labels = mapped(&self.classes, &batch.fine);
-            let pairs: Vec<PairTerm> = self.pairs.iter().map(|(_, term)| *term).collect();
-            let (sum, values) = contrastive(&embedding, &labels, batch.views, &pairs)?;
-            terms.extend(self.pairs.iter().map(|(name, _)| name.clone()).zip(values));
+            let parts: Vec<PairTerm> = self.pairs.iter().flat_map(PairedTerm::weighted).collect();
+            let weights = self.pairs.iter().flat_map(|paired| {
+                let of_items = paired.of_classes.of_items(&labels);
+                paired.parts.iter().map(move |_| of_items.clone())
+            });
+            let weights: Vec<Option<Vec<f64>>> = weights.collect();
+            let compared = self.project(&embedding, mode)?;
+            let (sum, values) =
+                contrastive_weighted(&compared, &labels, batch.views, &parts, &weights)?;
+            terms.extend(self.paired_values(&values));
             total = Some(sum);
         }
         let mut activations = Activations {
@@ -86,19 +170,33 @@ impl Model {
             input: batch.images,
             clean: batch.clean,
             labels: Vec::new(),
+            class_weights: None,
             views: batch.views,
         };
-        for single in &self.singles {
+        for single in self.singles.iter().filter(|single| which.has(single)) {
             activations.labels = mapped(&single.classes, &batch.fine);
+            activations.class_weights = single.of_classes.by_class().cloned();
             let value = single.term.value(&activations, mode)?;
             terms.push((single.name.clone(), scalar(&value)?));
-            let weighted = value.affine(single.weight, 0.0)?;
+            let weighted = single.weight.of(&value)?;
             total = Some(match total {
                 Some(sum) => (sum + weighted)?,
                 None => weighted,
             });
         }
-        Ok(Loss { total: total.expect("the check made sure of a term"), terms })
+        Ok((total, terms))
+    }
+
+    /// The value of each paired term from those of all their parts.
+    fn paired_values(&self, values: &[f64]) -> Vec<(String, f64)> {
+        let mut values = values.iter();
+        let value = |paired: &PairedTerm| {
+            let parts = paired.parts.iter().zip(values.by_ref());
+            // A term of one part of weight 1 keeps every bit of its value.
+            let value = parts.map(|(part, value)| part.weight * value).reduce(|a, b| a + b);
+            (paired.name.clone(), value.unwrap_or_default())
+        };
+        self.pairs.iter().map(value).collect()
     }
 
     /// The loss of one batch, and the gradients of every variable.
@@ -118,6 +216,14 @@ impl Model {
         Ok(embedding?.detach())
     }
 
+    /// What contrastive terms see of embeddings: themselves, where nothing projects them.
+    pub fn project(&self, embedding: &Tensor, mode: &Mode) -> Result<Tensor> {
+        match &self.projector {
+            Some(projector) => projector.forward(embedding, mode),
+            None => Ok(embedding.clone()),
+        }
+    }
+
     /// For each term with a classifier: its name, and how many of the images it has right.
     pub fn count_right(&self, images: &Tensor, fine: &[u32]) -> Result<Vec<(String, usize)>> {
         let embedding = self.embed(images)?;
@@ -129,6 +235,14 @@ impl Model {
             }
         }
         Ok(right)
+    }
+}
+
+impl PairedTerm {
+    /// The parts with their weights in the total.
+    fn weighted(&self) -> impl Iterator<Item = PairTerm> {
+        let weight = self.weight.now();
+        self.parts.iter().map(move |part| PairTerm { weight: weight * part.weight, ..*part })
     }
 }
 

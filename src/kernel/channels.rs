@@ -62,9 +62,15 @@ impl<T: Real> Pass<'_, T> {
 
     /// `a dy + b (x - center) + c` for each element, with `dy` behind the rectifier.
     pub(crate) fn combined(&self, factors: [&[f64]; 4]) -> Vec<T> {
+        let mut dx = room(self.x.len());
+        self.combine_into(&mut dx, factors);
+        dx
+    }
+
+    /// Writes [`Pass::combined`] to `dx`.
+    pub(crate) fn combine_into(&self, dx: &mut [T], factors: [&[f64]; 4]) {
         let row = row(factors[0].len());
         let factors = factors.map(repeated);
-        let mut dx = room(self.x.len());
         dx.par_chunks_mut(task(row)).enumerate().for_each(|(index, dx)| {
             let range = index * task(row)..index * task(row) + dx.len();
             let inputs = [self.x, self.y, self.dy].map(|values| &values[range.clone()]);
@@ -74,7 +80,6 @@ impl<T: Real> Pass<'_, T> {
                 combine::<T, false>(dx, inputs, &factors);
             }
         });
-        dx
     }
 
     /// The gradient behind the rectifier for each element.
@@ -207,10 +212,16 @@ pub(crate) struct Affine<'a, T> {
 
 impl<T: Real> Affine<'_, T> {
     pub(crate) fn of(&self, x: &[T]) -> Vec<T> {
+        let mut y = room(x.len());
+        self.write(x, &mut y);
+        y
+    }
+
+    /// Writes [`Affine::of`] to `y`.
+    pub(crate) fn write(&self, x: &[T], y: &mut [T]) {
         let row = row(self.scale.len());
         let (scale, shift) = (repeated(self.scale), repeated(self.shift));
         let least = if self.relu { T::ZERO } else { T::of(f64::NEG_INFINITY) };
-        let mut y = room(x.len());
         y.par_chunks_mut(task(row)).enumerate().for_each(|(index, y)| {
             let range = index * task(row)..index * task(row) + y.len();
             let (x, factors) = (&x[range.clone()], (&scale[..], &shift[..], least));
@@ -219,7 +230,6 @@ impl<T: Real> Affine<'_, T> {
                 Some(residual) => map_and_add(y, x, &residual[range], factors),
             }
         });
-        y
     }
 }
 

@@ -21,6 +21,19 @@ const ROWS: usize = 64;
 /// # Errors
 /// When a label is not below K, their number is not N, or N is 0.
 pub fn cross_entropy(logits: &Tensor, labels: &[u32], smoothing: f64) -> Result<Tensor> {
+    cross_entropy_weighted(logits, labels, smoothing, None)
+}
+
+/// The same with the mean over rows weighted by their classes; 0 where all weights are.
+///
+/// # Errors
+/// As [`cross_entropy`], and when there is no weight for each class.
+pub fn cross_entropy_weighted(
+    logits: &Tensor,
+    labels: &[u32],
+    smoothing: f64,
+    weights: Option<&[f64]>,
+) -> Result<Tensor> {
     let (rows, classes) = logits.dims2()?;
     if rows != labels.len() || rows == 0 {
         bail!("expected a label for each of at least one row, found {} for {rows}", labels.len());
@@ -28,13 +41,23 @@ pub fn cross_entropy(logits: &Tensor, labels: &[u32], smoothing: f64) -> Result<
     if let Some(label) = labels.iter().find(|label| **label as usize >= classes) {
         bail!("a label of {label} is not one of {classes} classes");
     }
-    let labels = labels.iter().map(|label| *label as usize).collect();
-    apply1(&logits.contiguous()?, CrossEntropy { labels, smoothing })
+    if weights.is_some_and(|weights| weights.len() != classes) {
+        bail!("expected a weight for each of {classes} classes");
+    }
+    let labels: Vec<usize> = labels.iter().map(|label| *label as usize).collect();
+    let weights = weights.map_or(Vec::new(), <[f64]>::to_vec);
+    let mut op = CrossEntropy { labels, smoothing, weights, total: 0.0 };
+    op.total = op.labels.iter().map(|label| op.weight(*label)).sum();
+    apply1(&logits.contiguous()?, op)
 }
 
 struct CrossEntropy {
     labels: Vec<usize>,
     smoothing: f64,
+    /// Of each class; none where all count alike.
+    weights: Vec<f64>,
+    /// Of all rows.
+    total: f64,
 }
 
 /// The logarithm of the sum of the exponentials of a row.
@@ -45,6 +68,16 @@ fn log_sum_exp<T: Real>(row: &[T]) -> f64 {
 }
 
 impl CrossEntropy {
+    #[inline(always)]
+    fn weight(&self, label: usize) -> f64 {
+        self.weights.get(label).copied().unwrap_or(1.0)
+    }
+
+    /// `sum` over the weight of all rows.
+    fn share(&self, sum: f64) -> f64 {
+        if self.total == 0.0 { 0.0 } else { sum / self.total }
+    }
+
     #[inline(always)]
     fn value<T: Real>(&self, row: &[T], label: usize) -> f64 {
         let mean = sum_of(row, |x| x).to_f64() / row.len() as f64;
@@ -72,7 +105,7 @@ wide! {
     fn sum_of_values<T: Real>(op: &CrossEntropy, logits: &[T], labels: &[usize]) -> f64 {
         let classes = logits.len() / labels.len();
         let rows = logits.chunks_exact(classes).zip(labels);
-        rows.fold(0.0, |sum, (row, label)| sum + op.value(row, *label))
+        rows.fold(0.0, |sum, (row, label)| sum + op.weight(*label) * op.value(row, *label))
     }
 }
 
@@ -82,7 +115,7 @@ wide! {
         let classes = logits.len() / labels.len();
         let rows = logits.chunks_exact(classes).zip(labels);
         for (to, (row, label)) in to.chunks_exact_mut(classes).zip(rows) {
-            op.gradient((row, *label), scale, to);
+            op.gradient((row, *label), scale * op.weight(*label), to);
         }
     }
 }
@@ -93,22 +126,22 @@ impl CustomOp1 for CrossEntropy {
     }
 
     fn cpu_fwd(&self, logits: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (rows, classes) = layout.shape().dims2()?;
+        let (_, classes) = layout.shape().dims2()?;
         with_real!(logits.dtype(), T => {
             let tasks = slice::<T>(logits, layout)?.par_chunks(ROWS * classes);
             let values = tasks
                 .zip(self.labels.par_chunks(ROWS))
                 .map(|(logits, labels)| sum_of_values(self, logits, labels));
             let values: Vec<f64> = values.collect();
-            let mean = values.into_iter().fold(0.0, |sum, value| sum + value) / rows as f64;
+            let mean = self.share(values.into_iter().fold(0.0, |sum, value| sum + value));
             output(vec![T::of(mean)], ())
         })
     }
 
     fn bwd(&self, logits: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        let (rows, classes) = logits.dims2()?;
+        let (_, classes) = logits.dims2()?;
         with_real!(logits.dtype(), T => {
-            let scale = dy.to_scalar::<T>()?.to_f64() / rows as f64;
+            let scale = self.share(dy.to_scalar::<T>()?.to_f64());
             let values = Values::<T>::of(logits)?;
             let mut gradient = room(values.len());
             let tasks = values.par_chunks(ROWS * classes).zip(self.labels.par_chunks(ROWS));

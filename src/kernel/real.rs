@@ -8,6 +8,8 @@ use std::ops::Neg;
 pub(crate) trait Real: WithDType + Neg<Output = Self> + Sum<Self> + Default {
     const ZERO: Self;
     const ONE: Self;
+    /// The distance from 1 to the next larger number.
+    const EPSILON: f64;
 
     /// Numbers side by side in registers.
     #[cfg(target_arch = "x86_64")]
@@ -61,6 +63,7 @@ pub(crate) use with_real;
 impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    const EPSILON: f64 = f32::EPSILON as f64;
 
     #[cfg(target_arch = "x86_64")]
     type Vector = std::arch::x86_64::__m512;
@@ -133,6 +136,7 @@ fn polynomial<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
 impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    const EPSILON: f64 = f64::EPSILON;
 
     #[cfg(target_arch = "x86_64")]
     type Vector = [std::arch::x86_64::__m512d; 2];

@@ -3,6 +3,8 @@
 use candle_core::{Result, Tensor};
 
 use super::linear::default_init;
+use super::mode::Mode;
+use super::spectral::Spectral;
 use crate::kernel;
 use crate::tensor::Scope;
 
@@ -40,6 +42,24 @@ impl Conv2d {
         let (rows, columns, channels, filters) = self.weight.dims4()?;
         let bias = scope.var("bias", filters, default_init(rows * columns * channels))?;
         Ok(Self { bias: Some(bias), ..self })
+    }
+
+    /// The layer with its weight kept at a spectral norm, in a forward pass meant as `mode`.
+    ///
+    /// # Errors
+    /// When `spectral` is that of another layer.
+    pub fn constrained(&self, spectral: &Spectral, mode: &Mode) -> Result<Self> {
+        Ok(Self { weight: spectral.weight(&self.weight, mode)?, ..self.clone() })
+    }
+
+    /// What keeps it, as a map of images of `size` (height and width), at the spectral norm
+    /// `bound`, the vectors for it at `scope`.
+    ///
+    /// # Errors
+    /// When the name at `scope` is taken, or the kernel is larger than the padded image.
+    pub fn spectral(&self, scope: &Scope, size: [usize; 2], bound: f64) -> Result<Spectral> {
+        let map = kernel::Map::Convolution { conv: self.conv, size };
+        Spectral::new(scope, &self.weight, map, bound)
     }
 
     /// [N,OH,OW,F] of `x` [N,H,W,C].

@@ -2,6 +2,8 @@
 
 use candle_core::{Result, Tensor};
 
+use super::mode::Mode;
+use super::spectral::Spectral;
 use crate::kernel;
 use crate::tensor::{Init, Scope};
 
@@ -29,6 +31,22 @@ impl Linear {
     pub fn without_bias(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self> {
         let weight = scope.var("weight", (outputs, inputs), default_init(inputs))?;
         Ok(Self { weight, bias: None })
+    }
+
+    /// The layer with its weight kept at a spectral norm, in a forward pass meant as `mode`.
+    ///
+    /// # Errors
+    /// When `spectral` is that of another layer.
+    pub fn constrained(&self, spectral: &Spectral, mode: &Mode) -> Result<Self> {
+        Ok(Self { weight: spectral.weight(&self.weight, mode)?, bias: self.bias.clone() })
+    }
+
+    /// What keeps its weight at the spectral norm `bound`, the vectors for it at `scope`.
+    ///
+    /// # Errors
+    /// When the name at `scope` is taken by a variable of another shape.
+    pub fn spectral(&self, scope: &Scope, bound: f64) -> Result<Spectral> {
+        Spectral::new(scope, &self.weight, kernel::Map::Matrix, bound)
     }
 
     /// [..., O] of `x` [..., I].

@@ -7,10 +7,12 @@ mod dropout;
 mod linear;
 mod mode;
 mod norm;
+mod spectral;
 
 pub use crate::kernel::{gradients, without_gradients};
 pub use conv::Conv2d;
 pub use dropout::{DropPath, Dropout, keep_factors};
 pub use linear::Linear;
 pub use mode::Mode;
-pub use norm::{BatchNorm, LayerNorm};
+pub use norm::{BatchNorm, GroupNorm, LayerNorm};
+pub use spectral::Spectral;

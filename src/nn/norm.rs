@@ -1,4 +1,4 @@
-//! Normalisation of batches and of layers.
+//! Normalisation of batches, of groups of channels, and of layers.
 
 use candle_core::{D, Result, Tensor, Var, bail};
 
@@ -81,6 +81,35 @@ impl BatchNorm {
 fn record(running: &Var, batch: &Tensor, factor: f64) -> Result<()> {
     let kept = running.as_detached_tensor().affine(1.0 - MOMENTUM, 0.0)?;
     running.set(&(kept + batch.affine(MOMENTUM * factor, 0.0)?)?)
+}
+
+/// Group normalisation of the channels of each image, with `weight` and `bias`.
+#[derive(Debug, Clone)]
+pub struct GroupNorm {
+    weight: Tensor,
+    bias: Tensor,
+    groups: usize,
+}
+
+impl GroupNorm {
+    /// A layer for `channels` channels in `groups` groups, which must divide them.
+    ///
+    /// # Errors
+    /// When the names at `scope` are taken by variables of other shapes.
+    pub fn new(scope: &Scope, channels: usize, groups: usize) -> Result<Self> {
+        let weight = scope.var("weight", channels, Init::Const(1.0))?;
+        Ok(Self { weight, bias: scope.var("bias", channels, Init::Const(0.0))?, groups })
+    }
+
+    /// Normalises `x` [N, ..., C], adds `residual`, and rectifies if `relu`.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn forward(&self, x: &Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+        let scale_shift = Tensor::stack(&[&self.weight, &self.bias], 0)?;
+        let norm = kernel::GroupNorm { groups: self.groups, epsilon: EPSILON, relu };
+        kernel::group_norm(x, &scale_shift, residual, norm)
+    }
 }
 
 /// Layer normalisation over the last axis, with `weight` and `bias`.

@@ -1,7 +1,8 @@
 //! Whether the machine can afford a plan: memory, time and disk, before any is spent.
 
 use super::amount::{bytes, flop, grouped, time};
-use super::cost::{Cost, Layers, Training};
+use super::cost::{Cost, Layers};
+use super::training::Training;
 use super::{Plan, Trial, plural};
 use crate::catalog::{Duration, MachineFacts};
 use crate::diag::{Diagnostic, Spanned, codes};

@@ -4,15 +4,20 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::analysis::analyse;
-use super::compile::{facts_of, labels_of, read_by};
+use super::batches::batches;
+use super::compile::{facts_of, groups_of, labels_of, read_by};
+use super::control::mismatched;
+use super::divided::divided;
 use super::recent::Networks;
 use super::schedule;
 use super::terms::Terms;
+use super::transforms;
 use super::trials::plan;
 use super::unused::unused_stages;
+use super::weights;
 use super::{Division, Plan};
-use crate::catalog::{DatasetFacts, Facts, Labels, Misfit, Place, follows_seed};
-use crate::diag::{Diagnostic, Span, codes, distinct, has_errors};
+use crate::catalog::{DatasetFacts, Facts, ImageShape, Labels, Misfit, Place, follows_seed};
+use crate::diag::{Diagnostic, Span, codes, distinct, has_errors, plural};
 use crate::resolve::{Called, Design, Entry, Experiment, Keep, Stage};
 
 /// Checks a design against what is known of the world, and plans it when nothing is wrong; `limit`
@@ -27,18 +32,24 @@ pub fn check(
         out: Vec::new(),
         is_sweep: !design.axes.is_empty(),
         networks: Networks::default(),
+        is_unknown: false,
         seen: BTreeSet::new(),
     };
     for cell in &design.cells {
         checker.experiment(&cell.experiment);
     }
+    let is_unknown = checker.is_unknown;
     let mut out = checker.out;
     out.extend(unused_stages(design));
+    if is_unknown {
+        return (None, distinct(out));
+    }
     let analysis = analyse(design, facts, &mut out);
     if has_errors(&out) {
         return (None, distinct(out));
     }
     let plan = Plan { analysis, ..plan(design, facts, limit, &mut out) };
+    out.extend(mismatched(design, &plan));
     ((!has_errors(&out)).then_some(plan), distinct(out))
 }
 
@@ -47,6 +58,8 @@ struct Checker<'a> {
     out: Vec<Diagnostic>,
     is_sweep: bool,
     networks: Networks,
+    /// Whether nothing is known of some of the data, not even their classes.
+    is_unknown: bool,
     /// The stages that were looked at, which cells share.
     seen: BTreeSet<*const Stage>,
 }
@@ -100,6 +113,7 @@ impl Checker<'_> {
         if let Some(stage) = stages.first()
             && entry.call.bound.value("labels").is_some()
             && let Some(known) = facts_of(&stage.data.bound, self.facts)
+            && !known.fine.is_empty()
         {
             let labels = labels_of(&entry.call.bound);
             let own = labels_of(&stage.data.bound);
@@ -113,6 +127,9 @@ impl Checker<'_> {
     /// What is reported of the test split needs one.
     fn tested(&mut self, entry: &Entry, data: &Called) {
         let Some(known) = facts_of(&data.bound, self.facts) else { return };
+        if known.fine.is_empty() {
+            return;
+        }
         if Division::of(&data.bound, known).is_ok_and(|division| division.test == 0) {
             self.out.push(
                 Diagnostic::new(&codes::OUT_OF_RANGE, "there are no images to evaluate on")
@@ -152,26 +169,68 @@ impl Checker<'_> {
                     .help(how.clone()),
             );
         }
+        self.files(&stage.data, known);
+        if known.fine.is_empty() {
+            self.is_unknown = true;
+            return;
+        }
         let own = labels_of(&stage.data.bound);
         self.out.extend(labels_misfit(known, (&own, &Labels::Declared), &stage.data, &stage.data));
+        self.groups(&stage.data, known);
         self.sizes(stage, known);
-        let dim = self.shape(stage, known);
+        let image = transforms::check(stage, known.image);
+        let image = image.map_err(|found| self.out.extend(found)).ok();
+        let dim = image.and_then(|image| self.shape(stage, known.image, image));
+        let image = image.unwrap_or(known.image);
+        self.out.extend(dim.and_then(|_| weights::of_stage(stage, image, self.facts)));
+        self.out.extend(divided(stage, (known, image), dim, &mut self.networks));
         let (out, networks) = (&mut self.out, &mut self.networks);
-        let mut terms = Terms { stage, known, dim, networks, out, is_sweep: self.is_sweep };
+        let is_sweep = self.is_sweep;
+        let mut terms = Terms { stage, known, image, dim, projected: dim, networks, out, is_sweep };
         terms.check();
     }
 
     /// The width of the stage's embedding.
-    fn shape(&mut self, stage: &Stage, known: &DatasetFacts) -> Option<usize> {
+    fn shape(&mut self, stage: &Stage, known: ImageShape, image: ImageShape) -> Option<usize> {
         let encoder = &stage.encoder;
-        match self.networks.of(&encoder.bound, &Place::of_encoder(known.image)) {
+        match self.networks.of(&encoder.bound, &Place::of_encoder(image)) {
             Ok(network) => Some(network.width()),
             Err(misfit) => {
-                let images = format!("images are {}", known.image);
-                self.out.push(unfit(misfit, encoder).at(stage.data.span, images));
+                let images = format!("images are {image}");
+                let sized = transforms::sized(stage, known);
+                self.out.push(unfit(misfit, encoder).at(sized, images));
                 None
             }
         }
+    }
+
+    /// What is wrong with the files of a dataset, and what is left out of them.
+    fn files(&mut self, data: &Called, known: &DatasetFacts) {
+        for fault in &known.faults {
+            let diagnostic = Diagnostic::new(&codes::BAD_DATA, fault.message.clone());
+            let diagnostic = diagnostic.at(data.place(fault.param), fault.label.clone());
+            self.out.push(fault.help.iter().cloned().fold(diagnostic, Diagnostic::help));
+        }
+        if let [first, ..] = &known.skipped[..] {
+            let count = known.skipped.len();
+            let message = format!(
+                "{} cannot be decoded and {} left out",
+                plural(count, "image"),
+                if count == 1 { "is" } else { "are" }
+            );
+            self.out.push(
+                Diagnostic::new(&codes::SKIPPED, message)
+                    .at(data.place("corrupt"), format!("the first: {first}")),
+            );
+        }
+    }
+
+    fn groups(&mut self, data: &Called, known: &DatasetFacts) {
+        let by = groups_of(&data.bound);
+        let Err(error) = known.groups(&by) else { return };
+        let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, error.message);
+        let diagnostic = diagnostic.at(data.place("groups"), error.label);
+        self.out.push(error.help.into_iter().fold(diagnostic, Diagnostic::help));
     }
 
     fn sizes(&mut self, stage: &Stage, known: &DatasetFacts) {
@@ -179,9 +238,8 @@ impl Checker<'_> {
         let division = match Division::of(&data.bound, known) {
             Ok(division) => division,
             Err(error) => {
-                let message = format!("`{}` leaves no images to train on", error.param);
                 self.out.push(
-                    Diagnostic::new(&codes::OUT_OF_RANGE, message)
+                    Diagnostic::new(&codes::OUT_OF_RANGE, error.headline)
                         .at(data.place(error.param), error.message),
                 );
                 return;
@@ -197,6 +255,7 @@ impl Checker<'_> {
             );
         }
         self.out.extend(schedule::of_stage(stage, &division));
+        self.out.extend(batches(stage, known, &division));
         if let Keep::Best { term } = &stage.train.keep
             && division.val == 0
         {
@@ -212,7 +271,8 @@ impl Checker<'_> {
 /// A component that does not fit what it is given.
 pub(super) fn unfit(Misfit { param, message, label, help }: Misfit, call: &Called) -> Diagnostic {
     let place = param.map_or(call.span, |param| call.place(param));
-    Diagnostic::new(&codes::SHAPE, message).at(place, label).help(help)
+    let code = if param == Some("lipschitz") { &codes::NO_BOUND } else { &codes::SHAPE };
+    Diagnostic::new(code, message).at(place, label).help(help)
 }
 
 /// What is wrong with the labels that `call` asks of `data`; `own` are those that `data` declares.

@@ -4,15 +4,22 @@ use std::rc::Rc;
 
 use super::recent::Networks;
 use super::schedule::steps_per_epoch;
-use super::{Cost, Data, Digest, Division, Evaluation, Model, Named, Stage, Term};
-use crate::catalog::{Bound, ClassMap, DatasetFacts, Facts, Features, Labels, Place, Value};
+use super::transforms::behind;
+use super::{
+    Cost, Data, Digest, Division, Evaluation, Initial, Method, Model, Named, Projection, Stage,
+    Term,
+};
+use crate::catalog::{
+    Bound, ClassMap, DatasetFacts, Facts, Features, Fraction, Labels, ParamType, Place, Subsample,
+    Value,
+};
 use crate::resolve::{Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm};
 
 const CHECKED: &str = "the check has passed this experiment";
 
 /// The facts of a declared dataset.
 pub(super) fn facts_of<'a>(data: &Bound, facts: &'a Facts) -> Option<&'a DatasetFacts> {
-    facts.datasets.get(data.spec.name)
+    facts.of(data)
 }
 
 /// The classes a component's `labels` argument asks for; the dataset's own without one.
@@ -21,6 +28,16 @@ pub(super) fn labels_of(bound: &Bound) -> Labels {
         Some(Value::Labels(labels)) => labels.clone(),
         _ => Labels::Declared,
     }
+}
+
+/// The label columns whose combinations are a dataset's groups.
+pub(super) fn groups_of(data: &Bound) -> Vec<Labels> {
+    data.value("groups").map(ParamType::from_value).unwrap_or_default()
+}
+
+/// The share of training labels that are replaced.
+fn label_noise(data: &Bound) -> f64 {
+    data.value("label_noise").map_or(0.0, |value| Fraction::from_value(value).get())
 }
 
 /// The stages an evaluation reads.
@@ -57,18 +74,22 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
     let known = facts_of(&call, facts).expect(CHECKED);
     let division = Division::of(&call, known).expect(CHECKED);
     let division = division.in_trial(&call, pins.get("split").copied().unwrap_or(seed));
-    let classes = known.class_map(&labels_of(&call), &Labels::Declared).expect(CHECKED);
     let train = &declared.train;
     let batch = train.batch.node;
     let steps_per_epoch = steps_per_epoch(&division, batch, train.drop_last);
     let encoder = &declared.encoder.bound;
-    let network = networks.of(encoder, &Place::of_encoder(known.image)).expect(CHECKED);
-    let model = Model::new(encoder, known.image, &network);
+    let image = behind(declared.augment.iter().map(|it| &it.call.bound), known.image);
+    let network = networks.of(encoder, &Place::of_encoder(image)).expect(CHECKED);
+    let model = Model::new(encoder, image, &network);
+    let place = Place { dim: model.out, ..Place::of_encoder(image) };
+    let projector = Projection::of(declared, &place, networks);
     let mut stage = Stage {
         digest: Digest::of(""),
         name: declared.name.node.clone(),
         seed,
         dim: model.out,
+        initial: Initial::of(encoder, facts),
+        projector,
         encoder: declared.encoder.bound.clone(),
         augment: declared
             .augment
@@ -79,7 +100,7 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
         terms: declared
             .terms
             .iter()
-            .filter(|term| term.weight.node > 0.0)
+            .filter(|term| !term.weight.node.is_zero())
             .map(|it| term(it, known, &labels_of(&call)))
             .collect(),
         optimizer: train.optimizer.bound.clone(),
@@ -97,7 +118,8 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
             Keep::Last => None,
             Keep::Best { term } => Some(term.node.clone()),
         },
-        data: Data { call, content: known.digest.clone(), image: known.image, division, classes },
+        method: Method::of(train, steps_per_epoch),
+        data: data(call, known, division),
         model,
         cost: Cost::default(),
     };
@@ -105,10 +127,23 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
     stage
 }
 
+fn data(call: Bound, known: &DatasetFacts, division: Division) -> Data {
+    Data {
+        content: known.digest.clone(),
+        image: known.image,
+        division,
+        classes: known.class_map(&labels_of(&call), &Labels::Declared).expect(CHECKED),
+        groups: known.groups(&groups_of(&call)).expect(CHECKED),
+        subsample: Subsample::of(&call, known).expect(CHECKED),
+        label_noise: label_noise(&call),
+        call,
+    }
+}
+
 fn term(declared: &DeclaredTerm, known: &DatasetFacts, of_data: &Labels) -> Term {
     Term {
         name: declared.name.node.clone(),
-        weight: declared.weight.node,
+        weight: declared.weight.node.clone(),
         formula: declared.formula.clone(),
         call: declared.call.bound.clone(),
         classes: known.class_map(&labels_of(&declared.call.bound), of_data).expect(CHECKED),

@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::memory::{self, NUMBER};
+use super::projector::is_comparison;
 use super::recent::{Networks, Recent};
+use super::training::Training;
 use super::{Evaluation, Stage, Term};
 use crate::catalog::{
     At, Bound, Duration, ImageShape, Misfit, Network, Op, Pairing, Place, Value, product,
@@ -15,8 +17,6 @@ use crate::catalog::{
 
 /// Images in one forward pass where nothing is learned.
 const EVAL_BATCH: u64 = 256;
-/// Batches that wait or are being made while one is computed.
-const AHEAD: u64 = 3;
 /// The way back computes two products for each of the way there.
 const THERE_AND_BACK: f64 = 3.0;
 
@@ -38,6 +38,9 @@ pub struct Model {
     pub parameters: u64,
     /// Floating-point operations of one image's way forward, two for each multiplication.
     pub forward_flops: u64,
+    /// The most by which it stretches the distance of two images, where there is a bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lipschitz: Option<f64>,
 }
 
 /// What a training or an evaluation costs.
@@ -68,6 +71,7 @@ impl Model {
             out: network.width(),
             parameters: network.parameters(),
             forward_flops: network.forward_flops(),
+            lipschitz: network.lipschitz(),
         }
     }
 }
@@ -77,22 +81,34 @@ pub(super) struct Layers {
     encoder: Rc<Network>,
     whole: Network,
     pairings: Vec<Pairing>,
+    /// Width of what is compared by pairs.
+    compared: usize,
 }
 
 impl Layers {
     /// The layers of an encoder with terms, each with the classes it reads.
-    fn new(
-        encoder: &Bound,
-        image: ImageShape,
-        terms: &[(Bound, usize)],
-        networks: &mut Networks,
-    ) -> Result<Self, Misfit> {
-        let encoder = networks.of(encoder, &Place::of_encoder(image))?;
+    fn new(parts: &Parts, networks: &mut Networks) -> Result<Self, Misfit> {
+        let Parts { encoder, projector, image, terms } = parts;
+        let encoder = networks.of(encoder, &Place::of_encoder(*image))?;
         let (dim, embedding) = (encoder.width(), encoder.here());
-        let mut layers = Self { whole: (*encoder).clone(), encoder, pairings: Vec::new() };
+        let whole = (*encoder).clone();
+        let mut layers = Self { whole, encoder, pairings: Vec::new(), compared: dim };
+        let mut projected = embedding;
+        if let Some(projector) = projector {
+            let place = Place { dim, ..Place::of_encoder(*image) };
+            let projector = networks.of(projector, &place)?;
+            layers.whole.append(embedding, &projector);
+            (layers.compared, projected) = (projector.width(), layers.whole.here());
+        }
         for (term, classes) in terms {
-            let place = Place { image, dim, classes: *classes, train: 0 };
-            layers.add(embedding, &*networks.of(term, &place)?);
+            let mut place = Place { image: *image, dim, classes: *classes, train: 0 };
+            let mut network = networks.of(term, &place)?;
+            let mut from = embedding;
+            if projector.is_some() && is_comparison(&network) {
+                place.dim = layers.compared;
+                (network, from) = (networks.of(term, &place)?, projected);
+            }
+            layers.add(from, &network);
         }
         Ok(layers)
     }
@@ -112,9 +128,8 @@ impl Layers {
 
     /// Floating-point operations of one step.
     fn flops_of_step(&self, items: u64, views: u64) -> f64 {
-        let compared = |it: &Pairing| {
-            memory::comparisons(*it, self.encoder.width() as u64, (items, views)) * 2.0
-        };
+        let compared =
+            |it: &Pairing| memory::comparisons(*it, self.compared as u64, (items, views)) * 2.0;
         let pairs: f64 = self.pairings.iter().map(compared).sum();
         THERE_AND_BACK * (self.whole.forward_flops() as f64 * (items * views) as f64 + pairs)
     }
@@ -132,58 +147,32 @@ impl Layers {
         self.state(moments).saturating_add(step)
     }
 
+    /// The same of a step whose rows are passed through `piece` by `piece`: the gradients are added
+    /// up beside those of a piece, and what is cached are the embeddings of all with their slopes.
+    pub(super) fn divided(
+        &self,
+        moments: usize,
+        rows: u64,
+        (piece, is_cached): (u64, bool),
+    ) -> u64 {
+        let gradients = self.whole.parameters().saturating_mul(NUMBER);
+        let images = product(&self.whole.values[0]).saturating_mul(rows).saturating_mul(NUMBER);
+        let width = self.encoder.width();
+        let embeddings = if is_cached { 2 * rows * width as u64 * NUMBER } else { 0 };
+        let passed = memory::of_step(&self.whole, piece).max(gradients).saturating_add(gradients);
+        let compared = if is_cached { memory::of_pairs(rows, width) } else { 0 };
+        let kept = self.state(moments).saturating_add(images).saturating_add(embeddings);
+        kept.saturating_add(passed.max(compared))
+    }
+
     /// Bytes of what evaluations need of the model.
-    fn model(&self) -> u64 {
+    pub(super) fn model(&self) -> u64 {
         self.state(0)
     }
 
     /// Bytes that hold the model while it embeds images.
-    fn embedding(&self) -> u64 {
+    pub(super) fn embedding(&self) -> u64 {
         self.model().saturating_add(memory::of_embedding(&self.encoder, EVAL_BATCH))
-    }
-}
-
-/// A training, as far as its memory depends on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Training {
-    /// Numbers of an image.
-    pub image: usize,
-    /// Images of the dataset, all splits.
-    pub images: usize,
-    pub batch: usize,
-    pub views: usize,
-    pub moments: usize,
-    pub validates: bool,
-    pub keeps_best: bool,
-}
-
-impl Training {
-    /// The most bytes it holds at once.
-    pub(super) fn peak(&self, layers: &Layers) -> u64 {
-        let rows = (self.batch as u64).saturating_mul(self.views as u64);
-        let image = self.image as u64;
-        let pool = (self.images as u64).saturating_mul(image);
-        let waiting = AHEAD.saturating_mul(rows).saturating_mul(image).saturating_mul(NUMBER);
-        let mut step = layers.step(self.moments, rows);
-        if self.validates {
-            let moments = layers.state(self.moments) - layers.model();
-            step = step.max(layers.embedding().saturating_add(moments));
-        }
-        // A checkpoint is copied, and once more as the bytes of its file.
-        let saving = layers.state(self.moments).saturating_mul(3);
-        let best = if self.keeps_best { layers.model() } else { 0 };
-        [pool, waiting, best, step.max(saving)].into_iter().fold(0, u64::saturating_add)
-    }
-
-    /// The largest batch whose memory is at most `bytes`; none when one item is too many.
-    pub(super) fn largest_batch(&self, layers: &Layers, bytes: u64) -> Option<usize> {
-        let fits = |batch: usize| Self { batch, ..*self }.peak(layers) <= bytes;
-        let (mut low, mut high) = (0, self.batch);
-        while low < high {
-            let middle = low + (high - low).div_ceil(2);
-            if fits(middle) { low = middle } else { high = middle - 1 }
-        }
-        (low > 0).then_some(low)
     }
 }
 
@@ -201,6 +190,7 @@ pub(super) struct Costs {
 /// What the layers of a stage are made of.
 struct Parts {
     encoder: Bound,
+    projector: Option<Bound>,
     image: ImageShape,
     terms: Vec<(Bound, usize)>,
 }
@@ -210,7 +200,8 @@ impl Parts {
         let term = |term: &Term| (term.call.clone(), term.classes.names.len());
         Self {
             encoder: stage.encoder.clone(),
-            image: stage.data.image,
+            projector: stage.projector.as_ref().map(|projector| projector.call.clone()),
+            image: stage.image(),
             terms: stage.terms.iter().map(term).collect(),
         }
     }
@@ -218,7 +209,8 @@ impl Parts {
     fn are_of(&self, stage: &Stage) -> bool {
         let terms = self.terms.iter().zip(&stage.terms);
         self.encoder == stage.encoder
-            && self.image == stage.data.image
+            && self.projector.as_ref() == stage.projector.as_ref().map(|it| &it.call)
+            && self.image == stage.image()
             && self.terms.len() == stage.terms.len()
             && terms.into_iter().all(|((call, classes), term)| {
                 *call == term.call && *classes == term.classes.names.len()
@@ -232,6 +224,7 @@ struct Course {
     training: Training,
     steps: [usize; 3],
     drop_last: bool,
+    fills: bool,
 }
 
 impl Costs {
@@ -242,7 +235,7 @@ impl Costs {
         }
         let parts = Parts::of(stage);
         let networks = &mut self.networks;
-        let layers = Layers::new(&parts.encoder, parts.image, &parts.terms, networks)?;
+        let layers = Layers::new(&parts, networks)?;
         self.count += 1;
         Ok(self.layers.add(parts, (self.count, layers)))
     }
@@ -258,6 +251,7 @@ impl Costs {
             training: stage.training(images),
             steps: [stage.steps, stage.steps_per_epoch, stage.data.division.train],
             drop_last: stage.drop_last,
+            fills: stage.method.fills(),
         };
         let cost = self.costs.entry((layers.0, course));
         let cost = *cost.or_insert_with(|| stage.cost(&layers.1, images));
@@ -266,22 +260,30 @@ impl Costs {
 }
 
 impl Stage {
+    /// Images as the encoder sees them, behind the transforms.
+    pub fn image(&self) -> ImageShape {
+        let [channels, height, width] = self.model.input;
+        ImageShape { height, width, channels }
+    }
+
     /// Its layers.
     fn layers(&self) -> Result<Layers, Misfit> {
-        let Parts { encoder, image, terms } = Parts::of(self);
-        Layers::new(&encoder, image, &terms, &mut Networks::default())
+        Layers::new(&Parts::of(self), &mut Networks::default())
     }
 
     /// Its training, of a dataset of so many images.
     pub(super) fn training(&self, images: usize) -> Training {
         Training {
             image: self.data.image.size(),
+            seen: self.image().size(),
             images,
             batch: self.batch,
             views: self.views,
             moments: self.optimizer.spec.moments,
             validates: self.data.division.val > 0,
-            keeps_best: self.keep_best.is_some(),
+            kept: u64::from(self.keep_best.is_some()) + u64::from(self.method.averages()),
+            accumulate: self.method.accumulate,
+            chunk: self.method.chunk,
         }
     }
 
@@ -289,21 +291,38 @@ impl Stage {
     pub(super) fn cost(&self, layers: &Layers, images: usize) -> Cost {
         let (epochs, rest) =
             (self.steps / self.steps_per_epoch.max(1), self.steps % self.steps_per_epoch.max(1));
-        let step = |items: usize| layers.flops_of_step(items as u64, self.views as u64);
+        let step = |items: usize| self.flops_of_step(layers, items as u64);
         let train = self.data.division.train;
         let full = if self.drop_last { self.steps_per_epoch } else { train / self.batch };
         let last = if self.drop_last { 0 } else { train % self.batch };
+        let last = if last > 0 && self.method.fills() { self.batch } else { last };
         let epoch = full as f64 * step(self.batch) + step(last);
         let training = self.training(images);
-        let best = if training.keeps_best { layers.model() } else { 0 };
+        let kept = layers.model().saturating_mul(training.kept);
         Cost {
             parameters: layers.whole.parameters(),
             flops: epochs as f64 * epoch + rest as f64 * step(self.batch),
             peak_bytes: training.peak(layers),
             disk_bytes: layers.model(),
             // The next checkpoint is written beside the last.
-            scratch_bytes: layers.state(training.moments).saturating_add(best).saturating_mul(2),
+            scratch_bytes: layers.state(training.moments).saturating_add(kept).saturating_mul(2),
             embedding_bytes: layers.embedding(),
+        }
+    }
+
+    fn flops_of_step(&self, layers: &Layers, items: u64) -> f64 {
+        let (views, whole) =
+            (self.views as u64, |items| layers.flops_of_step(items, self.views as u64));
+        match (self.method.accumulate, self.method.chunk) {
+            (Some(pieces), _) => {
+                let piece = items.div_ceil(pieces as u64);
+                whole(piece) * items as f64 / piece.max(1) as f64
+            }
+            // The embeddings are computed once more.
+            (None, Some(_)) => {
+                whole(items) + (layers.encoder.forward_flops() * items * views) as f64
+            }
+            (None, None) => whole(items),
         }
     }
 
@@ -321,8 +340,8 @@ impl Stage {
     /// # Errors
     /// When its components do not fit each other.
     pub fn step_bytes(&self) -> Result<u64, Misfit> {
-        let rows = self.batch as u64 * self.views as u64;
-        Ok(self.layers()?.step(self.optimizer.spec.moments, rows))
+        // The images of the dataset are no part of it.
+        Ok(self.training(0).step(&self.layers()?))
     }
 }
 
@@ -333,7 +352,7 @@ impl Evaluation {
         let division = &first.data.division;
         let dim = stages.iter().map(|stage| stage.dim).sum();
         let classes = self.classes.as_ref().map_or(0, |classes| classes.names.len());
-        let place = Place { image: first.data.image, dim, classes, train: division.train };
+        let place = Place { image: first.image(), dim, classes, train: division.train };
         let head = self.call.network(&place).unwrap_or_else(|_| Network::new(&[dim]));
         let images = (division.train + division.val + division.test) as f64;
         let embedded: f64 = stages.iter().map(|it| it.model.forward_flops as f64 * images).sum();

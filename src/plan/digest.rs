@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::{Data, Evaluation, NUMERICS, Stage};
-use crate::catalog::Bound;
+use crate::catalog::{Bound, Value};
 use crate::digest::blake3;
 
 /// BLAKE3 of a canonical text, in hexadecimal.
@@ -42,7 +42,11 @@ impl Stage {
         lines.push(format!("seed {}", self.seed));
         lines.extend(self.pins.iter().map(|(stream, root)| format!("pin {stream} {root}")));
         lines.extend(self.data.canonical());
-        lines.push(format!("encoder {}", versioned(&self.encoder)));
+        lines.push(format!("encoder {}", versioned(&self.drawn_encoder())));
+        // The file's content says more than its name.
+        lines.extend(self.initial.iter().map(|initial| format!("weights {}", initial.digest)));
+        let projector = self.projector.iter();
+        lines.extend(projector.map(|it| format!("projector {}", versioned(&it.call))));
         for transform in &self.augment {
             lines.push(format!("augment {} {}", transform.name, versioned(&transform.call)));
         }
@@ -59,22 +63,50 @@ impl Stage {
         lines.push(format!("batch {} drop_last {}", self.batch, self.drop_last));
         lines.push(format!("steps {}", self.steps));
         lines.push(format!("keep {}", self.keep_best.as_deref().unwrap_or("last")));
+        lines.extend(self.method.canonical());
+        let groups = self.data.groups.as_ref().filter(|_| self.method.reads_groups());
+        lines.extend(groups.map(|groups| format!("groups {:?}", groups.of_fine)));
         lines.push("precision f32".to_owned());
         lines.join("\n")
+    }
+}
+
+impl Stage {
+    /// The encoder as it would be with weights that are drawn.
+    fn drawn_encoder(&self) -> Bound {
+        let drawn = |value: &Value| match value {
+            Value::Weights(_) => Value::None,
+            other => other.clone(),
+        };
+        Bound { args: self.encoder.args.iter().map(drawn).collect(), ..self.encoder.clone() }
     }
 }
 
 impl Data {
     fn canonical(&self) -> Vec<String> {
         let Self { call, content, division, classes, .. } = self;
-        vec![
+        let mut lines = vec![
             format!("data {}@{} {content}", call.spec.name, call.spec.version),
             format!(
                 "division train {} val {} test {} seed {}",
                 division.train, division.val, division.test, division.seed
             ),
             format!("labels {:?}", classes.of_fine),
-        ]
+        ];
+        // What is not asked for is not said, so that digests of older files stay.
+        if call.value("size").is_some() {
+            lines.push(format!("image {}", self.image));
+        }
+        lines.extend(self.groups.iter().map(|it| format!("groups {:?}", it.of_fine)));
+        lines.extend(
+            self.subsample.iter().map(|it| {
+                format!("subsample {:?} with_replacement {}", it.most, it.with_replacement)
+            }),
+        );
+        if self.label_noise > 0.0 {
+            lines.push(format!("label_noise {}", self.label_noise));
+        }
+        lines
     }
 }
 
@@ -94,5 +126,5 @@ impl Evaluation {
 }
 
 fn versioned(bound: &Bound) -> String {
-    format!("@{} {bound}", bound.spec.version)
+    format!("@{} {}", bound.spec.version, bound.canonical())
 }

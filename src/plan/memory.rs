@@ -27,7 +27,7 @@ pub(super) fn of_embedding(network: &Network, rows: u64) -> u64 {
     let mut read_before = 0;
     for (at, layer) in network.layers.iter().enumerate() {
         walk.hold(walk.sizes[layer.writes]);
-        walk.touch(walk.room_forward(layer));
+        walk.touch(walk.room_forward(layer).saturating_add(layer.made));
         walk.release(read_before);
         let reads = layer.reads.iter().filter(|read| last[**read] == Some(at));
         read_before = reads.map(|read| walk.sizes[*read]).fold(0, u64::saturating_add);
@@ -94,7 +94,8 @@ impl<'a> Walk<'a> {
     }
 
     fn kept(&self, layer: &Layer) -> u64 {
-        self.sizes[layer.writes].saturating_add(layer.constants.saturating_mul(self.rows))
+        let constants = layer.constants.saturating_mul(self.rows).saturating_add(layer.made);
+        self.sizes[layer.writes].saturating_add(constants)
     }
 
     fn forward(&mut self) {
@@ -197,8 +198,7 @@ impl<'a> Walk<'a> {
     fn room_forward(&self, layer: &Layer) -> u64 {
         let input = self.sizes[layer.reads[0]];
         match layer.op {
-            // Sorted, scaled, and a gradient for each share of the anchors; then one sorted back.
-            Op::Pairs(_) => (4 + shares(self.rows, 8, 64)).saturating_mul(input),
+            Op::Pairs(_) => room_of_pairs(self.rows).saturating_mul(input),
             Op::Conv { side: 3, stride: 1 } => self.transformed(layer),
             _ => 0,
         }
@@ -241,9 +241,21 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// The bytes held while `rows` embeddings of a width are compared, their gradient included.
+pub(super) fn of_pairs(rows: u64, width: usize) -> u64 {
+    let embeddings = rows.saturating_mul(width as u64);
+    room_of_pairs(rows).saturating_mul(embeddings).saturating_mul(NUMBER)
+}
+
+/// Copies of the embeddings: sorted, scaled, and a gradient for each share of the anchors; then one
+/// sorted back.
+fn room_of_pairs(rows: u64) -> u64 {
+    4 + shares(rows, 8, 64)
+}
+
 /// Whether an operation is candle's own, whose way back is candle's.
 fn is_candle(op: Op) -> bool {
-    matches!(op, Op::Add | Op::Join | Op::Narrow | Op::Mean | Op::SquaredError)
+    matches!(op, Op::Add | Op::Beside | Op::Join | Op::Narrow | Op::Mean | Op::SquaredError)
 }
 
 /// How many pieces the kernels cut `total` into, when they want `count` of at least `least`.

@@ -4,13 +4,18 @@
 mod afford;
 pub mod amount;
 pub mod analysis;
+mod batches;
 mod check;
 mod compile;
 mod constant;
+mod control;
 mod cost;
 mod digest;
+mod divided;
 mod memory;
+mod method;
 mod partners;
+mod projector;
 mod recent;
 mod schedule;
 mod schema;
@@ -18,16 +23,23 @@ mod show;
 mod statistics;
 mod terms;
 pub mod theory;
+mod training;
+mod transforms;
 mod trials;
 mod unused;
+mod weights;
 
 pub use crate::catalog::{Division, TooMany};
 pub use afford::disk;
 pub use analysis::{Analysis, Power};
 pub use check::check;
+pub use control::{Capacity, Control};
 pub use cost::{Cost, Model};
 pub use digest::Digest;
+pub use method::Method;
+pub use projector::Projection;
 pub use schema::{SCHEMA, schema};
+pub use weights::Initial;
 
 pub use crate::catalog::is_share;
 pub use crate::diag::plural;
@@ -37,7 +49,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::catalog::{Bound, ClassMap, ImageShape, Value};
+use crate::catalog::{Bound, ClassMap, Course, Horizon, ImageShape, Subsample, Value};
 
 /// Raised when the numbers of training or evaluation change, so that no old result is reused.
 pub const NUMERICS: u32 = 1;
@@ -61,6 +73,9 @@ pub struct Plan {
     pub trials: Vec<Trial>,
     /// What is asked of the results; part of no digest.
     pub analysis: Analysis,
+    /// The level that was derived as a control, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
     /// Whether its cells are those of several sweeps, and no product of its axes.
     #[serde(skip)]
     pub is_union: bool,
@@ -121,8 +136,14 @@ pub struct Stage {
     #[serde(serialize_with = "component")]
     #[schemars(schema_with = "schema::component")]
     pub encoder: Bound,
+    /// The file of weights that the encoder begins with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial: Option<Initial>,
     /// Width of the embedding.
     pub dim: usize,
+    /// What terms that compare embeddings see them through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub projector: Option<Projection>,
     pub augment: Vec<Named>,
     pub views: usize,
     /// The terms of positive weight.
@@ -144,6 +165,8 @@ pub struct Stage {
     /// The term whose accuracy on the validation split chooses the state that is kept; the last
     /// state without one.
     pub keep_best: Option<String>,
+    #[serde(flatten)]
+    pub method: Method,
     /// The encoder as the graph will hold it.
     pub model: Model,
     pub cost: Cost,
@@ -161,6 +184,15 @@ pub struct Data {
     pub division: Division,
     /// The labels training sees.
     pub classes: ClassMap,
+    /// What samplers balance and robustness is measured over; only where the dataset names groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<ClassMap>,
+    /// How many training images each fine class keeps, if not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subsample: Option<Subsample>,
+    /// The share of training images whose label is another than theirs.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub label_noise: f64,
 }
 
 /// A component under a name.
@@ -176,7 +208,8 @@ pub struct Named {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Term {
     pub name: String,
-    pub weight: f64,
+    /// It need not be the same at every step.
+    pub weight: Course,
     /// The weight as it is written.
     pub formula: String,
     #[serde(serialize_with = "component")]
@@ -184,6 +217,13 @@ pub struct Term {
     pub call: Bound,
     /// The labels it reads.
     pub classes: ClassMap,
+}
+
+impl Stage {
+    /// How long it is trained.
+    pub fn horizon(&self) -> Horizon {
+        Horizon { steps: self.steps, steps_per_epoch: self.steps_per_epoch, batch: self.batch }
+    }
 }
 
 /// One evaluation of frozen features.
@@ -200,6 +240,10 @@ pub struct Evaluation {
     /// The labels it reads, if any.
     pub classes: Option<ClassMap>,
     pub cost: Cost,
+}
+
+fn is_zero(share: &f64) -> bool {
+    *share == 0.0
 }
 
 /// A call as JSON: the component with its version, and every argument.
@@ -223,6 +267,7 @@ fn json(value: &Value) -> serde_json::Value {
         Value::Int(value) => (*value).into(),
         Value::Real(value) => (*value).into(),
         Value::Text(value) | Value::Word(value) => value.as_str().into(),
+        Value::Path(path) => path.written.as_str().into(),
         Value::List(values) => values.iter().map(json).collect(),
         other => other.to_string().into(),
     }

@@ -1,5 +1,6 @@
 //! Anchors that stand alone: how many have no other example of their class in the batch.
 
+use super::batches::Balance;
 use super::constant::is_word;
 use super::schedule::short;
 use crate::catalog::{Bound, ClassMap};
@@ -13,40 +14,79 @@ const LONELY: f64 = 0.1;
 const FEW: f64 = 0.01;
 
 /// A term for which an anchor without a partner is lost, on `images` training images of the
-/// classes in `map`.
+/// classes in `map`, which may be those of the data.
 pub(super) fn partners(
     stage: &Stage,
     term: &Term,
-    map: &ClassMap,
+    (map, is_own): (&ClassMap, bool),
     images: usize,
 ) -> Option<Diagnostic> {
     let fate = fate(term, stage.views.node)?;
-    let draw = Draw { images, drop_last: stage.train.drop_last, classes: sizes(map, images) };
-    let batch = stage.train.batch.node;
-    let share = draw.lonely(batch)?;
+    let train = &stage.train;
+    let draw = Draw { images, drop_last: train.drop_last, classes: sizes(map, images) };
+    let batch = train.together();
+    let share = match Balance::of(&train.method.sampler.bound) {
+        None => draw.lonely(batch)?,
+        Some(balance) if is_own => balanced(stage, &balance, map)?,
+        Some(_) => return None,
+    };
     // One lonely anchor in an epoch is enough to stop a training that is told to.
     let is_many = share >= LONELY || (fate.stops && share * images as f64 >= 1.0);
     if !is_many {
         return None;
     }
+    let (part, place) = match &train.method.accumulate {
+        Some(pieces) if pieces.node > 1 => ("piece", pieces.span),
+        _ => ("batch", train.batch.span),
+    };
     let classes = map.names.len();
     let per_class = batch as f64 / classes as f64;
     let mut diagnostic = Diagnostic::new(&codes::PARTNERS, message(share))
         .at(stage.data.span, format!("{classes} classes"))
-        .at(
-            stage.train.batch.span,
-            format!("{} examples of each class per batch", short_count(per_class)),
-        )
+        .at(place, format!("{} examples of each class per batch", short_count(per_class)))
         .at(term.call.span, fate.label);
     if stage.views.node == 1 && fate.has_twins {
         diagnostic = diagnostic.help("`views = 2` makes a second view of each image its partner");
     }
-    if let Some((batch, share)) = draw.enough(batch) {
+    let is_plain = train.method.sampler.bound.spec.name == "shuffled";
+    let at_least = (batch / 2).min(4);
+    if is_plain && is_own && at_least > 1 && part == "batch" {
+        diagnostic = diagnostic.help(format!(
+            "`sampler = balanced(at_least={at_least})` gives every anchor {}, at the same batch size",
+            others(at_least - 1)
+        ));
+    }
+    if !is_plain {
+        diagnostic = diagnostic.help("`at_least=2` gives every anchor a partner");
+    }
+    if let Some((batch, share)) = draw.enough(batch).filter(|_| is_plain && part == "batch") {
         let share = in_percent(share);
         let help = format!("`batch = {batch}` brings the share down to {share}");
         diagnostic = diagnostic.help(help);
     }
     Some(diagnostic)
+}
+
+/// The share of lonely anchors in batches with equal shares of each class; none where they are not
+/// of the classes that a term reads, or a batch is divided.
+fn balanced(stage: &Stage, balance: &Balance, map: &ClassMap) -> Option<f64> {
+    let train = &stage.train;
+    if balance.by_group || train.together() < train.batch.node {
+        return None;
+    }
+    let (batch, classes) = (train.batch.node, map.names.len());
+    let held = balance.held(batch, classes);
+    // Of `held` classes those have two that the rest of the batch is shared among.
+    let alone = if batch / held >= 2 { 0 } else { held - batch % held };
+    Some(alone as f64 / batch as f64)
+}
+
+fn others(count: usize) -> &'static str {
+    match count {
+        1 => "one other",
+        2 => "two others",
+        _ => "three others",
+    }
 }
 
 fn message(share: f64) -> String {

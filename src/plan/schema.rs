@@ -22,7 +22,7 @@ pub(super) fn component(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "properties": {
-            "component": { "type": "string", "pattern": "^[a-z][a-z0-9_]*@[0-9]+$" },
+            "component": { "type": "string", "pattern": "^[a-z][a-z0-9_.]*@[0-9]+$" },
             "args": { "type": "object" }
         },
         "required": ["component", "args"]

@@ -3,8 +3,9 @@
 use std::fmt::{self, Display, Write};
 
 use super::amount::grouped;
+use super::schedule::short;
 use super::theory::Theory;
-use super::{Evaluation, Plan, Stage};
+use super::{Evaluation, Initial, Plan, Projection, Stage};
 use crate::diag::plural;
 
 impl Plan {
@@ -104,6 +105,15 @@ impl Display for Stage {
         )?;
         let parameters = grouped(self.model.parameters);
         writeln!(f, "  encoder {} -> {}, {parameters} parameters", self.encoder, self.dim)?;
+        if let Some(bound) = self.model.lipschitz {
+            writeln!(f, "    stretches distances by at most {}", short(bound))?;
+        }
+        if let Some(Initial { digest, .. }) = &self.initial {
+            writeln!(f, "    weights {}", &digest[..digest.len().min(16)])?;
+        }
+        if let Some(Projection { call, dim }) = &self.projector {
+            writeln!(f, "  projector {call} -> {dim}")?;
+        }
         for transform in &self.augment {
             writeln!(f, "  augment {} = {}", transform.name, transform.call)?;
         }
@@ -112,7 +122,8 @@ impl Display for Stage {
         }
         writeln!(f, "  views {}", self.views)?;
         for term in &self.terms {
-            let formula = if term.formula.parse::<f64>().is_ok() {
+            let is_said = term.formula == term.weight.to_string();
+            let formula = if is_said || term.formula.parse::<f64>().is_ok() {
                 String::new()
             } else {
                 format!("  # {}", term.formula)
@@ -125,7 +136,7 @@ impl Display for Stage {
         if let Some(term) = &self.keep_best {
             write!(train, ", keep best val.{term}.accuracy")?;
         }
-        writeln!(f, "{train}")?;
+        writeln!(f, "{train}{}", self.method.shown())?;
         Theory::of(self).map_or(Ok(()), |theory| write!(f, "{theory}"))
     }
 }

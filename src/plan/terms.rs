@@ -5,17 +5,24 @@ use super::check::{labels_misfit, unfit};
 use super::compile::labels_of;
 use super::constant::constant;
 use super::partners::partners;
+use super::projector::compares;
 use super::recent::Networks;
-use crate::catalog::{ClassMap, DatasetFacts, Labels, Place, Port};
-use crate::diag::{Diagnostic, codes};
+use super::schedule::steps_per_epoch;
+use super::transforms;
+use crate::catalog::{ClassMap, DatasetFacts, Duration, ImageShape, Labels, Place, Port, Value};
+use crate::diag::{Diagnostic, codes, plural};
 use crate::resolve::{Keep, Stage, Term};
 
 /// The loss of one stage.
 pub(super) struct Terms<'a> {
     pub stage: &'a Stage,
     pub known: &'a DatasetFacts,
+    /// Images as the encoder sees them.
+    pub image: ImageShape,
     /// Width of the embedding, where that is known.
     pub dim: Option<usize>,
+    /// Width of what terms compare by pairs, where that is known.
+    pub projected: Option<usize>,
     pub networks: &'a mut Networks,
     pub out: &'a mut Vec<Diagnostic>,
     pub is_sweep: bool,
@@ -27,9 +34,10 @@ impl Terms<'_> {
         let terms = &self.stage.terms;
         if terms.is_empty() {
             self.nothing("no term");
-        } else if terms.iter().all(|term| term.weight.node == 0.0) {
+        } else if terms.iter().all(|term| term.weight.node.is_zero()) {
             self.nothing("every weight is 0");
         }
+        self.projector();
         for term in terms {
             self.term(term);
         }
@@ -46,6 +54,24 @@ impl Terms<'_> {
         self.out.push(Diagnostic::new(&codes::NO_LOSS, message).at(self.stage.loss, label));
     }
 
+    /// A projector has to fit the embedding, and some term has to read it.
+    fn projector(&mut self) {
+        let (Some(projector), Some(dim)) = (&self.stage.projector, self.dim) else { return };
+        let place = Place { dim, ..Place::of_encoder(self.known.image) };
+        match self.networks.of(&projector.bound, &place) {
+            Ok(network) => self.projected = Some(network.width()),
+            Err(misfit) => self.out.push(unfit(misfit, projector)),
+        }
+        if !self.stage.terms.iter().any(|term| compares(&term.call.bound, &place)) {
+            self.out.push(
+                Diagnostic::new(&codes::NO_LOSS, "nothing trains the projector")
+                    .at(projector.span, "seen by terms that compare embeddings by pairs alone")
+                    .at(self.stage.loss, "no such term")
+                    .help("leave `projector` out, or add a term such as `supcon()`"),
+            );
+        }
+    }
+
     fn term(&mut self, term: &Term) {
         let misfit = labels_misfit(
             self.known,
@@ -54,7 +80,7 @@ impl Terms<'_> {
             &self.stage.data,
         );
         self.out.extend(misfit);
-        if term.weight.node == 0.0 {
+        if term.weight.node.is_zero() {
             // In a sweep a weight of 0 is one end of an axis.
             if !self.is_sweep {
                 let message = format!("the term `{}` has weight 0", term.name.node);
@@ -66,10 +92,14 @@ impl Terms<'_> {
             return;
         }
         self.views(term);
+        self.courses(term);
         let Some(map) = self.map(term) else { return };
+        self.class_weights(term, &map);
         self.fits(term, &map);
         if let Ok(division) = Division::of(&self.stage.data.bound, self.known) {
-            self.out.extend(partners(self.stage, term, &map, division.train));
+            let is_own =
+                self.known.class_map(&self.own(), &Labels::Declared).is_ok_and(|it| it == map);
+            self.out.extend(partners(self.stage, term, (&map, is_own), division.train));
         }
         self.simplex(term, &map);
     }
@@ -77,14 +107,14 @@ impl Terms<'_> {
     /// What a term trains of its own has to fit the embedding and the images.
     fn fits(&mut self, term: &Term, map: &ClassMap) {
         let Some(dim) = self.dim else { return };
-        let place = Place { image: self.known.image, dim, classes: map.names.len(), train: 0 };
+        let place = Place { image: self.image, dim, classes: map.names.len(), train: 0 };
         if let Err(misfit) = self.networks.of(&term.call.bound, &place) {
             let images = format!("images are {}", place.image);
             let embedding = format!("embeddings are [{dim}]");
             self.out.push(
                 unfit(misfit, &term.call)
                     .at(self.stage.encoder.span, embedding)
-                    .at(self.stage.data.span, images),
+                    .at(transforms::sized(self.stage, self.known.image), images),
             );
         }
     }
@@ -101,7 +131,7 @@ impl Terms<'_> {
 
     /// Terms whose value nothing can change; without any other, nothing is trained.
     fn constants(&mut self) {
-        let heavy = || self.stage.terms.iter().filter(|term| term.weight.node > 0.0);
+        let heavy = || self.stage.terms.iter().filter(|term| !term.weight.node.is_zero());
         let why = |term: &Term| constant(self.stage, term, self.map(term)?.names.len());
         let found: Vec<_> = heavy().filter_map(|term| Some((term, why(term)?))).collect();
         if !found.is_empty() && found.len() == heavy().count() {
@@ -121,7 +151,7 @@ impl Terms<'_> {
     /// A state is not chosen by a classifier that is left out.
     fn kept(&mut self) {
         let Keep::Best { term } = &self.stage.train.keep else { return };
-        let left_out = |it: &&Term| it.name.node == term.node && it.weight.node == 0.0;
+        let left_out = |it: &&Term| it.name.node == term.node && it.weight.node.is_zero();
         if let Some(it) = self.stage.terms.iter().find(left_out) {
             let message = "the best state cannot be chosen";
             self.out.push(
@@ -145,20 +175,80 @@ impl Terms<'_> {
         );
     }
 
+    /// A weight for each class, one of them above 0.
+    fn class_weights(&mut self, term: &Term, map: &ClassMap) {
+        let Some(Value::List(weights)) = term.call.bound.value("class_weights") else { return };
+        let (given, classes) = (weights.len(), map.names.len());
+        let (message, label) = if given != classes {
+            let given = plural(given, "number");
+            let message = format!("`class_weights` has {given} for {classes} classes");
+            (message, format!("one for each of {} is needed", few(&map.names)))
+        } else if weights.iter().all(|weight| *weight == Value::Real(0.0)) {
+            ("no class has a weight".to_owned(), "all are 0".to_owned())
+        } else {
+            return;
+        };
+        self.out.push(
+            Diagnostic::new(&codes::OUT_OF_RANGE, message)
+                .at(term.call.place("class_weights"), label)
+                .at(self.stage.data.span, format!("classes here: {classes}")),
+        );
+    }
+
+    /// Numbers that are to change at times that training does not reach.
+    fn courses(&mut self, term: &Term) {
+        let Ok(division) = Division::of(&self.stage.data.bound, self.known) else { return };
+        let train = &self.stage.train;
+        let batch = train.batch.node;
+        let epoch = steps_per_epoch(&division, batch, train.drop_last);
+        let steps = train.length.node.steps(epoch, batch);
+        let temperature = match term.call.bound.value("temperature") {
+            Some(Value::Course(course)) => Some((course, term.call.place("temperature"))),
+            _ => None,
+        };
+        for (course, span) in [(&term.weight.node, term.weight.span)].into_iter().chain(temperature)
+        {
+            let is_late = |it: &Duration| it.steps(epoch, batch) > steps;
+            let Some(late) = course.durations().into_iter().find(is_late) else { continue };
+            let message =
+                format!("training ends before `{}` is what it is to become", term.name.node);
+            self.out.push(
+                Diagnostic::new(&codes::UNFINISHED, message)
+                    .at(span, format!("changes for {late}"))
+                    .at(train.length.span, format!("training takes {}", train.length.node))
+                    .help("without `over` a number changes for as long as training takes"),
+            );
+        }
+    }
+
     /// The simplex that a term drawing classes together tends to needs one dimension less than it
     /// has classes.
     fn simplex(&mut self, term: &Term, map: &ClassMap) {
         let needs = term.call.bound.spec.needs;
         let draws_together = needs.contains(&Port::Labels) && !needs.contains(&Port::Views);
         let classes = map.names.len();
-        let Some(dim) = self.dim.filter(|dim| draws_together && dim + 1 < classes) else { return };
+        let place = Place { dim: 1, ..Place::of_encoder(self.known.image) };
+        let (dim, maker, does) = match &self.stage.projector {
+            Some(projector) if compares(&term.call.bound, &place) => {
+                (self.projected, projector, "projects")
+            }
+            _ => (self.dim, &self.stage.encoder, "embeds"),
+        };
+        let Some(dim) = dim.filter(|dim| draws_together && dim + 1 < classes) else { return };
         let message =
             format!("the simplex of {classes} classes does not fit into {dim} dimensions");
         self.out.push(
             Diagnostic::new(&codes::ETF, message)
-                .at(self.stage.encoder.span, format!("embeds into {dim} dimensions"))
+                .at(maker.span, format!("{does} into {dim} dimensions"))
                 .at(term.call.span, format!("{classes} classes need {} dimensions", classes - 1))
                 .help("class means cannot all be equally far apart then"),
         );
     }
+}
+
+/// The first of some names.
+fn few(names: &[String]) -> String {
+    let quoted = |name: &String| format!("`{name}`");
+    let shown: Vec<String> = names.iter().take(3).map(quoted).collect();
+    if names.len() > 3 { format!("{}, …", shown.join(", ")) } else { shown.join(", ") }
 }

@@ -5,7 +5,9 @@ use std::rc::Rc;
 
 use super::compile::{Asked, evaluation, facts_of, needed, read_by, stage};
 use super::cost::Costs;
-use super::{Analysis, Axis, Cell, Cost, Digest, Origin, Plan, SCHEMA, Stage, Trial, afford};
+use super::{
+    Analysis, Axis, Cell, Control, Cost, Digest, Origin, Plan, SCHEMA, Stage, Trial, afford,
+};
 use crate::catalog::Facts;
 use crate::diag::{Diagnostic, codes, plural};
 use crate::resolve::{Design, Experiment, Pins, Stage as Declared};
@@ -54,6 +56,7 @@ fn outline(design: &Design) -> Plan {
         evaluations: Vec::new(),
         trials: Vec::new(),
         analysis: Analysis::default(),
+        control: design.control.map(|it| Control { axis: it.axis, level: it.level }),
         is_union: design.is_union,
     }
 }

@@ -1,5 +1,6 @@
 //! Tables, plans and diagnostics as text: for the terminal, for documents, for programs.
 
+mod audit;
 pub mod diagnostics;
 mod diff;
 mod graph;
@@ -9,6 +10,7 @@ mod table;
 mod tally;
 mod values;
 
+pub use audit::audit;
 pub use diff::{Change, Diff, Side, compare, text as diff_text};
 pub use graph::{Part as GraphPart, dot, graph, mermaid, svg};
 pub use origins::{origins, place};

@@ -44,6 +44,12 @@ pub fn summary(
     for power in &plan.analysis.power {
         out.push_str(&format!("{power}\n"));
     }
+    for line in plan.capacity_lines() {
+        out.push_str(&format!("capacity: {line}\n"));
+    }
+    for line in bound_lines(plan) {
+        out.push_str(&line);
+    }
     for line in theory_lines(plan) {
         out.push_str(&format!("theory: {line}\n"));
     }
@@ -80,6 +86,17 @@ fn total(plan: &Plan, stages: &[StageUse], evaluations: &[StageUse], rate: Optio
         }
     }
     line + "\n"
+}
+
+/// One line for each bound that the encoders of a stage keep.
+fn bound_lines(plan: &Plan) -> Vec<String> {
+    let bounds = plan.stages.iter().filter_map(|it| Some((&it.name, it.model.lipschitz?)));
+    let mut lines: Vec<String> = bounds
+        .map(|(name, bound)| format!("bound: {name} stretches distances by at most {bound:.4}\n"))
+        .collect();
+    lines.sort();
+    lines.dedup();
+    lines
 }
 
 /// All trainings, or all evaluations, of one name.

@@ -32,6 +32,22 @@ const FIELDS: &[(&[&str], Meant)] = &[
         Meant { word: "keep", advice: "write `keep = best(val.TERM.accuracy)`" },
     ),
     (
+        &["gradient_clip_val", "clip_grad_norm", "grad_clip", "max_grad_norm", "clip_norm"],
+        Meant { word: "clip", advice: "write `clip = 1.0`" },
+    ),
+    (
+        &["accumulate_grad_batches", "gradient_accumulation_steps", "grad_accum", "accum_iter"],
+        Meant { word: "accumulate", advice: "write `accumulate = 4`: the pieces of one batch" },
+    ),
+    (
+        &["ema_decay", "model_ema", "use_ema", "model_ema_decay"],
+        Meant { word: "ema", advice: "write `ema = 0.999`" },
+    ),
+    (
+        &["batch_sampler", "weighted_sampler", "balanced_sampler", "balanced"],
+        Meant { word: "sampler", advice: "write `sampler = balanced(by=class)`" },
+    ),
+    (
         &["seed", "seeds", "random_seed", "random_state", "manual_seed"],
         Meant { word: "seeds", advice: "a sweep has them: `seeds = 0..5`" },
     ),

@@ -266,7 +266,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// The path without `.` and `folder/..`.
-fn tidy(path: &Path) -> PathBuf {
+pub(super) fn tidy(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {

@@ -30,7 +30,7 @@ pub use values::{Owner, Valued};
 use std::rc::Rc;
 
 use self::analysis::Analyses;
-use crate::catalog::{Bound, Catalog, Duration};
+use crate::catalog::{Bound, Catalog, Course, Duration};
 use crate::diag::{Diagnostic, Span, Spanned, codes, distinct, has_errors};
 use crate::syntax::Field;
 
@@ -65,8 +65,18 @@ pub struct Design {
     pub cells: Vec<Cell>,
     /// Whether its cells are those of several sweeps.
     pub is_union: bool,
+    /// The level that was derived as a control, where one was asked for.
+    pub control: Option<Control>,
     /// What is asked of the results.
     pub analyses: Analyses,
+}
+
+/// A level of an axis that was derived and not written, and where it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Control {
+    pub axis: usize,
+    pub level: usize,
+    pub span: Span,
 }
 
 /// One dimension of a sweep; a `zip` has several names.
@@ -133,8 +143,10 @@ impl Experiment {
 impl Stage {
     /// The same but for its augmentation.
     fn is_same(&self, other: &Self) -> bool {
-        let term = |it: &Term| (it.name.node.clone(), it.weight.node, it.call.bound.clone());
+        let term =
+            |it: &Term| (it.name.node.clone(), it.weight.node.clone(), it.call.bound.clone());
         let terms = |it: &Self| it.terms.iter().map(term).collect::<Vec<_>>();
+        let projector = |it: &Self| it.projector.as_ref().map(|projector| projector.bound.clone());
         let keep = |it: &Train| match &it.keep {
             Keep::Last => None,
             Keep::Best { term } => Some(term.node.clone()),
@@ -142,10 +154,12 @@ impl Stage {
         let (a, b) = (&self.train, &other.train);
         (&self.name.node, &self.data.bound, &self.encoder.bound, self.views.node)
             == (&other.name.node, &other.data.bound, &other.encoder.bound, other.views.node)
+            && projector(self) == projector(other)
             && terms(self) == terms(other)
             && (&a.optimizer.bound, &a.schedule.bound, a.batch.node, a.length.node)
                 == (&b.optimizer.bound, &b.schedule.bound, b.batch.node, b.length.node)
             && (a.drop_last, keep(a)) == (b.drop_last, keep(b))
+            && a.method.is_same(&b.method)
     }
 }
 
@@ -158,6 +172,8 @@ pub struct Stage {
     pub name: Spanned<String>,
     pub data: Called,
     pub encoder: Called,
+    /// What terms that compare embeddings see them through.
+    pub projector: Option<Called>,
     pub augment: Vec<Entry>,
     pub views: Spanned<usize>,
     pub terms: Vec<Term>,
@@ -195,7 +211,7 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Term {
     pub name: Spanned<String>,
-    pub weight: Spanned<f64>,
+    pub weight: Spanned<Course>,
     /// The weight as it is written.
     pub formula: String,
     pub call: Called,
@@ -212,6 +228,52 @@ pub struct Train {
     /// Whether the last, smaller batch of an epoch is left out.
     pub drop_last: bool,
     pub keep: Keep,
+    pub method: Method,
+}
+
+/// What a training does beside the plain step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Method {
+    /// Which images a batch is made of.
+    pub sampler: Called,
+    /// The largest norm of a gradient.
+    pub clip: Option<Spanned<f64>>,
+    /// In how many pieces a batch is passed through, whose gradients are added up.
+    pub accumulate: Option<Spanned<usize>>,
+    /// Items of a piece whose embeddings are kept until all of the batch is compared.
+    pub chunk: Option<Spanned<usize>>,
+    pub average: Option<Spanned<Average>>,
+}
+
+/// Which average of a training's weights is evaluated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Average {
+    /// A moving one, of which each step keeps this share.
+    Ema(f64),
+    /// The mean of those at the ends of the epochs after this.
+    Swa(Duration),
+}
+
+impl Train {
+    /// Items that terms see side by side: those of a batch, or of a piece of it.
+    pub fn together(&self) -> usize {
+        let pieces = self.method.accumulate.as_ref().map_or(1, |it| it.node);
+        (self.batch.node / pieces).max(1)
+    }
+}
+
+impl Method {
+    /// Whether it does what `other` does, wherever both are written.
+    fn is_same(&self, other: &Self) -> bool {
+        fn plain<T: Copy>(value: &Option<Spanned<T>>) -> Option<T> {
+            value.as_ref().map(|it| it.node)
+        }
+        self.sampler.bound == other.sampler.bound
+            && plain(&self.clip) == plain(&other.clip)
+            && plain(&self.accumulate) == plain(&other.accumulate)
+            && plain(&self.chunk) == plain(&other.chunk)
+            && plain(&self.average) == plain(&other.average)
+    }
 }
 
 /// Which state of a training is evaluated.

@@ -7,7 +7,7 @@ use super::experiment::plain;
 use super::scope::{self, Meaning};
 use crate::catalog::Type;
 use crate::diag::{Diagnostic, codes, has_errors};
-use crate::syntax::{Call, Expr, ExprKind, Param, Statement};
+use crate::syntax::{Call, Expr, ExprKind, Param, Statement, Unit};
 
 /// The types a parameter may be declared with.
 const TYPES: &[(&str, Type)] = &[
@@ -90,6 +90,8 @@ impl Eval<'_> {
             return None;
         };
         let docs = param.doc.as_ref().map_or("", |doc| &doc.node);
+        let varying = Type::Varying(ty);
+        let ty = if matches!(ty, Type::Real { .. }) { &varying } else { ty };
         self.value(value, &[], Want { docs, ..Want::new(&param.name.node, ty) }).map(|_| ())
     }
 
@@ -124,9 +126,9 @@ impl Eval<'_> {
     fn check_domain(&mut self, param: &Param, value: &Expr) {
         let Some(domain) = &param.domain else { return };
         let Some((low, high, is_closed)) = self.bounds(domain) else { return };
-        let Some(found) = self.quantity(value) else { return };
-        let is_below = if is_closed { found.value <= high.value } else { found.value < high.value };
-        if found.value < low.value || !is_below || found.unit != low.unit {
+        let Some((least, most, unit)) = self.extent(value) else { return };
+        let is_below = if is_closed { most <= high.value } else { most < high.value };
+        if least < low.value || !is_below || unit != low.unit {
             let message = format!("`{}` cannot be {}", param.name.node, plain(value));
             self.out.push(
                 Diagnostic::new(&codes::OUT_OF_RANGE, message)
@@ -134,5 +136,14 @@ impl Eval<'_> {
                     .at(domain.span, "declared here"),
             );
         }
+    }
+
+    /// The least and the greatest that a number is, and its unit.
+    fn extent(&mut self, value: &Expr) -> Option<(f64, f64, Option<Unit>)> {
+        if self.is_varying(value) {
+            let (low, high) = self.course(value)?.bounds();
+            return Some((low, high, None));
+        }
+        self.quantity(value).map(|it| (it.value, it.value, it.unit))
     }
 }

@@ -8,7 +8,18 @@ use crate::syntax::{Name, Statement};
 
 /// What a path of an experiment may begin with.
 const FIELDS: &[&str] = &[
-    "data", "encoder", "augment", "views", "loss", "train", "eval", "run", "seed", "stage", "note",
+    "data",
+    "encoder",
+    "projector",
+    "augment",
+    "views",
+    "loss",
+    "train",
+    "eval",
+    "run",
+    "seed",
+    "stage",
+    "note",
     "tags",
 ];
 /// What a sweep sets besides.

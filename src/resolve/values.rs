@@ -2,9 +2,9 @@
 //! compared by.
 
 use super::draft::SEED;
-use super::{Called, Experiment, Keep, Stage, Term};
-use crate::catalog::{Bound, ParamSpec, Value, shown};
-use crate::diag::Span;
+use super::{Average, Called, Experiment, Keep, Stage, Term, Train};
+use crate::catalog::{Bound, Course, ParamSpec, Value, shown};
+use crate::diag::{Span, Spanned};
 
 /// Whose a value is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +90,9 @@ impl List<'_> {
     fn stage(&mut self, stage: &Stage) {
         self.called(&["data"], &stage.data);
         self.called(&["encoder"], &stage.encoder);
+        if let Some(projector) = &stage.projector {
+            self.called(&["projector"], projector);
+        }
         for entry in &stage.augment {
             self.called(&["augment", &entry.name.node], &entry.call);
         }
@@ -109,11 +112,42 @@ impl List<'_> {
             Keep::Best { term } => (format!("best(val.{}.accuracy)", term.node), term.span),
         };
         self.add(&["train", "keep"], keep, "last | best(val.TERM.accuracy)", span);
+        self.method(train);
+    }
+
+    fn method(&mut self, train: &Train) {
+        let method = &train.method;
+        self.called(&["train", "sampler"], &method.sampler);
+        let count =
+            |it: &Option<Spanned<usize>>| it.as_ref().map(|it| (it.node.to_string(), it.span));
+        let clip = method.clip.as_ref().map(|it| (Value::Real(it.node).to_string(), it.span));
+        let average = method.average.as_ref().map(|it| (it.node, it.span));
+        let ema = average.and_then(|(it, span)| match it {
+            Average::Ema(decay) => Some((Value::Real(decay).to_string(), span)),
+            Average::Swa(_) => None,
+        });
+        let swa = average.and_then(|(it, span)| match it {
+            Average::Swa(start) => Some((start.to_string(), span)),
+            Average::Ema(_) => None,
+        });
+        for (name, value, ty) in [
+            ("clip", clip, "positive | none"),
+            ("accumulate", count(&method.accumulate), "count | none"),
+            ("chunk", count(&method.chunk), "count | none"),
+            ("ema", ema, "between 0 and 1 | none"),
+            ("swa", swa, "duration | none"),
+        ] {
+            let (value, span) = value.unwrap_or(("none".to_owned(), train.optimizer.span));
+            self.add(&["train", name], value, ty, span);
+        }
     }
 
     fn term(&mut self, term: &Term) {
         let name = &term.name.node;
-        let weight = Value::Real(term.weight.node).to_string();
+        let weight = match &term.weight.node {
+            Course::Constant(weight) => Value::Real(*weight).to_string(),
+            course => course.to_string(),
+        };
         self.add(&["loss", name, "weight"], weight, "nonneg", term.weight.span);
         self.called(&["loss", name], &term.call);
     }

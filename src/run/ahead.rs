@@ -7,8 +7,9 @@ use std::thread;
 
 use candle_core::{Device, Result as TensorResult};
 
-use super::batch::{Order, Transforms};
+use super::batch::Transforms;
 use super::event::RunError;
+use super::order::{Drawing, Order};
 use super::pool::Pool;
 use crate::graph::Batch;
 
@@ -58,8 +59,9 @@ impl Maker<'_> {
 
     fn make(mut self, steps: Range<usize>, sender: SyncSender<TensorResult<Batch>>) {
         for step in steps {
-            let (epoch, items) = self.order.step(step);
-            let batch = self.transforms.batch(self.pool, &items, epoch, self.device);
+            let Drawing { epoch, items, again } = self.order.step(step);
+            let drawn = (&items[..], &again[..]);
+            let batch = self.transforms.batch(self.pool, drawn, epoch, self.device);
             // The receiver is gone when training has stopped.
             if sender.send(batch).is_err() {
                 return;

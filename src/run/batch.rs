@@ -1,6 +1,6 @@
 //! Images of a pool as tensors: augmented views for training, untouched ones for evaluation.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Error, Result, Tensor};
 use rayon::prelude::*;
 
 use super::pool::Pool;
@@ -13,11 +13,19 @@ use crate::seed::Stream;
 
 /// The transforms of a stage, ready to be applied.
 pub struct Transforms {
-    steps: Vec<(String, Box<dyn Augment>)>,
+    steps: Vec<Step>,
+    /// What they make of an image.
+    shape: ImageShape,
     views: usize,
     /// The address of augmentation: seed and stage.
     stream: Stream,
     clean: bool,
+}
+
+struct Step {
+    name: String,
+    fixed: bool,
+    augment: Box<dyn Augment>,
 }
 
 /// Images per parallel piece; fixed, though every image has its own stream anyway.
@@ -26,30 +34,38 @@ const PIECE: usize = 8;
 impl Transforms {
     /// The transforms of `stage`; `clean` asks for the images without random ones as well.
     pub fn new(stage: &Stage, library: &Library, clean: bool) -> Self {
-        let steps = stage
-            .augment
-            .iter()
-            .map(|named| (named.name.clone(), library::build(&library.augments, &named.call)));
-        let stream = stage_stream(stage, "augment");
-        Self { steps: steps.collect(), views: stage.views, stream, clean }
+        let steps = stage.augment.iter().map(|named| Step {
+            name: named.name.clone(),
+            fixed: named.call.spec.fixed,
+            augment: library::build(&library.augments, &named.call),
+        });
+        Self {
+            steps: steps.collect(),
+            shape: stage.image(),
+            views: stage.views,
+            stream: stage_stream(stage, "augment"),
+            clean,
+        }
     }
 
-    /// The batch of `items` (indices into the pool) in `epoch`.
+    /// The batch of `items` (indices into the pool) in `epoch`, each drawn `again` so many times
+    /// before.
     pub fn batch(
         &self,
         pool: &Pool,
-        items: &[u32],
+        (items, again): (&[u32], &[u32]),
         epoch: usize,
         device: &Device,
     ) -> Result<Batch> {
-        let images = self.render(pool, items, self.views, device, |item, view| {
-            Some(self.stream.at(epoch as u64).at(u64::from(item)).at(view as u64))
+        let images = self.render(pool, items, self.views, device, |at, view| {
+            let stream = self.address(epoch, items[at], view);
+            Some(if again[at] == 0 { stream } else { stream.at(u64::from(again[at])) })
         })?;
         let clean = match self.clean {
             true => Some(self.untouched(pool, items, device)?),
             false => None,
         };
-        let fine = items.iter().map(|item| pool.fine[*item as usize]).collect();
+        let fine = items.iter().map(|item| pool.observed[*item as usize]).collect();
         Ok(Batch { images, clean, fine, views: self.views })
     }
 
@@ -66,79 +82,63 @@ impl Transforms {
         stream: &Stream,
         device: &Device,
     ) -> Result<Tensor> {
-        self.render(pool, items, 1, device, |item, _| Some(stream.at(u64::from(item))))
+        self.render(pool, items, 1, device, |at, _| Some(stream.at(u64::from(items[at]))))
     }
 
-    /// Rows `view * items + item`; an image without a stream gets the fixed transforms only.
+    /// Rows `view * items + item`, each from the stream of its place in `items` and its view; an
+    /// image without one gets the fixed transforms only.
     fn render(
         &self,
         pool: &Pool,
         items: &[u32],
         views: usize,
         device: &Device,
-        stream: impl Fn(u32, usize) -> Option<Stream> + Sync,
+        stream: impl Fn(usize, usize) -> Option<Stream> + Sync,
     ) -> Result<Tensor> {
-        let shape = self.steps.iter().fold(pool.shape, |shape, (_, step)| step.output(shape));
+        let shape = self.shape;
         let mut values = vec![0f32; views * items.len() * shape.size()];
-        values.par_chunks_mut(PIECE * shape.size()).enumerate().for_each(|(piece, rows)| {
-            for (at, row) in rows.chunks_exact_mut(shape.size()).enumerate() {
-                let row_index = piece * PIECE + at;
-                let (view, item) = (row_index / items.len(), items[row_index % items.len()]);
-                row.copy_from_slice(&self.image(pool, item, stream(item, view)).values);
+        values.par_chunks_mut(PIECE * shape.size()).enumerate().try_for_each(|(piece, rows)| {
+            for (row_at, row) in rows.chunks_exact_mut(shape.size()).enumerate() {
+                let row_index = piece * PIECE + row_at;
+                let (view, at) = (row_index / items.len(), row_index % items.len());
+                row.copy_from_slice(&self.image(pool, items[at], stream(at, view))?.values);
             }
-        });
+            Ok::<_, Error>(())
+        })?;
         let ImageShape { height, width, channels } = shape;
         Tensor::from_vec(values, (views * items.len(), height, width, channels), device)
     }
 
-    fn image(&self, pool: &Pool, item: u32, stream: Option<Stream>) -> Image {
-        let values = pool.image(item).iter().map(|byte| f32::from(*byte) / 255.0).collect();
+    /// Where the random numbers of one view are.
+    fn address(&self, epoch: usize, item: u32, view: usize) -> Stream {
+        self.stream.at(epoch as u64).at(u64::from(item)).at(view as u64)
+    }
+
+    /// One image, as training sees that view of it in the first epoch or as evaluations do; values
+    /// are brought back to 0..=1.
+    ///
+    /// # Errors
+    /// When the image cannot be read.
+    pub fn shown(&self, pool: &Pool, item: u32, view: Option<usize>) -> Result<Image> {
+        let mut image = self.image(pool, item, view.map(|view| self.address(0, item, view)))?;
+        for step in self.steps.iter().rev().filter(|step| view.is_some() || step.fixed) {
+            step.augment.undo(&mut image, &pool.stats);
+        }
+        Ok(image)
+    }
+
+    fn image(&self, pool: &Pool, item: u32, stream: Option<Stream>) -> Result<Image> {
+        let bytes = pool.image(item)?;
+        let values = bytes.iter().map(|byte| f32::from(*byte) / 255.0).collect();
         let mut image = Image { shape: pool.shape, values };
-        for (name, step) in &self.steps {
-            match &stream {
-                Some(stream) => step.apply(&mut image, &pool.stats, stream.named(name)),
-                None if !step.is_random() => {
-                    step.apply(&mut image, &pool.stats, self.stream.clone());
-                }
-                None => {}
-            }
+        for step in &self.steps {
+            let stream = match &stream {
+                Some(stream) => stream.named(&step.name),
+                None if step.fixed => self.stream.clone(),
+                None => continue,
+            };
+            step.augment.apply(&mut image, &pool.stats, stream);
         }
-        image
-    }
-}
-
-/// The items of each step of a training, in the order its stream gives.
-pub struct Order {
-    stream: Stream,
-    items: Vec<u32>,
-    batch: usize,
-    per_epoch: usize,
-    /// The epoch whose order is at hand.
-    current: Option<(usize, Vec<u32>)>,
-}
-
-impl Order {
-    /// The order of `stage` over the training images of `pool`.
-    pub fn new(stage: &Stage, items: &[u32]) -> Self {
-        Self {
-            stream: stage_stream(stage, "order"),
-            items: items.to_vec(),
-            batch: stage.batch,
-            per_epoch: stage.steps_per_epoch,
-            current: None,
-        }
-    }
-
-    /// The epoch and the items of step number `step`.
-    pub fn step(&mut self, step: usize) -> (usize, Vec<u32>) {
-        let (epoch, at) = (step / self.per_epoch, step % self.per_epoch);
-        if self.current.as_ref().is_none_or(|(known, _)| *known != epoch) {
-            let order = self.stream.at(epoch as u64).permutation(self.items.len());
-            self.current = Some((epoch, order));
-        }
-        let order = self.current.as_ref().map_or(&[][..], |(_, order)| order);
-        let start = at * self.batch;
-        let end = (start + self.batch).min(order.len());
-        (epoch, order[start..end].iter().map(|at| self.items[*at as usize]).collect())
+        Ok(image)
     }
 }

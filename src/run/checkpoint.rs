@@ -59,6 +59,8 @@ pub struct Checkpoint {
     pub optimizer: State,
     /// The model of [`Progress::best`].
     pub best: State,
+    /// The average of the weights so far, where one is evaluated in their place.
+    pub average: State,
 }
 
 impl Checkpoint {
@@ -80,8 +82,9 @@ impl Checkpoint {
         safetensors::serialize(tensors, metadata).map_err(|error| damaged(&error.to_string()))
     }
 
-    fn parts(&self) -> [(&'static str, &State); 3] {
-        [("model", &self.model), ("optimizer", &self.optimizer), ("best", &self.best)]
+    fn parts(&self) -> [(&'static str, &State); 4] {
+        let Self { model, optimizer, best, average, .. } = self;
+        [("model", model), ("optimizer", optimizer), ("best", best), ("average", average)]
     }
 
     /// The checkpoint in `folder`; none when there is none.
@@ -133,6 +136,7 @@ impl Checkpoint {
         let state = match part {
             "model" => &mut self.model,
             "optimizer" => &mut self.optimizer,
+            "average" => &mut self.average,
             _ => &mut self.best,
         };
         state.insert(name.to_owned(), tensor);

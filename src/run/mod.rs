@@ -1,6 +1,7 @@
 //! A plan to results: trains what is missing, evaluates what is missing, goes on where it stopped.
 
 mod ahead;
+mod average;
 mod batch;
 mod checkpoint;
 mod evaluate;
@@ -8,16 +9,24 @@ mod event;
 mod frozen;
 mod log;
 mod machine;
+mod order;
 mod pool;
+mod preview;
 mod session;
+mod stretch;
 mod train;
+mod trained;
 mod trials;
+mod weights;
 
 pub use checkpoint::Best;
 pub use evaluate::{Evaluated, Scored};
 pub use event::{Event, Observer, RunError, Silent};
 pub use log::Epoch;
 pub use pool::Pool;
+pub use preview::{Preview, Previewed};
 pub use session::{Session, Surroundings};
-pub use train::{Trained, TrainedOn};
+pub use stretch::Stretch;
+pub use trained::{Trained, TrainedOn};
 pub use trials::{Outcome, Tally, TrialOutcome, run};
+pub use weights::begin as begin_with_weights;

@@ -9,6 +9,7 @@ use candle_core::Device;
 use super::event::{Event, Observer, RunError};
 use super::frozen::Frozen;
 use super::pool::Pool;
+use crate::catalog::{Labels, Value};
 use crate::library::Library;
 use crate::plan::{Data, Stage};
 use crate::store::Store;
@@ -57,7 +58,7 @@ impl<'a> Session<'a> {
 
     /// The images of `data`, read and verified once.
     pub(super) fn pool(&mut self, data: &Data) -> Result<Rc<Pool>, RunError> {
-        let key = format!("{} {:?}", data.call.spec.name, data.division);
+        let key = address(data);
         if let Some((_, pool)) = self.pools.iter().find(|(known, _)| *known == key) {
             return Ok(pool.clone());
         }
@@ -82,4 +83,14 @@ impl<'a> Session<'a> {
     pub(super) fn keep_frozen(&mut self, stages: &[&Stage]) {
         self.frozen.retain(|(digest, _)| stages.iter().any(|it| it.digest.text() == digest));
     }
+}
+
+/// What tells the pool of `data` from others: all but the labels that training sees of it.
+fn address(data: &Data) -> String {
+    let labels = Value::Labels(Labels::Declared);
+    let call = match data.call.value("labels") {
+        Some(_) => data.call.clone().with("labels", labels),
+        None => data.call.clone(),
+    };
+    format!("{call} {} {:?}", data.content, data.division)
 }

@@ -5,23 +5,26 @@ use std::sync::Arc;
 
 use candle_core::DType;
 use candle_core::backprop::GradStore;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::ahead::{Batches, Maker};
-use super::batch::{Order, Transforms};
+use super::average::Average;
+use super::batch::Transforms;
 use super::checkpoint::{self, Best, Checkpoint, Progress, State, spoilt};
 use super::event::{Event, RunError, first_line};
 use super::log::{Epoch, Log};
 use super::machine::Machine;
+use super::order::Order;
 use super::pool::Pool;
 use super::session::Session;
-use crate::graph::{Batch, Loss, Model, build, scalar, stage_stream};
+use super::stretch::Stretch;
+use super::trained::Trained;
+use super::weights;
+use crate::graph::{Batch, Loss, Model, build, clip, gradient, scalar, stage_stream};
 use crate::library;
 use crate::library::eval::Split;
 use crate::library::optimizer::{Optimizer, Stepper};
 use crate::library::schedule::{Horizon, Schedule};
-use crate::nn::Mode;
 use crate::plan::Stage;
 use crate::store::{self, RESULT};
 
@@ -31,34 +34,6 @@ pub(super) const EVAL_BATCH: usize = 256;
 const REST: f64 = 0.25;
 /// And at least so many times as long as the last checkpoint took.
 const SHARE: f64 = 50.0;
-
-/// What a finished training leaves beside its state.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trained {
-    pub digest: String,
-    pub stage: String,
-    pub seed: u64,
-    pub data: TrainedOn,
-    pub steps: usize,
-    /// Trained scalars.
-    pub parameters: usize,
-    /// The last line of the log.
-    pub last_epoch: Epoch,
-    /// When the best state was kept: its epoch and accuracy on the validation split.
-    pub best: Option<Best>,
-}
-
-/// The data of a training, as read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrainedOn {
-    pub dataset: String,
-    /// SHA-256 of the content.
-    pub sha256: String,
-    /// Images of each split.
-    pub train: usize,
-    pub val: usize,
-    pub test: usize,
-}
 
 /// Trains stage number `at` of `of`, unless it is done already. Says whether it was done.
 pub(super) fn train(
@@ -99,6 +74,7 @@ struct Training<'a> {
     rate: f64,
     schedule: Box<dyn Schedule>,
     progress: Progress,
+    average: Average,
     best: State,
     log: Log,
     machine: Machine,
@@ -110,18 +86,21 @@ impl<'a> Training<'a> {
     fn begin(session: &Session, stage: &'a Stage, pool: &Pool) -> Result<Self, RunError> {
         let around = &session.around;
         let folder = around.store.stage(stage);
-        let model = build(stage, around.library, DType::F32, around.device)?;
+        let mut model = build(stage, around.library, DType::F32, around.device)?;
+        model.balance(&pool.fine_of(Split::Train));
         let optimizer: Box<dyn Optimizer> =
             library::build(&around.library.optimizers, &stage.optimizer);
         let mut stepper = optimizer.start(model.params().vars())?;
         let (digest, content) = (stage.digest.text().to_owned(), pool.content.clone());
         let mut progress = Progress { stage: digest, content, ..Progress::default() };
-        let mut best = State::default();
+        let (mut best, mut average) = (State::default(), State::default());
         if let Some(found) = Checkpoint::load(&folder, &stage.digest, around.device)? {
             found.expect_content(&folder, &pool.content)?;
             let restored = restore(&found, &model, &mut *stepper);
             restored.map_err(|error| spoilt(&folder, &first_line(&error)))?;
-            (progress, best) = (found.progress, found.best);
+            (progress, best, average) = (found.progress, found.best, found.average);
+        } else {
+            weights::begin(stage, around.library, &model)?;
         }
         Ok(Self {
             transforms: Arc::new(Transforms::new(stage, around.library, model.needs_clean())),
@@ -135,6 +114,7 @@ impl<'a> Training<'a> {
             model,
             stepper,
             progress,
+            average: Average::new(&stage.method, average),
             best,
         })
     }
@@ -143,7 +123,7 @@ impl<'a> Training<'a> {
     fn run(&mut self, session: &mut Session, pool: &Pool) -> Result<(), RunError> {
         let steps = self.progress.step..self.stage.steps;
         let transforms = self.transforms.clone();
-        let order = Order::new(self.stage, pool.indices(Split::Train));
+        let order = Order::new(self.stage, session.around.library, pool);
         let device = session.around.device;
         let maker = Maker { order, transforms: &transforms, pool, device };
         maker.during(steps, |batches| self.steps(session, pool, batches))
@@ -179,17 +159,33 @@ impl<'a> Training<'a> {
     fn step(&mut self, batch: Batch) -> Result<f64, RunError> {
         let step = self.progress.step;
         let items = batch.fine.len();
+        self.model.advance(step, &self.stage.horizon());
         let stream = stage_stream(self.stage, "dropout").at(step as u64);
-        let (loss, grads) = self.model.gradients(batch, &Mode::Train(stream))?;
+        let (loss, grads) = gradient(&self.model, &self.stage.method, batch, stream)?;
         let total = scalar(&loss.total)?;
         self.refuse_nonfinite(&loss, total)?;
         if step == 0 {
             self.check_gradients(&grads)?;
         }
+        let grads = self.bounded(grads)?;
         let factor = self.schedule.factor(step, &self.horizon());
         self.stepper.step(&grads, self.rate * factor)?;
+        self.average.after_step(&self.model)?;
         self.count(&loss, total, items);
         Ok(total)
+    }
+
+    /// The gradients, none of them longer than the stage allows.
+    fn bounded(&self, grads: GradStore) -> Result<GradStore, RunError> {
+        let Some(most) = self.stage.method.clip else { return Ok(grads) };
+        let (grads, norm) = clip(self.model.params(), grads, most)?;
+        match norm.is_finite() {
+            true => Ok(grads),
+            false => Err(self.diverged(format!(
+                "the norm of the gradient is {norm} in step {}",
+                self.progress.step + 1
+            ))),
+        }
     }
 
     fn horizon(&self) -> Horizon {
@@ -248,7 +244,8 @@ impl<'a> Training<'a> {
         let mut means: Vec<f64> = self.progress.sums.iter().map(|sum| sum / items).collect();
         let loss = means.pop().unwrap_or_default();
         let names = self.model.term_names();
-        let accuracies = self.validate(pool, session)?;
+        self.average.after_epoch(&self.model, step, self.stage.steps_per_epoch)?;
+        let accuracies = self.average.during(&self.model, || self.validate(pool, session))?;
         let epoch = step.div_ceil(self.stage.steps_per_epoch);
         self.log.append(&Epoch {
             epoch,
@@ -288,10 +285,15 @@ impl<'a> Training<'a> {
         let found = found.iter().find(|(name, _)| name == term);
         let Some(accuracy) = found.map(|(_, accuracy)| *accuracy) else { return Ok(()) };
         if self.progress.best.as_ref().is_none_or(|best| accuracy > best.accuracy) {
-            self.best = self.state()?;
+            self.best = self.evaluated()?;
             self.progress.best = Some(Best { epoch, accuracy });
         }
         Ok(())
+    }
+
+    /// A copy of the model as it is evaluated: with its average in the place of its weights.
+    fn evaluated(&self) -> Result<State, RunError> {
+        self.average.during(&self.model, || self.state())
     }
 
     /// A copy of the model, which must be one that can be gone on from.
@@ -315,6 +317,7 @@ impl<'a> Training<'a> {
             model: self.state()?,
             optimizer: self.stepper.state()?,
             best: self.best.clone(),
+            average: self.average.state.clone(),
         };
         self.log.sync()?;
         checkpoint.save(&self.folder)?;
@@ -326,36 +329,21 @@ impl<'a> Training<'a> {
     /// Leaves the kept state alone in the checkpoint, and says that the training is over. Gives the
     /// loss of the last epoch.
     fn finish(&mut self, session: &Session, pool: &Pool) -> Result<f64, RunError> {
-        let last = self.state()?;
+        let last = self.evaluated()?;
         let model = if self.best.is_empty() { last } else { self.best.clone() };
+        self.model.params().restore(&model)?;
+        let images = |items: &[u32]| self.transforms.untouched(pool, items, session.around.device);
+        let stretch = Stretch::of(self.stage, &self.model, pool.indices(Split::Train), images)?;
         let progress = Progress { finished: true, ..self.progress.clone() };
         self.log.sync()?;
         Checkpoint { progress, model, ..Checkpoint::default() }.save(&self.folder)?;
         self.machine.note(self.progress.step, (session.around.clock)())?;
-        let trained = self.trained(pool)?;
+        let parameters = self.model.params().count();
+        let (log, best) = (self.log.last()?, self.progress.best.clone());
+        let trained = Trained::of(self.stage, pool, parameters, (log, best), stretch);
         let path = self.folder.join(RESULT);
         store::write_json(&path, &trained).map_err(|error| RunError::io(&path, &error))?;
         Ok(trained.last_epoch.loss)
-    }
-
-    fn trained(&self, pool: &Pool) -> Result<Trained, RunError> {
-        let images = |split| pool.indices(split).len();
-        Ok(Trained {
-            digest: self.stage.digest.text().to_owned(),
-            stage: self.stage.name.clone(),
-            seed: self.stage.seed,
-            data: TrainedOn {
-                dataset: self.stage.data.call.spec.name.to_owned(),
-                sha256: pool.content.clone(),
-                train: images(Split::Train),
-                val: images(Split::Val),
-                test: images(Split::Test),
-            },
-            steps: self.stage.steps,
-            parameters: self.model.params().count(),
-            last_epoch: self.log.last()?,
-            best: self.progress.best.clone(),
-        })
     }
 }
 

@@ -47,7 +47,8 @@ impl Init {
 #[derive(Clone)]
 pub struct Params {
     entries: Arc<Mutex<BTreeMap<String, Entry>>>,
-    seed: Stream,
+    /// Where draws come from; without it every variable is zero.
+    seed: Option<Stream>,
     dtype: DType,
     device: Device,
 }
@@ -60,7 +61,12 @@ struct Entry {
 impl Params {
     /// No variables yet; those to come are drawn from `seed` by their names alone.
     pub fn new(seed: Stream, dtype: DType, device: Device) -> Self {
-        Self { entries: Arc::default(), seed, dtype, device }
+        Self { entries: Arc::default(), seed: Some(seed), dtype, device }
+    }
+
+    /// No variables yet; those to come are zero, for who wants to know their names and shapes.
+    pub fn blank(dtype: DType, device: Device) -> Self {
+        Self { entries: Arc::default(), seed: None, dtype, device }
     }
 
     /// The scope with the empty name, where every path begins.
@@ -178,7 +184,10 @@ impl Request {
     }
 
     fn create(&self, params: &Params) -> Result<Var> {
-        let mut stream = params.seed.named(&self.name);
+        let Some(seed) = &params.seed else {
+            return Var::zeros(self.shape.clone(), params.dtype, &params.device);
+        };
+        let mut stream = seed.named(&self.name);
         let values: Vec<f64> =
             (0..self.shape.elem_count()).map(|_| self.init.draw(&mut stream)).collect();
         let values = Tensor::from_vec(values, self.shape.clone(), &params.device)?;
@@ -229,12 +238,21 @@ impl Scope {
     /// # Errors
     /// When it exists with another shape or as a variable.
     pub fn buffer(&self, name: impl Display, shape: impl Into<Shape>, value: f64) -> Result<Var> {
-        self.params.get_or_create(&Request {
-            name: self.full(&name),
-            shape: shape.into(),
-            init: Init::Const(value),
-            trained: false,
-        })
+        self.drawn_buffer(name, shape, Init::Const(value))
+    }
+
+    /// The buffer `name`, drawn as a variable is when it is new.
+    ///
+    /// # Errors
+    /// When it exists with another shape or as a variable.
+    pub fn drawn_buffer(
+        &self,
+        name: impl Display,
+        shape: impl Into<Shape>,
+        init: Init,
+    ) -> Result<Var> {
+        let request = Request { name: self.full(&name), shape: shape.into(), init, trained: false };
+        self.params.get_or_create(&request)
     }
 
     fn full(&self, name: &dyn Display) -> String {

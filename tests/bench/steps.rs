@@ -5,9 +5,7 @@
 
 use std::time::Instant;
 
-use balance::kernel::{
-    self, Denominator, NoPositive, PairKind, PairTerm, contrastive, cross_entropy,
-};
+use balance::kernel::{self, Denominator, PairKind, PairTerm, Sum, contrastive, cross_entropy};
 use balance::nn::{BatchNorm, Conv2d, Linear, Mode};
 use balance::seed::Stream;
 use balance::tensor::{Params, Scope};
@@ -122,15 +120,8 @@ fn step(name: &str, x: [usize; 4], stages: &[(usize, usize)], times: usize) -> R
 fn pairs(items: usize, width: usize) -> Result<()> {
     let z = candle_core::Var::from_tensor(&normal(&[2 * items, width])?)?;
     let labels: Vec<u32> = (0..items as u32).map(|i| i % 10).collect();
-    let term = |kind, weight| PairTerm {
-        kind,
-        weight,
-        temperature: 0.5,
-        normalize: true,
-        cross: false,
-        no_positive: NoPositive::Skip,
-    };
-    let sup = |denominator| term(PairKind::SupCon { denominator }, 0.5);
+    let term = |kind, weight| PairTerm { weight, ..PairTerm::new(kind) };
+    let sup = |denominator| term(PairKind::SupCon { sum: Sum::Out, denominator }, 0.5);
     for (name, terms) in [
         ("L_out", vec![sup(Denominator::All)]),
         ("spread", vec![sup(Denominator::Own), term(PairKind::ClassInfoNce, 0.5)]),

@@ -1,6 +1,6 @@
 //! Laws over the registry of augmentations.
 
-use balance::catalog::{Bound, ImageShape, Interval, Type, Value};
+use balance::catalog::{Bound, ImageShape, Interval, Picture, Spec, Type, Value};
 use balance::library::augment::{AUGMENTS, Augment, ChannelStats, Image};
 use balance::library::build;
 use balance::seed::Stream;
@@ -24,7 +24,16 @@ const IDENTITIES: &[(&str, &[(&str, Value)])] = &[
     ),
     ("random_crop", &[("padding", Value::Int(0))]),
     ("hflip", &[("p", Value::Real(0.0))]),
+    ("vflip", &[("p", Value::Real(0.0))]),
     ("rotation", &[("degrees", Value::Real(0.0))]),
+    (
+        "affine",
+        &[
+            ("degrees", Value::Real(0.0)),
+            ("translate", Value::Real(0.0)),
+            ("scale", Value::Interval(Interval { low: 1.0, high: 1.0 })),
+        ],
+    ),
     ("shift", &[("by", Value::Real(0.0))]),
     ("color_jitter", &[("p", Value::Real(0.0))]),
     (
@@ -37,6 +46,8 @@ const IDENTITIES: &[(&str, &[(&str, Value)])] = &[
         ],
     ),
     ("grayscale", &[("p", Value::Real(0.0))]),
+    ("gaussian_blur", &[("p", Value::Real(0.0))]),
+    ("solarize", &[("p", Value::Real(0.0))]),
     ("noise", &[("std", Value::Real(0.0))]),
     ("cutout", &[("size", Value::Real(0.0))]),
 ];
@@ -51,16 +62,26 @@ fn stats(channels: usize) -> ChannelStats {
 
 fn with(name: &str, args: &[(&str, Value)]) -> Box<dyn Augment> {
     let entry = AUGMENTS.iter().find(|it| it.spec.name == name).expect("a registered transform");
-    let bound = Bound::defaults(&entry.spec);
+    let bound = defaults(&entry.spec);
     let bound = args.iter().fold(bound, |bound, (name, value)| bound.with(name, value.clone()));
     build(AUGMENTS, &bound)
 }
 
+/// The defaults, and four pixels where a size has none.
+fn defaults(spec: &'static Spec) -> Bound {
+    let bound = Bound::defaults(spec);
+    if bound.value("size") == Some(&Value::None) {
+        bound.with("size", Value::Int(4))
+    } else {
+        bound
+    }
+}
+
 /// Every transform with its defaults, and with each real parameter at the ends of its range.
-fn variants() -> Vec<(String, Box<dyn Augment>)> {
+fn variants() -> Vec<(Bound, Box<dyn Augment>)> {
     let mut variants = Vec::new();
     for entry in AUGMENTS {
-        let mut bounds = vec![Bound::defaults(&entry.spec)];
+        let mut bounds = vec![defaults(&entry.spec)];
         for param in entry.spec.params {
             if let Type::Real { min, max, .. } = param.ty {
                 for value in [min, max.min(40.0)] {
@@ -68,8 +89,10 @@ fn variants() -> Vec<(String, Box<dyn Augment>)> {
                 }
             }
         }
-        let built = bounds.iter().map(|bound| (bound.to_string(), build(AUGMENTS, bound)));
-        variants.extend(built);
+        variants.extend(bounds.into_iter().map(|bound| {
+            let built = build(AUGMENTS, &bound);
+            (bound, built)
+        }));
     }
     variants
 }
@@ -78,15 +101,17 @@ fn variants() -> Vec<(String, Box<dyn Augment>)> {
 fn the_same_stream_gives_the_same_pixels_in_range() {
     for (name, augment) in variants() {
         for shape in SHAPES {
+            // What does not fit is refused before anything is transformed.
+            let Ok(expected) = name.picture(Picture::of_data(shape)) else { continue };
             for seed in 0..20 {
                 let before = image(shape, &mut Stream::new(seed));
                 let [mut first, mut second] = [before.clone(), before.clone()];
                 augment.apply(&mut first, &stats(shape.channels), Stream::new(seed));
                 augment.apply(&mut second, &stats(shape.channels), Stream::new(seed));
                 assert_eq!(first, second, "{name}");
-                assert_eq!(first.shape, augment.output(shape), "{name}");
+                assert_eq!(first.shape, expected.shape, "{name}");
                 assert_eq!(first.values.len(), first.shape.size(), "{name}");
-                let fixed = !augment.is_random();
+                let fixed = !expected.is_unit;
                 let inside = |x: &f32| (0.0..=1.0).contains(x) || (fixed && x.is_finite());
                 assert!(first.values.iter().all(inside), "{name}: {:?}", first.values);
             }
@@ -99,7 +124,7 @@ fn random_transforms_change_some_images_and_differ_by_stream() {
     let shape = SHAPES[2];
     let before = image(shape, &mut Stream::new(0));
     for entry in AUGMENTS {
-        let augment = build(AUGMENTS, &Bound::defaults(&entry.spec));
+        let augment = build(AUGMENTS, &defaults(&entry.spec));
         let results: Vec<_> = (0..40)
             .map(|seed| {
                 let mut after = before.clone();
@@ -109,7 +134,7 @@ fn random_transforms_change_some_images_and_differ_by_stream() {
             .collect();
         assert!(results.iter().any(|it| *it != before), "{}", entry.spec.name);
         let differ = results.iter().any(|it| *it != results[0]);
-        assert_eq!(differ, augment.is_random(), "{}", entry.spec.name);
+        assert_eq!(differ, !entry.spec.fixed, "{}", entry.spec.name);
     }
 }
 
@@ -127,16 +152,15 @@ fn zero_strength_is_the_identity() {
         }
     }
     for entry in AUGMENTS {
-        let augment = build(AUGMENTS, &Bound::defaults(&entry.spec));
         let covered = IDENTITIES.iter().any(|(name, _)| *name == entry.spec.name);
-        assert_eq!(covered, augment.is_random(), "{} needs a case above", entry.spec.name);
+        assert_eq!(covered, !entry.spec.fixed, "{} needs a case above", entry.spec.name);
     }
 }
 
 #[test]
 fn the_thread_makes_no_difference() {
     let chain: Vec<_> =
-        AUGMENTS.iter().map(|entry| build(AUGMENTS, &Bound::defaults(&entry.spec))).collect();
+        AUGMENTS.iter().map(|entry| build(AUGMENTS, &defaults(&entry.spec))).collect();
     let augmented = |item: u64| {
         let stream = Stream::new(5).at(item);
         let mut picture = image(SHAPES[2], &mut stream.named("image"));
@@ -168,6 +192,16 @@ fn gray_images_have_no_colour_to_change() {
         with(name, &args).apply(&mut after, &stats(1), Stream::new(4));
         assert_eq!(after, before, "{name}");
     }
+}
+
+#[test]
+fn a_gray_image_is_repeated_where_three_channels_are_wanted() {
+    let before = image(SHAPES[0], &mut Stream::new(3));
+    let mut after = before.clone();
+    with("to_gray", &[("channels", Value::Int(3))]).apply(&mut after, &stats(1), Stream::new(0));
+    assert_eq!(after.shape, ImageShape { channels: 3, ..before.shape });
+    let pixels = after.values.chunks_exact(3).zip(&before.values);
+    assert!(pixels.into_iter().all(|(pixel, value)| pixel == [*value; 3]));
 }
 
 #[test]

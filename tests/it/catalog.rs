@@ -24,7 +24,7 @@ fn root() -> &'static Path {
 fn names_are_unique_and_snake_case() {
     let mut names = BTreeSet::new();
     for spec in catalog().all() {
-        assert!(is_snake_case(spec.name), "{}", spec.name);
+        assert!(spec.name.split('.').all(is_snake_case), "{}", spec.name);
         assert!(names.insert(spec.name), "two components are called `{}`", spec.name);
         let mut params = BTreeSet::new();
         for param in spec.params {
@@ -48,7 +48,7 @@ fn every_file_with_a_component_is_registered_under_its_name() {
             .filter(|(_, path)| fs::read_to_string(path).unwrap().contains("\ncomponent! {"))
             .map(|(stem, _)| stem)
             .collect();
-        let names = catalog().of(*kind).map(|spec| spec.name.to_owned()).collect();
+        let names = catalog().of(*kind).map(|spec| spec.name.replace('.', "_")).collect();
         assert_eq!(files, names, "files of {} and the registered names", folder.display());
     }
 }
@@ -93,8 +93,10 @@ fn defaults_are_of_their_type() {
 fn fits(ty: &Type, value: &Value) -> bool {
     match (ty, value) {
         (Type::Optional(_), Value::None) => true,
-        (Type::Optional(inner), value) => fits(inner, value),
+        (Type::Optional(inner) | Type::Varying(inner), value) => fits(inner, value),
+        (Type::ClassWeights, Value::None) => true,
         (Type::Bool, Value::Bool(_)) | (Type::Text, Value::Text(_)) => true,
+        (Type::Path, Value::Path(_)) => true,
         (Type::Int { min, max, .. }, Value::Int(value)) => (min..=max).contains(&value),
         (Type::Real { min, max, open, .. }, Value::Real(value)) => {
             value <= max && if *open { value > min } else { value >= min }
@@ -109,6 +111,8 @@ fn fits(ty: &Type, value: &Value) -> bool {
         (Type::Labels, Value::Labels(_)) | (Type::Features, Value::Features(_)) => true,
         (Type::Seed, Value::Int(seed)) => *seed >= 0,
         (Type::Seed, Value::Word(word)) => word == "seed",
+        (Type::Side, Value::Int(pixels)) => *pixels >= 1,
+        (Type::Side, Value::Word(word)) => word == "input",
         (Type::List(item), Value::List(values)) => values.iter().all(|value| fits(item, value)),
         (Type::Component(kind), Value::Component(bound)) => {
             bound.spec.kind == *kind
@@ -166,7 +170,11 @@ fn uses_in_stage(stage: &Stage) -> Vec<(String, Bound)> {
         ("encoder".to_owned(), stage.encoder.bound.clone()),
         ("train.optimizer".to_owned(), stage.train.optimizer.bound.clone()),
         ("train.schedule".to_owned(), stage.train.schedule.bound.clone()),
+        ("train.sampler".to_owned(), stage.train.method.sampler.bound.clone()),
     ];
+    if let Some(projector) = &stage.projector {
+        uses.push(("projector".to_owned(), projector.bound.clone()));
+    }
     for entry in &stage.augment {
         uses.push((format!("augment.{}", entry.name.node), entry.call.bound.clone()));
     }

@@ -10,6 +10,7 @@ use balance::library::decoder::{DECODERS, Decoder};
 use balance::library::encoder::{ENCODERS, Network};
 use balance::library::loss::{LOSSES, Site};
 use balance::library::optimizer::OPTIMIZERS;
+use balance::library::projector::PROJECTORS;
 use balance::nn::Mode;
 use balance::seed::Stream;
 use balance::tensor::{Params, Scope};
@@ -73,6 +74,21 @@ fn decoders_are_what_they_declare() {
     }
 }
 
+#[test]
+fn projectors_are_what_they_declare() {
+    for entry in PROJECTORS {
+        for bound in variants(&entry.spec) {
+            let params = params();
+            let layers = bound.network(&place(IMAGES[0])).unwrap();
+            let network = (entry.build)(&bound).build(DIM, &params.root()).unwrap();
+            assert_counted(&layers, &params, &bound.to_string());
+            let input = normal("embeddings", &[3, DIM]).to_dtype(DType::F32).unwrap();
+            let output = network.forward(&input, &Mode::Eval).unwrap();
+            assert_eq!(&output.dims()[1..], layers.shape(), "{bound}");
+        }
+    }
+}
+
 /// Every variant of a term, with each component it needs.
 fn terms(spec: &'static Spec) -> Vec<Bound> {
     let needed = spec.params.iter().find_map(|param| match (param.ty, param.default) {
@@ -120,8 +136,10 @@ fn optimizers_keep_what_they_declare() {
 #[test]
 fn every_network_declares_its_layers() {
     for spec in catalog().all() {
-        let computes =
-            matches!(spec.kind, Kind::Encoder | Kind::Decoder | Kind::Loss | Kind::Evaluation);
+        let computes = matches!(
+            spec.kind,
+            Kind::Encoder | Kind::Projector | Kind::Decoder | Kind::Loss | Kind::Evaluation
+        );
         assert_eq!(computes, spec.network.is_some(), "layers of `{}`", spec.name);
         assert_eq!(spec.kind == Kind::Optimizer, spec.moments > 0, "moments of `{}`", spec.name);
     }

@@ -96,15 +96,11 @@ mod black {
 
         component! {
             /// Makes an image black, by rule.
-            Augment as dyn Augment, version 1;
+            Augment as dyn Augment, version 1, fixed true;
             pitch_black => Black {}
         }
 
         impl Augment for Black {
-            fn is_random(&self) -> bool {
-                false
-            }
-
             fn apply(&self, image: &mut Image, _stats: &ChannelStats, _stream: Stream) {
                 image.values.fill(0.0);
             }
@@ -225,7 +221,8 @@ fn validation_uses_running_statistics() {
     let val = pool.indices(Split::Val);
     // One image at a time: statistics of the batch would make nonsense of it.
     let right = val.iter().filter(|item| {
-        let image: Vec<f32> = pool.image(**item).iter().map(|it| f32::from(*it) / 255.0).collect();
+        let image: Vec<f32> =
+            pool.image(**item).unwrap().iter().map(|it| f32::from(*it) / 255.0).collect();
         let image = Tensor::from_vec(image, (1, 8, 8, 1), &Device::Cpu).unwrap();
         let right = model.count_right(&image, &[pool.fine[**item as usize]]).unwrap();
         assert_eq!(right[0].0, "class");

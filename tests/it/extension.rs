@@ -1,71 +1,50 @@
-//! A loss term declared outside the crate: all that a program with components of its own needs
-//! besides `balance::cli::main(&library())`.
+//! Components declared outside the crate: those of the program in `tests/extension`, which is a
+//! whole one.
 
-use balance::catalog::Positive;
-use balance::component;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use balance::catalog::Kind;
 use balance::graph::{Batch, build};
-use balance::library::Library;
-use balance::library::loss::{Activations, Loss, Single, Site, Term};
 use balance::nn::Mode;
 use balance::seed::Stream;
-use balance::tensor::Scope;
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device};
 
+use crate::lab::Lab;
 use crate::numeric::{normal, values};
 use crate::worked::{Asked, work_with};
 
-component! {
-    /// Spreads embeddings evenly over the sphere (Wang & Isola, 2020, eq. 2).
-    ///
-    /// ```exp
-    /// edition 1
-    ///
-    /// experiment even {
-    ///   data = digits(labels=coarse)
-    ///   encoder = mlp(widths=[32], out=8)
-    ///   loss { even = 0.5 * uniformity(); class = cross_entropy() }
-    ///   train { optimizer = adamw(lr=1e-3); batch = 64; for = 5 epochs }
-    ///   eval { fine = linear(labels=fine) }
-    /// }
-    /// ```
-    Loss as dyn Loss, version 1, needs [Embedding];
-    uniformity => Uniformity {
-        /// How fast the repulsion falls with the squared distance.
-        t: Positive = 2.0,
-    }
-}
+#[path = "../extension/components.rs"]
+mod components;
 
-impl Loss for Uniformity {
-    fn build(&self, _site: &Site, _scope: &Scope) -> Result<Term> {
-        Ok(Term::Single(Box::new(self.clone())))
-    }
-}
+use components::library;
 
-impl Single for Uniformity {
-    fn value(&self, batch: &Activations, _mode: &Mode) -> Result<Tensor> {
-        let length = batch.embedding.sqr()?.sum_keepdim(1)?.sqrt()?;
-        let z = batch.embedding.broadcast_div(&length)?;
-        let squared_distance = z.matmul(&z.t()?)?.affine(-2.0, 2.0)?;
-        squared_distance.affine(-self.t.get(), 0.0)?.exp()?.mean_all()?.log()
-    }
-}
+const OWN: [(Kind, &str); 3] =
+    [(Kind::Dataset, "stripes"), (Kind::Encoder, "fourier"), (Kind::Loss, "uniformity")];
 
-fn library() -> Library {
-    let mut library = Library::standard();
-    library.losses.push(&ENTRY);
-    library
+#[test]
+fn components_of_ones_own_are_checked_like_any_other() {
+    let library = library();
+    for (kind, name) in OWN {
+        let catalog = library.catalog();
+        let spec = catalog.find(kind, name).unwrap();
+        let example = spec.examples().next().unwrap();
+        let worked = work_with(&library, &[("own.exp", &example)], &Asked::default());
+        assert!(worked.diagnostics.is_empty(), "{}", worked.rendered());
+        let slip = example.replace(name, &format!("{}{}", &name[..2], &name[3..]));
+        let shown = work_with(&library, &[("own.exp", &slip)], &Asked::default()).rendered();
+        assert!(shown.contains(&format!("did you mean `{name}`?")), "{shown}");
+        let parameter = spec.params[0].name;
+        assert!(spec.page().contains(&format!("`{parameter}: ")), "{}", spec.page());
+    }
 }
 
 #[test]
-fn a_component_of_ones_own_is_checked_and_trained_like_any_other() {
+fn a_loss_of_ones_own_is_part_of_a_model() {
     let library = library();
-    let example = ENTRY.spec.examples().next().unwrap();
+    let catalog = library.catalog();
+    let example = catalog.find(Kind::Loss, "uniformity").unwrap().examples().next().unwrap();
     let worked = work_with(&library, &[("own.exp", &example)], &Asked::default());
-    assert!(worked.diagnostics.is_empty(), "{}", worked.rendered());
-    let slip = example.replace("uniformity", "uniformty");
-    let shown = work_with(&library, &[("own.exp", &slip)], &Asked::default()).rendered();
-    assert!(shown.contains("did you mean `uniformity`?"), "{shown}");
-
     let stage = &worked.plans[0].stages[0];
     let model = build(stage, &library, DType::F64, &Device::Cpu).unwrap();
     let images = normal("images", &[4, 8, 8, 1]);
@@ -78,4 +57,65 @@ fn a_component_of_ones_own_is_checked_and_trained_like_any_other() {
     assert!(loss.terms[0].1 < 0.0);
     let grads = loss.total.backward().unwrap();
     assert!(model.params().without_gradient(&grads).is_empty());
+}
+
+#[test]
+fn groups_are_part_of_an_address_where_a_sampler_reads_them() {
+    let library = library();
+    let digest = |groups: &str, by: &str| {
+        let text = include_str!("../extension/stripes.exp")
+            .replace("groups=[fine]", groups)
+            .replace("by=group", by);
+        let worked = work_with(&library, &[("own.exp", &text)], &Asked::default());
+        assert!(worked.diagnostics.is_empty(), "{}", worked.rendered());
+        worked.plans[0].stages[0].digest.clone()
+    };
+    let grouped = digest("groups=[fine]", "by=group");
+    assert_ne!(grouped, digest("groups=[coarse]", "by=group"));
+    assert_ne!(grouped, digest("groups=[fine]", "by=class"));
+    assert_eq!(digest("groups=[fine]", "by=class"), digest("groups=[coarse]", "by=class"));
+}
+
+/// The program, built if it is not there yet, in the profile of this test.
+fn program() -> PathBuf {
+    let balance = Path::new(env!("CARGO_BIN_EXE_balance"));
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--offline", "--example", "extension"]);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    if balance.parent().is_some_and(|folder| folder.ends_with("release")) {
+        cargo.arg("--release");
+    }
+    assert!(cargo.status().unwrap().success());
+    balance.with_file_name("examples").join("extension")
+}
+
+fn said(output: Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}\n{errors}");
+    text
+}
+
+#[test]
+fn a_program_of_ones_own_explains_checks_and_runs() {
+    let lab = Lab::new();
+    let file = lab.file("stripes.exp", include_str!("../extension/stripes.exp"));
+    let program = program();
+    let say = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(arguments).env("BALANCE_STORE", lab.store()).env("LC_ALL", "C.UTF-8");
+        said(command.output().unwrap())
+    };
+    // What is listed is what an editor can complete.
+    let list = say(&["explain"]);
+    for (kind, name) in OWN {
+        let line = list.lines().find(|line| line.contains(&format!(" {name} "))).unwrap();
+        assert!(line.starts_with(kind.name()), "{line}");
+        assert!(say(&["explain", name]).contains("```exp"));
+    }
+    say(&["check", &file, "--deny", "warnings"]);
+    let table = say(&["run", &file]);
+    assert!(table.contains("1 training, 1 evaluation"), "{table}");
+    let again = say(&["run", &file]);
+    assert!(again.contains("1 training (1 from the store)"), "{again}");
 }

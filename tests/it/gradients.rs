@@ -62,6 +62,26 @@ fn batch_norm_with_and_without_residual_and_rectifier() {
 }
 
 #[test]
+fn group_norm_with_and_without_residual_and_rectifier() {
+    for (channels, groups, relu) in [(3, 1, false), (6, 3, true), (16, 16, true), (300, 4, false)] {
+        let shape = [2, 4, 3, channels];
+        let norm = GroupNorm { groups, epsilon: 1e-5, relu };
+        let inputs = [normal("x", &shape), normal("scales", &[2, channels])];
+        check_gradients(&inputs, |t| group_norm(&t[0], &t[1], None, norm));
+        let inputs = [&inputs[..], &[normal("residual", &shape)]].concat();
+        check_gradients(&inputs, |t| group_norm(&t[0], &t[1], Some(&t[2]), norm));
+    }
+}
+
+#[test]
+fn max_pool_with_and_without_padding() {
+    for (side, stride, padding) in [(2, 2, 0), (3, 2, 1), (3, 1, 1), (2, 3, 0)] {
+        let images = [normal("x", &[2, 7, 6, 5])];
+        check_gradients(&images, |t| max_pool(&t[0], MaxPool { side, stride, padding }));
+    }
+}
+
+#[test]
 fn channel_affine_with_and_without_residual_and_rectifier() {
     for (channels, relu) in [(3, false), (5, true), (300, true)] {
         let shape = [4, 3, channels];

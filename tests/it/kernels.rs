@@ -50,6 +50,13 @@ fn cases() -> Vec<Case> {
         case("batch norm", &[&[9, 20, 21, 16], &[2, 16], &[9, 20, 21, 16]], move |t| {
             Ok(batch_norm(&t[0], &t[1], Some(&t[2]), norm)?.output)
         }),
+        case("group norm", &[&[9, 20, 21, 16], &[2, 16], &[9, 20, 21, 16]], move |t| {
+            let norm = GroupNorm { groups: 4, epsilon: 1e-5, relu: true };
+            group_norm(&t[0], &t[1], Some(&t[2]), norm)
+        }),
+        case("max pool", &[&[9, 15, 17, 16]], |t| {
+            max_pool(&t[0], MaxPool { side: 3, stride: 2, padding: 1 })
+        }),
         case("channel affine", &[&[4000, 7], &[2, 7]], |t| {
             channel_affine(&t[0], &t[1], None, true)
         }),
@@ -188,6 +195,42 @@ fn batch_norm_standardizes_each_channel() {
 }
 
 #[test]
+fn group_norm_standardizes_each_group_of_each_image() {
+    let x = normal("x", &[2, 3, 2, 4]).affine(3.0, 100.0).unwrap();
+    let scales = [[1.0, 2.0, -1.0, 0.0], [0.0, 0.0, 0.5, 3.0]];
+    let norm = GroupNorm { groups: 2, epsilon: 1e-5, relu: false };
+    let result = group_norm(&x, &Tensor::new(&scales, &Device::Cpu).unwrap(), None, norm).unwrap();
+    let (rows, y) = (values(&x), values(&result));
+    for image in 0..2 {
+        for group in 0..2 {
+            let at = |i: usize| image * 24 + i / 2 * 4 + group * 2 + i % 2;
+            let mean = (0..12).map(|i| rows[at(i)]).sum::<f64>() / 12.0;
+            let variance = (0..12).map(|i| (rows[at(i)] - mean).powi(2)).sum::<f64>() / 12.0;
+            for i in 0..12 {
+                let channel = group * 2 + i % 2;
+                let z = (rows[at(i)] - mean) / (variance + 1e-5).sqrt();
+                let expected = z * scales[0][channel] + scales[1][channel];
+                assert!((y[at(i)] - expected).abs() < 1e-9);
+            }
+        }
+    }
+}
+
+#[test]
+fn pooling_takes_the_largest_and_the_first_of_equals() {
+    let x = Tensor::new(&[[-3.0, -1.0, -1.0], [-5.0, -4.0, -2.0], [7.0, 7.0, 0.0]], &Device::Cpu);
+    let x = Var::from_tensor(&x.unwrap().reshape((1, 3, 3, 1)).unwrap()).unwrap();
+    let pooled = |pool| max_pool(x.as_tensor(), pool).unwrap();
+    let y = pooled(MaxPool { side: 2, stride: 1, padding: 0 });
+    assert_eq!(values(&y), [-1.0, -1.0, 7.0, 7.0]);
+    let grads = y.sum_all().unwrap().backward().unwrap();
+    assert_eq!(values(grads.get(&x).unwrap()), [0., 2., 0., 0., 0., 0., 1., 1., 0.]);
+    // What is around the image is less than anything in it.
+    let y = pooled(MaxPool { side: 3, stride: 2, padding: 1 });
+    assert_eq!(values(&y), [-1.0, -1.0, 7.0, 7.0]);
+}
+
+#[test]
 fn attention_is_a_softmax_over_keys() {
     let (tokens, heads, width) = (4, 2, 3);
     let qkv = normal("qkv", &[1, tokens, 3 * heads * width]);
@@ -254,6 +297,10 @@ fn shapes_that_do_not_fit_are_errors() {
     assert!(conv2d(&x, &normal("w", &[3, 3, 2, 4]), conv).is_err());
     assert!(conv2d(&x, &normal("w", &[5, 5, 3, 4]), conv).is_err());
     assert!(channel_affine(&x, &normal("s", &[2, 4]), None, false).is_err());
+    let norm = GroupNorm { groups: 2, epsilon: 1e-5, relu: false };
+    assert!(group_norm(&x, &normal("s", &[2, 3]), None, norm).is_err());
+    assert!(max_pool(&x, MaxPool { side: 5, stride: 1, padding: 0 }).is_err());
+    assert!(max_pool(&x, MaxPool { side: 2, stride: 1, padding: 2 }).is_err());
     assert!(linear(&x, &normal("w", &[3, 4]), None, false).is_err());
     assert!(cross_entropy(&normal("l", &[2, 3]), &[0, 3], 0.0).is_err());
     assert!(cross_entropy(&normal("l", &[2, 3]), &[0], 0.0).is_err());

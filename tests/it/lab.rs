@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use balance::catalog::{Bound, Facts};
+use balance::catalog::Facts;
 use balance::diag::Sources;
-use balance::library::{self, Library};
+use balance::library::Library;
 use balance::plan::{Plan, check};
-use balance::resolve::{Options, load, resolve};
+use balance::resolve::{Design, Options, load, resolve};
 use balance::run::{Event, Observer, Outcome, Session, Surroundings, run};
 use balance::store::Store;
 use candle_core::Device;
@@ -58,7 +58,7 @@ impl Lab {
         let (program, mut found) = load(Path::new("lab.exp"), &mut sources, &reader);
         let (designs, more) = resolve(&program, &self.library.catalog(), &Options::default());
         found.extend(more);
-        let facts = facts(&self.library, self.folder.path());
+        let facts = facts(&self.library, &designs, self.folder.path());
         let mut plans = Vec::new();
         for design in &designs {
             let (plan, more) = check(design, &facts, None);
@@ -131,12 +131,12 @@ impl Lab {
     }
 }
 
-pub fn facts(library: &Library, root: &Path) -> Facts {
-    let mut facts = Facts::default();
-    for entry in &library.datasets {
-        let dataset = library::build(&library.datasets, &Bound::defaults(&entry.spec));
-        facts.datasets.insert(entry.spec.name.to_owned(), dataset.facts(root));
-    }
+/// What is known of every dataset, and of the data that `designs` ask for.
+pub fn facts(library: &Library, designs: &[Design], root: &Path) -> Facts {
+    let stages = designs.iter().flat_map(|it| &it.cells).flat_map(|it| &it.experiment.stages);
+    let mut facts = library.facts(root);
+    let calls = stages.map(|stage| &stage.data.bound);
+    facts.datasets.append(&mut library.facts_of(calls, root).datasets);
     facts
 }
 

@@ -49,7 +49,15 @@ fn before_the_first_step_cross_entropy_is_the_logarithm_of_the_classes() {
 
 #[test]
 fn one_batch_is_learned_by_heart() {
-    for encoder in ["mlp()", "resnet(depth=8, width=16)"] {
+    for encoder in [
+        "mlp()",
+        "cnn(widths=[16, 32])",
+        "cnn(widths=[16, 32], norm=none)",
+        "resnet(depth=8, width=16)",
+        "resnet(depth=8, width=16, norm=group, groups=4)",
+        "resnet(depth=50, width=4)",
+        "wide_resnet(depth=10, widen=1)",
+    ] {
         let text = format!(
             "edition 1
             experiment heart {{
@@ -93,7 +101,7 @@ impl Dataset for Clusters {
             train: IMAGES,
             test: None,
             digest: "clusters".to_owned(),
-            absent: None,
+            ..DatasetFacts::default()
         }
     }
 

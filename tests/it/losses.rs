@@ -2,8 +2,8 @@
 
 use balance::catalog::{Bound, ImageShape, Port, Type, Value};
 use balance::component;
-use balance::kernel::{PairTerm, contrastive};
-use balance::library::decoder::Decoder;
+use balance::kernel::{PairTerm, contrastive, contrastive_weighted, cross_entropy_weighted};
+use balance::library::decoder::{DECODERS, Decoder};
 use balance::library::encoder::Network;
 use balance::library::loss::{Activations, LOSSES, Site, Term};
 use balance::library::{Library, build};
@@ -12,7 +12,7 @@ use balance::seed::Stream;
 use balance::tensor::{Params, Scope};
 use candle_core::{DType, Device, Result, Tensor, Var};
 
-use crate::numeric::values;
+use crate::numeric::{check_gradients, values};
 
 const DIM: usize = 5;
 const CLASSES: usize = 4;
@@ -57,13 +57,14 @@ impl Model {
 
     fn value(&self, batch: &Batch) -> Result<Tensor> {
         match &self.term {
-            Term::Pairwise(term) => pairwise(term, batch),
+            Term::Pairwise(parts) => pairwise(parts, batch),
             Term::Single(term) => {
                 let activations = Activations {
                     embedding: batch.embedding.clone(),
                     input: batch.input.clone(),
                     clean: Some(batch.clean.clone()),
                     labels: batch.labels.clone(),
+                    class_weights: None,
                     views: batch.views,
                 };
                 term.value(&activations, &Mode::Train(Stream::new(0)))
@@ -76,8 +77,8 @@ impl Model {
     }
 }
 
-fn pairwise(term: &PairTerm, batch: &Batch) -> Result<Tensor> {
-    Ok(contrastive(&batch.embedding, &batch.labels, batch.views, &[*term])?.0)
+fn pairwise(parts: &[PairTerm], batch: &Batch) -> Result<Tensor> {
+    Ok(contrastive(&batch.embedding, &batch.labels, batch.views, parts)?.0)
 }
 
 #[derive(Clone)]
@@ -131,11 +132,14 @@ fn variants() -> Vec<Bound> {
 
 fn combinations(defaults: &Bound) -> Vec<Bound> {
     let mut bounds = vec![defaults.clone()];
-    for param in defaults.spec.params {
+    let is_form = |name: &str| defaults.spec.forms.is_some_and(|forms| forms.param == name);
+    // A form changes nothing that is written beside it, and here everything is.
+    for param in defaults.spec.params.iter().filter(|param| !is_form(param.name)) {
         let values = match param.ty {
             Type::Choice(words) => words.iter().map(|it| Value::Word((*it).into())).collect(),
             Type::Bool => vec![Value::Bool(true), Value::Bool(false)],
             Type::Real { name: "fraction", .. } => vec![Value::Real(0.0), Value::Real(0.3)],
+            Type::Optional(Type::Real { .. }) => vec![Value::None, Value::Real(0.4)],
             Type::Component(_) => vec![Value::Component(Box::new(Bound::defaults(&ENTRY.spec)))],
             _ => continue,
         };
@@ -156,7 +160,7 @@ fn word<'a>(bound: &'a Bound, name: &str) -> Option<&'a str> {
 }
 
 fn needs(bound: &Bound, port: Port) -> bool {
-    bound.spec.needs.contains(&port)
+    bound.needs(port)
 }
 
 /// Whether one view of each item is enough.
@@ -327,11 +331,69 @@ fn names_of_classes_do_not_matter_to_pairs() {
     }
 }
 
+/// Weights of classes are those of a weighted mean over items.
+#[test]
+fn weights_of_classes_weigh_the_mean() {
+    let batch = Batch::random(&LABELS, 2);
+    let weights = [0.5, 2.0, 1.0, 0.0];
+    let of_items: Vec<f64> = LABELS.iter().map(|label| weights[*label as usize]).collect();
+    let value = |term: &PairTerm, of_items: &[f64]| {
+        let weights = [Some(of_items.to_vec())];
+        let (z, terms) = (&batch.embedding, std::slice::from_ref(term));
+        contrastive_weighted(z, &batch.labels, 2, terms, &weights).unwrap().1[0]
+    };
+    for bound in variants().into_iter().filter(|it| !it.spec.name.starts_with("thanos")) {
+        let model = Model::new(&bound);
+        let Term::Pairwise(parts) = &model.term else { continue };
+        let plain = model.number(&batch);
+        let alike = value(&parts[0], &[3.0; 7]);
+        assert!((alike - plain).abs() < 1e-12, "{bound}: {alike} {plain}");
+        // Each item alone, put together.
+        let alone = |item: usize| {
+            let one: Vec<f64> = (0..7).map(|it| f64::from(u8::from(it == item))).collect();
+            of_items[item] * value(&parts[0], &one)
+        };
+        let expected = (0..7).map(alone).sum::<f64>() / of_items.iter().sum::<f64>();
+        let found = value(&parts[0], &of_items);
+        assert!((found - expected).abs() < 1e-12, "{bound}: {found} {expected}");
+        assert_eq!(value(&parts[0], &[0.0; 7]), 0.0);
+        check_gradients(std::slice::from_ref(&batch.embedding), |z| {
+            let weights = [Some(of_items.clone())];
+            Ok(contrastive_weighted(&z[0], &batch.labels, 2, &parts[..1], &weights)?.0)
+        });
+    }
+    let logits = batch.embedding.narrow(1, 0, CLASSES).unwrap();
+    let labels = LABELS.repeat(2);
+    let of = |weights: Option<&[f64]>| {
+        let found = cross_entropy_weighted(&logits, &labels, 0.1, weights).unwrap();
+        found.to_scalar::<f64>().unwrap()
+    };
+    let expected = |weights: &[f64]| {
+        let one = |label: u32| {
+            let only: Vec<f64> =
+                (0..CLASSES).map(|it| f64::from(u8::from(it == label as usize))).collect();
+            let items = LABELS.iter().filter(|it| **it == label).count() as f64;
+            (of(Some(&only)) * items * weights[label as usize], items * weights[label as usize])
+        };
+        let (sums, all): (Vec<f64>, Vec<f64>) = [0, 1, 3].map(one).into_iter().unzip();
+        sums.iter().sum::<f64>() / all.iter().sum::<f64>()
+    };
+    assert!((of(Some(&weights)) - expected(&weights)).abs() < 1e-12);
+    assert!((of(Some(&[2.0; 4])) - of(None)).abs() < 1e-12);
+    assert_eq!(of(Some(&[0.0; 4])), 0.0);
+    check_gradients(std::slice::from_ref(&logits), |z| {
+        cross_entropy_weighted(&z[0], &labels, 0.1, Some(&weights))
+    });
+    assert!(cross_entropy_weighted(&logits, &labels, 0.1, Some(&[1.0])).is_err());
+}
+
 #[test]
 fn three_views_across_are_the_mean_over_their_pairs() {
     let batch = Batch::random(&LABELS, 3);
     let view = |n: usize| batch.embedding.narrow(0, n * LABELS.len(), LABELS.len()).unwrap();
-    for bound in variants().into_iter().filter(|it| word(it, "pairs") == Some("cross")) {
+    let is_across =
+        |it: &Bound| word(it, "pairs") == Some("cross") || it.spec.name == "thanos_release";
+    for bound in variants().into_iter().filter(is_across) {
         let model = Model::new(&bound);
         let pair = |(a, b): (usize, usize)| {
             let embedding = Tensor::cat(&[view(a), view(b)], 0).unwrap();
@@ -454,4 +516,97 @@ fn restoring_is_measured_over_all_numbers_and_views() {
         let expected = sum / (14 * IMAGE.size()) as f64;
         assert!((model.number(&batch) - expected).abs() < 1e-12, "{target}");
     }
+}
+
+fn autoencoder(condition: &str) -> Model {
+    let decoder = Value::Component(Box::new(Bound::defaults(&ENTRY.spec)));
+    let spec = LOSSES.iter().find(|it| it.spec.name == "class_autoencoder").unwrap();
+    let bound = Bound::defaults(&spec.spec).with("decoder", decoder);
+    Model::new(&bound.with("condition", Value::Word(condition.to_owned())))
+}
+
+/// The mean squared error of a batch by loops, with the toy decoder of each row.
+fn restored_by_loops(batch: &Batch, decode: impl Fn(&[f64], u32) -> Vec<f64>) -> f64 {
+    let (rows, images) = (values(&batch.embedding), values(&batch.input));
+    let labels = batch.labels.repeat(batch.views);
+    let rows = rows.chunks(DIM).zip(images.chunks(IMAGE.size())).zip(&labels);
+    let error = |((row, image), label): ((&[f64], &[f64]), &u32)| {
+        let restored = decode(row, *label);
+        restored.iter().zip(image).map(|(a, b)| (a - b).powi(2)).sum::<f64>()
+    };
+    rows.map(error).sum::<f64>() / images.len() as f64
+}
+
+/// `W x + b` with the variables that begin with `name`.
+fn affine(model: &Model, name: &str, x: &[f64]) -> Vec<f64> {
+    let state = model.params.state().unwrap();
+    let (weight, bias) =
+        (values(&state[&format!("{name}.weight")]), values(&state[&format!("{name}.bias")]));
+    let dot = |row: &[f64]| row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>();
+    weight.chunks(x.len()).zip(bias).map(|(row, bias)| dot(row) + bias).collect()
+}
+
+#[test]
+fn a_decoder_that_is_told_the_class_sees_it_behind_the_embedding() {
+    let (model, batch) = (autoencoder("label"), Batch::random(&[2, 0, 2, 3, 1], 2));
+    let expected = restored_by_loops(&batch, |row, label| {
+        let told = (0..CLASSES as u32).map(|class| f64::from(u8::from(class == label)));
+        let row: Vec<f64> = row.iter().copied().chain(told).collect();
+        affine(&model, "decoder", &row)
+    });
+    assert!((model.number(&batch) - expected).abs() < 1e-12 * expected);
+}
+
+#[test]
+fn each_class_has_a_decoder_of_its_own() {
+    let (model, batch) = (autoencoder("per_class"), Batch::random(&[2, 0, 2, 3, 1, 0], 2));
+    let decode = |row: &[f64], label| affine(&model, &format!("decoder.{label}"), row);
+    let expected = restored_by_loops(&batch, decode);
+    assert!((model.number(&batch) - expected).abs() < 1e-12 * expected);
+}
+
+#[test]
+fn the_decoder_of_a_class_that_a_batch_lacks_has_the_gradient_zero() {
+    let (model, batch) = (autoencoder("per_class"), Batch::random(&[2, 0, 2], 1));
+    let decode = |row: &[f64], label| affine(&model, &format!("decoder.{label}"), row);
+    let expected = restored_by_loops(&batch, decode);
+    let value = model.value(&batch).unwrap();
+    assert!((value.to_scalar::<f64>().unwrap() - expected).abs() < 1e-12 * expected);
+    let grads = value.backward().unwrap();
+    for (name, var) in model.params.vars() {
+        let gradient = values(grads.get(&var).unwrap());
+        let is_absent = name.starts_with("decoder.1.") || name.starts_with("decoder.3.");
+        assert_eq!(gradient.iter().all(|it| *it == 0.0), is_absent, "{name}");
+    }
+}
+
+#[test]
+fn a_class_that_no_decoder_knows_is_an_error() {
+    for condition in ["label", "per_class"] {
+        let error = autoencoder(condition).value(&Batch::random(&[0, 4], 1)).unwrap_err();
+        assert!(error.to_string().contains("there is no class 4 among 4"), "{error}");
+    }
+}
+
+/// Batch statistics of one pixel of one image would be an error.
+#[test]
+fn a_class_of_one_image_is_restored_with_recorded_statistics() {
+    let small = Bound::defaults(
+        &DECODERS.iter().find(|it| it.spec.name == "resnet18_decoder").unwrap().spec,
+    )
+    .with("width", Value::Int(2));
+    let spec = LOSSES.iter().find(|it| it.spec.name == "class_autoencoder").unwrap();
+    let bound = Bound::defaults(&spec.spec)
+        .with("decoder", Value::Component(Box::new(small)))
+        .with("condition", Value::Word("per_class".to_owned()));
+    let (model, batch) = (Model::new(&bound), Batch::random(&[2, 0, 2], 1));
+    let value = model.value(&batch).unwrap();
+    assert!(value.to_scalar::<f64>().unwrap().is_finite());
+    assert!(model.params.without_gradient(&value.backward().unwrap()).is_empty());
+    let state = model.params.state().unwrap();
+    let is_recorded = |class: u32| {
+        let mean = values(&state[&format!("decoder.{class}.layer1.0.bn1.running_mean")]);
+        mean.iter().any(|it| *it != 0.0)
+    };
+    assert_eq!([0, 1, 2, 3].map(is_recorded), [false, false, true, false]);
 }

@@ -129,6 +129,65 @@ fn the_gradient_need_not_be_contiguous() {
     }
 }
 
+/// LARS of You et al., 2017, variable by variable in plain loops.
+#[test]
+fn lars_is_the_loop_of_its_paper() {
+    let (trust, decay, momentum, rate) = (0.02, 0.3, 0.9, 0.5);
+    let lars = OPTIMIZERS.iter().find(|it| it.spec.name == "lars").unwrap();
+    let bound = Bound::defaults(&lars.spec)
+        .with("lr", Value::Real(rate))
+        .with("trust", Value::Real(trust))
+        .with("weight_decay", Value::Real(decay))
+        .with("momentum", Value::Real(momentum));
+    let shapes: [(&str, &[usize]); 3] = [("bias", &[5]), ("matrix", &[4, 3]), ("zero", &[2, 2])];
+    let start = |name: &str, shape: &[usize]| {
+        let count = shape.iter().product();
+        let values = drawn(name, count, DType::F64).reshape(shape).unwrap();
+        if name == "zero" { values.zeros_like().unwrap() } else { values }
+    };
+    let vars: Vec<(String, Var)> = shapes
+        .iter()
+        .map(|(name, shape)| ((*name).to_owned(), Var::from_tensor(&start(name, shape)).unwrap()))
+        .collect();
+    let grad = |name: &str, step: usize, count| {
+        drawn(&format!("{name} {step}"), count, DType::F64).to_vec1::<f64>().unwrap()
+    };
+    let mut stepper = build(OPTIMIZERS, &bound).start(vars.clone()).unwrap();
+    for step in 0..4 {
+        let term = |(name, var): &(String, Var)| {
+            let slope = grad(name, step, var.elem_count());
+            let slope = Tensor::from_vec(slope, var.shape(), &Device::Cpu).unwrap();
+            (var.as_tensor() * slope).unwrap().sum_all().unwrap()
+        };
+        let loss = vars.iter().map(term).reduce(|a, b| (a + b).unwrap()).unwrap();
+        stepper.step(&loss.backward().unwrap(), rate).unwrap();
+    }
+    let length = |values: &[f64]| values.iter().map(|it| it * it).sum::<f64>().sqrt();
+    for ((name, shape), (_, var)) in shapes.iter().zip(&vars) {
+        let mut values = start(name, shape).flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let mut velocity = vec![0.0; values.len()];
+        for step in 0..4 {
+            let slope = grad(name, step, values.len());
+            let whole = length(&slope) + decay * length(&values);
+            let is_vector = shape.len() == 1;
+            let local = match length(&values) {
+                _ if is_vector => 1.0,
+                0.0 => 1.0,
+                size => trust * size / whole,
+            };
+            let decay = if is_vector { 0.0 } else { decay };
+            for ((value, velocity), slope) in values.iter_mut().zip(&mut velocity).zip(slope) {
+                *velocity = momentum * *velocity + local * (slope + decay * *value);
+                *value -= rate * *velocity;
+            }
+        }
+        let found = var.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        for (found, expected) in found.iter().zip(values) {
+            assert!((found - expected).abs() < 1e-12, "{name}: {found} is not {expected}");
+        }
+    }
+}
+
 #[test]
 fn the_default_of_other_components_is_an_optimizer() {
     assert_eq!(build(OPTIMIZERS, &adamw(3e-4)).learning_rate(), 3e-4);

@@ -11,7 +11,8 @@ use balance::seed::Stream;
 
 use crate::lab::{Act, Lab, Said, Watch, assert_same, contents, survive};
 
-/// Batch statistics, dropout, moments, a best state and two stages: all that must be kept.
+/// Batch statistics, dropout, moments, averages, weights and temperatures that change, a best state,
+/// draws and two stages: all that must be kept.
 const TEXT: &str = r#"
 edition 1
 
@@ -28,11 +29,16 @@ experiment two {
   }
   stage contrast {
     encoder = resnet(depth=8, width=4)
-    loss { supcon = 0.5 * supcon(temperature=0.5); class = 1.0 * cross_entropy() }
+    loss {
+      supcon = linear(0, 0.5, over=4 epochs) * supcon(temperature=cosine(1, 0.3))
+      class = 1.0 * cross_entropy()
+    }
+    train { accumulate = 2; swa = 2 epochs }
   }
   stage attentive {
     encoder = vit(patch=4, dim=8, depth=1, heads=2, dropout=20%)
     loss { cnce = 0.5 * class_infonce(temperature=0.5); class = 1.0 * cross_entropy() }
+    train { optimizer = lars(lr=1.0); sampler = balanced(at_least=5); clip = 1; ema = 0.8; chunk = 20 }
   }
   eval {
     fine = linear(on=concat(contrast.encoder, attentive.encoder), labels=fine, for=4 epochs)

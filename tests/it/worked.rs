@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::LazyLock;
 
-use balance::catalog::{Bound, Catalog, Facts, MachineFacts};
+use balance::catalog::{
+    Bound, Catalog, ClassMap, DatasetFacts, Facts, ImageShape, Kind, Labels, MachineFacts, Value,
+    WeightsFacts,
+};
 use balance::diag::{
     Diagnostic, Look, Mending, Severity, Source, Sources, has_errors, render, require_data,
 };
-use balance::library::{self, Library};
+use balance::library::Library;
 use balance::plan::theory::theory_notes;
 use balance::plan::{Plan, check};
 use balance::resolve::{
@@ -126,6 +130,7 @@ fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> 
         let found;
         (designs, found) = resolve(&program, &library.catalog().knowing(&facts), &options);
         diagnostics.extend(found);
+        facts.datasets.append(&mut facts_of(library, &designs, asked).datasets);
         let is_sound = !has_errors(&diagnostics);
         for design in &designs {
             let (plan, found) = check(design, &facts, asked.limit);
@@ -140,6 +145,7 @@ fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> 
             let catalog = library.catalog().knowing(&facts);
             let (others, found) = unused(&program, &catalog, &options, &diagnostics);
             let is_sound = is_sound && !has_errors(&found) && !has_errors(&diagnostics);
+            facts.datasets.append(&mut facts_of(library, &others, asked).datasets);
             let others = others.iter().filter(|_| is_sound);
             let planned = others.flat_map(|design| check(design, &facts, None).1).collect();
             diagnostics.extend(found.into_iter().chain(unsaid(&diagnostics, planned)));
@@ -235,13 +241,124 @@ pub fn catalog() -> Catalog {
 
 /// What is known of the datasets, were they here, all but `absent`.
 fn facts(library: &Library, absent: &[String]) -> Facts {
+    let mut facts = library.facts(Path::new(NOWHERE));
+    for (name, known) in &mut facts.datasets {
+        known.absent.take_if(|_| !absent.contains(name));
+    }
+    facts.weights = WEIGHTS.clone();
+    facts
+}
+
+/// Made-up files of weights, worked out once.
+static WEIGHTS: LazyLock<Weights> = LazyLock::new(weights);
+
+type Weights = BTreeMap<String, Result<WeightsFacts, String>>;
+
+/// Files of the weights of `resnet(depth=8, width=4)` for images of digits, and of the defaults of
+/// every encoder.
+fn weights() -> Weights {
+    let catalog = catalog();
+    let resnet = Bound::defaults(catalog.find(Kind::Encoder, "resnet").unwrap());
+    let resnet = resnet.with("depth", Value::Int(8)).with("width", Value::Int(4));
+    let sound = resnet.stored(ImageShape { height: 8, width: 8, channels: 1 }).unwrap();
+    let mut classifying = sound.clone();
+    classifying.insert("fc.weight".to_owned(), vec![1000, 16]);
+    classifying.insert("fc.bias".to_owned(), vec![1000]);
+    classifying.insert("bn1.num_batches_tracked".to_owned(), vec![]);
+    let mut spoilt = sound.clone();
+    spoilt.insert("conv1.weight".to_owned(), vec![4, 3, 3, 3]);
+    let renamed = spoilt.remove("layer1.0.conv1.weight").unwrap();
+    spoilt.insert("layer1.0.conv.weight".to_owned(), renamed);
+    let files = [
+        ("resnet8.safetensors", sound),
+        ("resnet8_with_classifier.safetensors", classifying),
+        ("resnet8_spoilt.safetensors", spoilt),
+    ];
+    let known = |(path, tensors): (&str, _)| {
+        (path.to_owned(), Ok(WeightsFacts { digest: path.to_owned(), tensors }))
+    };
+    let absent = ("absent.safetensors".to_owned(), Err("there is no such file".to_owned()));
+    files.into_iter().map(known).chain([absent]).chain(of_defaults(&catalog)).collect()
+}
+
+/// A made-up file for the defaults of each encoder, on images of 32 × 32 × 3.
+fn of_defaults(
+    catalog: &Catalog,
+) -> impl Iterator<Item = (String, Result<WeightsFacts, String>)> + '_ {
+    let image = ImageShape { height: 32, width: 32, channels: 3 };
+    catalog.of(Kind::Encoder).map(move |spec| {
+        let path = format!("{}.safetensors", spec.name);
+        let tensors = Bound::defaults(spec).stored(image).unwrap_or_default();
+        (path.clone(), Ok(WeightsFacts { digest: path, tensors }))
+    })
+}
+
+const NOWHERE: &str = "there/is/no/such/folder";
+
+/// What is known of the data that `designs` ask for: made up where it cannot be known, unless it is
+/// to be absent.
+fn facts_of(library: &Library, designs: &[Design], asked: &Asked) -> Facts {
+    let stages = designs.iter().flat_map(|it| &it.cells).flat_map(|it| &it.experiment.stages);
     let mut facts = Facts::default();
-    for entry in &library.datasets {
-        let dataset = library::build(&library.datasets, &Bound::defaults(&entry.spec));
-        let mut known = dataset.facts(Path::new("there/is/no/such/folder"));
-        let name = entry.spec.name.to_owned();
-        known.absent = known.absent.filter(|_| absent.contains(&name));
-        facts.datasets.insert(name, known);
+    // What is found of files is kept below the root.
+    let root = tempfile::tempdir().unwrap();
+    for call in stages.map(|stage| &stage.data.bound) {
+        let name = call.spec.name.to_owned();
+        let key = Facts::key(call);
+        if facts.datasets.contains_key(&key) || asked.unknown.contains(&name) {
+            continue;
+        }
+        let mut known = library.facts_of([call].into_iter(), root.path()).datasets;
+        let mut known = known.remove(&key).unwrap();
+        if !asked.absent.contains(&name) {
+            known.absent = None;
+            if known.fine.is_empty() && known.faults.is_empty() {
+                known = made_up(call);
+            }
+        }
+        facts.datasets.insert(key, known);
     }
     facts
+}
+
+/// A thousand images of four classes, with every label column that `call` names.
+fn made_up(call: &Bound) -> DatasetFacts {
+    let ids = [0u32, 1, 2, 3];
+    let pairs = |names: [&str; 2]| ClassMap {
+        names: names.map(str::to_owned).to_vec(),
+        of_fine: ids.iter().map(|id| id / 2).collect(),
+    };
+    let mut columns = vec![("group".to_owned(), pairs(["here", "there"]))];
+    for value in &call.args {
+        let labels = match value {
+            Value::Labels(labels) => vec![labels.clone()],
+            Value::List(values) => values
+                .iter()
+                .filter_map(|it| match it {
+                    Value::Labels(labels) => Some(labels.clone()),
+                    _ => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        for labels in labels {
+            match labels {
+                Labels::Column(name) if name != "fine" && name != "coarse" => {
+                    columns.push((name, pairs(["no", "yes"])));
+                }
+                _ => {}
+            }
+        }
+    }
+    let coarse = pairs(["low", "high"]);
+    DatasetFacts {
+        image: ImageShape { height: 32, width: 32, channels: 3 },
+        fine: ids.map(|id| format!("class_{id}")).to_vec(),
+        coarse: (coarse.names, coarse.of_fine),
+        columns,
+        train: 1000,
+        counts: vec![250; 4],
+        digest: Facts::key(call),
+        ..DatasetFacts::default()
+    }
 }

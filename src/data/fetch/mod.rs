@@ -5,6 +5,7 @@ mod archive;
 mod collect;
 mod package;
 mod sheets;
+mod tree;
 mod web;
 
 use std::fs::{self, File, TryLockError};
@@ -130,7 +131,14 @@ impl Fetch<'_, '_> {
     }
 
     fn unreachable(&self, failures: &[String]) -> DataError {
-        let name = self.description.name;
+        let Description { name, home, .. } = *self.description;
+        if self.description.sources.is_empty() {
+            let message = format!("`{name}` cannot be fetched: balance knows no source of it");
+            return DataError::new(Fault::Unreachable, message).with_help(format!(
+                "the authors' page is {home}; install a copy that you have by \
+                 `balance data fetch {name} --from FILE_OR_FOLDER`"
+            ));
+        }
         let message = format!("no source has `{name}`:\n{}", failures.join("\n"));
         DataError::new(Fault::Unreachable, message).with_help(format!(
             "a copy that you have serves as well: `balance data fetch {name} --from FILE_OR_FOLDER`"
@@ -201,6 +209,10 @@ impl Fetch<'_, '_> {
         scratch: &Path,
         ownership: Ownership,
     ) -> Result<(String, &'static str), DataError> {
+        if self.description.layout == Layout::Folder {
+            (self.progress)(Progress::Step("reading the images"));
+            return tree::install(self.description, place, (self.folder, scratch), ownership);
+        }
         let staged = make_folder(scratch, "staged")?;
         collect::collect(self.description, place, &staged, ownership)?;
         (self.progress)(Progress::Step("comparing digests"));

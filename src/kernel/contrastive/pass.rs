@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::PairTerm;
 use super::sets::Classes;
 use super::term::add_term;
+use super::{Lengths, Weighed, columns};
 use crate::kernel::lanes::{sum_of, sum_pairs};
 use crate::kernel::matrix::{Matrix, Product};
 use crate::kernel::pieces::{add, fold, ranges, room, scratch, shares};
@@ -18,35 +18,50 @@ use crate::kernel::wide::wide;
 const TILE: usize = 64;
 
 /// Norms at or below this are those of zero vectors.
-const SMALLEST_NORM: f64 = 1e-12;
+pub(super) const SMALLEST_NORM: f64 = 1e-12;
 
 /// The unweighted values of `terms`, and if `track` the gradient of their weighted sum by `z`.
 pub(super) fn run<T: Real>(
     z: &[T],
     classes: &Classes,
-    terms: &[PairTerm],
+    terms: &[Weighed],
     track: bool,
 ) -> (Vec<f64>, Option<Vec<T>>) {
     let sorted = sorted(z, classes);
     let mut values = vec![0.0; terms.len()];
     let mut gradient = track.then(|| vec![T::ZERO; z.len()]);
-    for normalize in [false, true] {
-        let chosen = terms.iter().enumerate().filter(|(_, term)| term.normalize == normalize);
-        let (indices, chosen): (Vec<usize>, Vec<PairTerm>) = chosen.unzip();
+    for lengths in [Lengths::Free, Lengths::Unit, Lengths::Columns] {
+        let chosen = terms.iter().enumerate().filter(|(_, it)| it.term.lengths == lengths);
+        let (indices, chosen): (Vec<usize>, Vec<Weighed>) =
+            chosen.map(|(at, term)| (at, term.clone())).unzip();
         if chosen.is_empty() {
             continue;
         }
-        let pass = Pass::new(classes, &chosen);
-        let mut norms = Norms::of(&sorted, classes.rows(), normalize);
-        let parts = pass.run(&norms.scaled(&sorted), track);
+        let parts = of_lengths(lengths, &sorted, (classes, &chosen), track);
         for (index, value) in indices.into_iter().zip(parts.values) {
             values[index] = value;
         }
         if let Some(sum) = &mut gradient {
-            add(sum, &norms.gradient(&sorted, parts.gradient));
+            add(sum, &parts.gradient);
         }
     }
     (values, gradient.map(|gradient| unsorted(&gradient, classes)))
+}
+
+/// The parts of terms that all see the lengths of embeddings as `lengths`.
+fn of_lengths<T: Real>(
+    lengths: Lengths,
+    sorted: &[T],
+    (classes, terms): (&Classes, &[Weighed]),
+    track: bool,
+) -> Parts<T> {
+    if lengths == Lengths::Columns {
+        return columns::run(sorted, classes, terms, track);
+    }
+    let mut norms = Norms::of(sorted, classes.rows(), lengths == Lengths::Unit);
+    let parts = Pass::new(classes, terms).run(&norms.scaled(sorted), track);
+    let gradient = if track { norms.gradient(sorted, parts.gradient) } else { Vec::new() };
+    Parts { gradient, ..parts }
 }
 
 fn sorted<T: Real>(z: &[T], classes: &Classes) -> Vec<T> {
@@ -99,7 +114,7 @@ impl<T: Real> Norms<T> {
 }
 
 wide! {
-    fn squares<T: Real>(row: &[T]) -> T {
+    pub(super) fn squares<T: Real>(row: &[T]) -> T {
         sum_of(row, |x| x * x)
     }
 }
@@ -114,9 +129,9 @@ wide! {
 }
 
 /// The terms of a pass, each with its share: what an anchor's part of the mean is multiplied by.
-struct Pass<'a> {
+pub(super) struct Pass<'a> {
     classes: &'a Classes,
-    terms: Vec<(PairTerm, f64)>,
+    terms: Vec<(Weighed, f64)>,
     /// The anchors; those of the first view are none when only views are compared.
     anchors: Range<usize>,
     /// The columns they are compared with start at 0 and end here.
@@ -124,22 +139,22 @@ struct Pass<'a> {
 }
 
 /// What some of the anchors contribute.
-struct Parts<T> {
-    values: Vec<f64>,
+pub(super) struct Parts<T> {
+    pub(super) values: Vec<f64>,
     /// The gradient by all embeddings; empty when it is not wanted.
-    gradient: Vec<T>,
+    pub(super) gradient: Vec<T>,
 }
 
 impl<'a> Pass<'a> {
-    fn new(classes: &'a Classes, terms: &[PairTerm]) -> Self {
-        let terms: Vec<_> = terms.iter().map(|term| (*term, term.share(classes))).collect();
+    pub(super) fn new(classes: &'a Classes, terms: &[Weighed]) -> Self {
+        let terms: Vec<_> = terms.iter().map(|it| (it.clone(), it.share(classes))).collect();
         let (rows, items) = (classes.rows(), classes.items());
-        let cross = terms.iter().all(|(term, _)| term.cross);
+        let cross = terms.iter().all(|(it, _)| it.term.cross);
         let (anchors, columns) = if cross { (items..rows, rows - items) } else { (0..rows, rows) };
         Self { classes, terms, anchors, columns }
     }
 
-    fn run<T: Real>(&self, z: &[T], track: bool) -> Parts<T> {
+    pub(super) fn run<T: Real>(&self, z: &[T], track: bool) -> Parts<T> {
         let shares = shares(self.anchors.len(), 8, TILE);
         let anchors =
             |share: Range<usize>| self.anchors.start + share.start..self.anchors.start + share.end;
@@ -201,7 +216,9 @@ impl<'a> Pass<'a> {
         for (anchor, (dots, gradient)) in anchors.zip(rows) {
             let size = self.classes.class_size(anchor);
             let (pooled, across) = (self.classes.pooled(anchor), self.classes.across(anchor));
-            for ((term, share), value) in self.terms.iter().zip(&mut parts.values) {
+            let position = anchor % self.classes.items();
+            for ((weighed, share), value) in self.terms.iter().zip(&mut parts.values) {
+                let (term, share) = (&weighed.term, share * weighed.of_item(position));
                 if !term.counts(self.classes, size) {
                     continue;
                 }

@@ -27,6 +27,12 @@ impl Classes {
         Self { views, order, labels, classes }
     }
 
+    /// The same items in `views` views.
+    pub(super) fn of_views(&self, views: usize) -> Self {
+        let Self { order, labels, classes, .. } = self;
+        Self { views, order: order.clone(), labels: labels.clone(), classes: classes.clone() }
+    }
+
     pub(super) fn views(&self) -> usize {
         self.views
     }
@@ -34,6 +40,11 @@ impl Classes {
     /// The number of items B.
     pub(super) fn items(&self) -> usize {
         self.order.len()
+    }
+
+    /// The item at each position.
+    pub(super) fn order(&self) -> impl Iterator<Item = usize> {
+        self.order.iter().copied()
     }
 
     /// The number of embeddings V·B.

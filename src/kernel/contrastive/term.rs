@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::inside::Ratios;
 use super::sets::{Classes, Contrast};
-use super::{Denominator, NoPositive, PairKind, PairTerm};
+use super::{Denominator, NoPositive, PairKind, PairTerm, Sum, Weighed};
 use crate::kernel::lanes::{largest, sum_of};
 use crate::kernel::real::Real;
 use crate::kernel::wide::wide;
@@ -16,21 +17,29 @@ impl PairTerm {
             false => (classes.views() * size - 1, classes.views() - 1),
         };
         match self.kind {
-            PairKind::SupCon { denominator: Denominator::Negatives } => {
+            PairKind::SupCon { denominator: Denominator::Negatives, .. } => {
                 positives > 0 && size < classes.items()
             }
             PairKind::SupCon { .. } => positives > 0,
             PairKind::ClassInfoNce | PairKind::InfoNce => twins > 0,
         }
     }
+}
 
-    /// One over the number of anchors and contrast sets the mean is taken over; 0 without any.
+impl Weighed {
+    /// What the part of one anchor and contrast set is multiplied by, beside the weight of its
+    /// item: one over their number, or over the sum of their weights, 0 without any, times the
+    /// scale.
     pub(super) fn share(&self, classes: &Classes) -> f64 {
-        let counted = classes.labels().filter(|(_, size)| self.counts(classes, *size)).count();
-        let items = if self.no_positive == NoPositive::Skip { counted } else { classes.items() };
+        let PairTerm { no_positive, cross, scale, temperature, .. } = self.term;
+        let is_counted =
+            |size: usize| no_positive != NoPositive::Skip || self.term.counts(classes, size);
+        let counted = classes.labels().enumerate().filter(|(_, (_, size))| is_counted(*size));
+        let items: f64 = counted.map(|(position, _)| self.of_item(position)).sum();
         let views = classes.views();
-        let times = if self.cross { views * (views - 1) / 2 } else { views };
-        if items == 0 { 0.0 } else { 1.0 / (items * times) as f64 }
+        let times = if cross { views * (views - 1) / 2 } else { views };
+        let scale = scale.map_or(1.0, |base| temperature / base);
+        if items == 0.0 { 0.0 } else { scale / (items * times as f64) }
     }
 }
 
@@ -46,45 +55,50 @@ wide! {
     ) -> f64 {
         let anchor = Anchor { dots, inverse: T::of(1.0 / term.temperature) };
         let Contrast { positives, negatives, all, twins } = contrast;
+        let (weight, clip) = (T::of(weight), term.clip.map(T::of));
         let (numerators, denominators) = match term.kind {
-            PairKind::SupCon { denominator: Denominator::Own } => {
-                return anchor.each_against(positives, negatives, T::of(weight), gradient);
+            PairKind::SupCon { sum: Sum::Out, denominator: Denominator::Own } => {
+                return anchor.each_against((positives, negatives), clip, weight, gradient);
             }
-            PairKind::SupCon { denominator: Denominator::All } => (positives, all),
-            PairKind::SupCon { denominator: Denominator::Negatives } => (positives, negatives),
+            PairKind::SupCon { sum: sum @ (Sum::In | Sum::InTotal), denominator } => {
+                let ratios = Ratios { denominator, clip, is_total: sum == Sum::InTotal };
+                return anchor.inside(contrast, &ratios, weight, gradient);
+            }
+            PairKind::SupCon { denominator: Denominator::All, .. } => (positives, all),
+            PairKind::SupCon { .. } => (positives, negatives),
             PairKind::ClassInfoNce => (twins, positives),
             PairKind::InfoNce => (twins, all),
         };
-        anchor.mean_against(numerators, denominators, T::of(weight), gradient)
+        anchor.mean_against((numerators, denominators), clip, weight, gradient)
     }
 }
 
 /// The similarities of one anchor.
-struct Anchor<'a, T> {
-    dots: &'a [T],
+pub(super) struct Anchor<'a, T> {
+    pub(super) dots: &'a [T],
     /// One over the temperature.
-    inverse: T,
+    pub(super) inverse: T,
 }
 
 /// The logarithm of a sum of exponentials, in parts: `most + ln(sum)`.
-struct LogSumExp<T> {
-    most: T,
-    sum: T,
+pub(super) struct LogSumExp<T> {
+    pub(super) most: T,
+    pub(super) sum: T,
 }
 
 impl<T: Real> LogSumExp<T> {
-    fn value(&self) -> f64 {
+    pub(super) fn value(&self) -> f64 {
         self.most.to_f64() + self.sum.to_f64().ln()
     }
 }
 
-fn count(ranges: &[Range<usize>]) -> usize {
+pub(super) fn count(ranges: &[Range<usize>]) -> usize {
     ranges.iter().map(Range::len).sum()
 }
 
 impl<T: Real> Anchor<'_, T> {
     #[inline(always)]
-    fn log_sum_exp(&self, ranges: &[Range<usize>]) -> LogSumExp<T> {
+    pub(super) fn log_sum_exp(&self, ranges: &[Range<usize>]) -> LogSumExp<T> {
         let mut most = T::of(f64::NEG_INFINITY);
         for range in ranges {
             most = most.larger(largest(&self.dots[range.clone()]));
@@ -96,7 +110,7 @@ impl<T: Real> Anchor<'_, T> {
 
     /// `Σ f(S)` over ranges.
     #[inline(always)]
-    fn sum(&self, ranges: &[Range<usize>], f: impl Fn(T) -> T) -> T {
+    pub(super) fn sum(&self, ranges: &[Range<usize>], f: impl Fn(T) -> T) -> T {
         let mut sum = T::ZERO;
         for range in ranges {
             sum += sum_of(&self.dots[range.clone()], |dot| f(dot * self.inverse));
@@ -106,7 +120,7 @@ impl<T: Real> Anchor<'_, T> {
 
     /// Adds `f(S)`, the derivative by S, to the gradient by the dot product.
     #[inline(always)]
-    fn add(&self, gradient: &mut [T], ranges: &[Range<usize>], f: impl Fn(T) -> T) {
+    pub(super) fn add(&self, gradient: &mut [T], ranges: &[Range<usize>], f: impl Fn(T) -> T) {
         for range in ranges {
             let dots = &self.dots[range.clone()];
             for (gradient, dot) in gradient[range.clone()].iter_mut().zip(dots) {
@@ -119,8 +133,8 @@ impl<T: Real> Anchor<'_, T> {
     #[inline(always)]
     fn mean_against(
         &self,
-        numerators: &[Range<usize>],
-        denominators: &[Range<usize>],
+        (numerators, denominators): (&[Range<usize>], &[Range<usize>]),
+        clip: Option<T>,
         weight: T,
         gradient: Option<&mut [T]>,
     ) -> f64 {
@@ -130,8 +144,10 @@ impl<T: Real> Anchor<'_, T> {
             let (most, scale) = (total.most, weight / total.sum);
             self.add(gradient, denominators, |similarity| (similarity - most).exp() * scale);
             self.add(gradient, numerators, |_| -weight / count);
+            self.let_go(gradient, numerators, clip, weight / count);
         }
-        total.value() - (self.sum(numerators, |similarity| similarity) / count).to_f64()
+        let mean = (self.sum(numerators, |similarity| similarity) / count).to_f64();
+        total.value() - mean + self.excess(numerators, clip) / count.to_f64()
     }
 
     /// The mean over p in `positives` of `-ln(e^S_p / (e^S_p + Σ e^S_n))` with n in `negatives`,
@@ -139,15 +155,20 @@ impl<T: Real> Anchor<'_, T> {
     #[inline(always)]
     fn each_against(
         &self,
-        positives: &[Range<usize>],
-        negatives: &[Range<usize>],
+        (positives, negatives): (&[Range<usize>], &[Range<usize>]),
+        clip: Option<T>,
         weight: T,
-        gradient: Option<&mut [T]>,
+        mut gradient: Option<&mut [T]>,
     ) -> f64 {
-        if count(negatives) == 0 {
-            return 0.0;
-        }
+        let is_alone = count(negatives) == 0;
         let count = T::of(count(positives) as f64);
+        if let Some(gradient) = &mut gradient {
+            self.let_go(gradient, positives, clip, weight / count);
+        }
+        let excess = self.excess(positives, clip) / count.to_f64();
+        if is_alone {
+            return excess;
+        }
         let total = self.log_sum_exp(negatives);
         let level = T::of(total.value());
         if let Some(gradient) = gradient {
@@ -157,19 +178,40 @@ impl<T: Real> Anchor<'_, T> {
             let scale = weight / count;
             self.add(gradient, positives, |similarity| -scale * sigmoid(level - similarity));
         }
-        (self.sum(positives, |similarity| softplus(level - similarity)) / count).to_f64()
+        (self.sum(positives, |similarity| softplus(level - similarity)) / count).to_f64() + excess
+    }
+
+    /// What a clip takes from the similarities of `numerators`, summed: that much greater is a mean
+    /// of `-S` for it.
+    #[inline(always)]
+    fn excess(&self, numerators: &[Range<usize>], clip: Option<T>) -> f64 {
+        let Some(clip) = clip else { return 0.0 };
+        self.sum(numerators, |similarity| (similarity - clip).larger(T::ZERO)).to_f64()
+    }
+
+    /// Adds the derivative of the [excess](Self::excess), times `weight`.
+    #[inline(always)]
+    fn let_go(&self, gradient: &mut [T], numerators: &[Range<usize>], clip: Option<T>, weight: T) {
+        let Some(clip) = clip else { return };
+        self.add(
+            gradient,
+            numerators,
+            |similarity| {
+                if similarity > clip { weight } else { T::ZERO }
+            },
+        );
     }
 }
 
 /// `ln(1 + e^x)`.
 #[inline(always)]
-fn softplus<T: Real>(x: T) -> T {
+pub(super) fn softplus<T: Real>(x: T) -> T {
     x.larger(T::ZERO) + (-x.abs()).exp().ln_1p()
 }
 
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
-fn sigmoid<T: Real>(x: T) -> T {
+pub(super) fn sigmoid<T: Real>(x: T) -> T {
     let small = (-x.abs()).exp();
     let numerator = if x > T::ZERO { T::ONE } else { small };
     numerator / (T::ONE + small)

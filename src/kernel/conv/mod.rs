@@ -4,6 +4,7 @@ mod columns;
 #[cfg_attr(not(target_arch = "x86_64"), path = "direct_elsewhere.rs")]
 mod direct;
 mod geometry;
+mod operator;
 mod pointwise;
 mod winograd;
 
@@ -14,6 +15,7 @@ use super::real::{Real, with_real};
 use super::tape::apply2;
 use super::values::{Values, output, slice, tensor};
 use geometry::Geometry;
+pub(in crate::kernel) use operator::Operator;
 
 /// Stride and zero padding of a convolution, the same in both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

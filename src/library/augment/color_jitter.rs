@@ -1,7 +1,6 @@
 //! Random changes of brightness, contrast, saturation and hue.
 
-use super::image::luminance;
-use super::{Augment, ChannelStats, Image};
+use super::{Augment, Change, ChannelStats, Image};
 use crate::catalog::{Fraction, NonNegative, ParamType, Type, Value};
 use crate::component;
 use crate::seed::Stream;
@@ -27,7 +26,7 @@ component! {
     ///   eval { probe = linear(labels=fine) }
     /// }
     /// ```
-    Augment as dyn Augment, version 1;
+    Augment as dyn Augment, version 1, needs [Unit];
     color_jitter => ColorJitter {
         /// Strength of the change of brightness.
         brightness: NonNegative = 0.4,
@@ -72,20 +71,23 @@ impl Augment for ColorJitter {
         if stream.uniform() >= self.p.get() {
             return;
         }
+        image.recolor(&self.draw(&mut stream));
+    }
+}
+
+impl ColorJitter {
+    fn draw(&self, stream: &mut Stream) -> [Change; 4] {
         let order = stream.permutation(4);
-        let factors = [self.brightness, self.contrast, self.saturation]
-            .map(|strength| factor(strength.get(), &mut stream));
+        let [brightness, contrast, saturation] = [self.brightness, self.contrast, self.saturation]
+            .map(|strength| factor(strength.get(), stream));
         let turn = stream.between(-self.hue.0, self.hue.0) as f32;
-        let mut planes = Planes::of(image);
-        for change in order {
-            match change {
-                0 => planes.brighten(factors[0]),
-                1 => planes.contrast(factors[1]),
-                2 => planes.saturate(factors[2]),
-                _ => planes.turn_hue(turn),
-            }
-        }
-        planes.back_to(image);
+        let changes = [
+            Change::Brightness(brightness),
+            Change::Contrast(contrast),
+            Change::Saturation(saturation),
+            Change::Hue(turn),
+        ];
+        std::array::from_fn(|at| changes[order[at] as usize])
     }
 }
 
@@ -94,164 +96,35 @@ fn factor(strength: f64, stream: &mut Stream) -> f32 {
     stream.between((1.0 - strength).max(0.0), 1.0 + strength) as f32
 }
 
-/// An image channel by channel, so that one loop handles many pixels at once.
-struct Planes {
-    values: Vec<f32>,
-    pixels: usize,
-    is_color: bool,
-}
-
-impl Planes {
-    fn of(image: &Image) -> Self {
-        let pixels = image.shape.height * image.shape.width;
-        let is_color = image.is_color();
-        let mut planes = Self { values: image.values.clone(), pixels, is_color };
-        if is_color {
-            let [red, green, blue] = planes.colors();
-            let out = red.iter_mut().zip(green).zip(blue);
-            for (((red, green), blue), pixel) in out.zip(image.values.as_chunks::<3>().0) {
-                [*red, *green, *blue] = *pixel;
-            }
-        }
-        planes
-    }
-
-    fn back_to(mut self, image: &mut Image) {
-        if !self.is_color {
-            image.values = self.values;
-            return;
-        }
-        let [red, green, blue] = self.colors();
-        let from = red.iter().zip(green).zip(blue);
-        for (((red, green), blue), pixel) in from.zip(image.values.as_chunks_mut::<3>().0) {
-            *pixel = [*red, *green, *blue];
-        }
-    }
-
-    fn colors(&mut self) -> [&mut [f32]; 3] {
-        let (red, rest) = self.values.split_at_mut(self.pixels);
-        let (green, blue) = rest.split_at_mut(self.pixels);
-        [red, green, blue]
-    }
-
-    fn brighten(&mut self, factor: f32) {
-        for value in &mut self.values {
-            *value = (*value * factor).clamp(0.0, 1.0);
-        }
-    }
-
-    /// Away from the mean luminance, or towards it.
-    fn contrast(&mut self, factor: f32) {
-        if factor == 1.0 {
-            return;
-        }
-        let mean = |plane: &[f32]| plane.iter().sum::<f32>() / plane.len() as f32;
-        let mean = if self.is_color {
-            luminance(&self.colors().map(|plane| mean(plane)))
-        } else {
-            mean(&self.values)
-        };
-        for value in &mut self.values {
-            *value = (*value * factor + (1.0 - factor) * mean).clamp(0.0, 1.0);
-        }
-    }
-
-    /// Away from each pixel's own luminance, or towards it.
-    fn saturate(&mut self, factor: f32) {
-        if factor == 1.0 || !self.is_color {
-            return;
-        }
-        let [red, green, blue] = self.colors();
-        for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
-            let gray = (1.0 - factor) * luminance(&[*red, *green, *blue]);
-            for value in [red, green, blue] {
-                *value = (*value * factor + gray).clamp(0.0, 1.0);
-            }
-        }
-    }
-
-    /// Around the colour circle by `turn` of it.
-    fn turn_hue(&mut self, turn: f32) {
-        if turn == 0.0 || !self.is_color {
-            return;
-        }
-        let [red, green, blue] = self.colors();
-        for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
-            let (hue, chroma, value) = hue_chroma_value([*red, *green, *blue]);
-            let hue = once_around(hue + 6.0 * turn);
-            for (out, offset) in [red, green, blue].into_iter().zip([5.0, 3.0, 1.0]) {
-                let place = once_around(hue + offset);
-                *out = value - chroma * place.min(4.0 - place).clamp(0.0, 1.0);
-            }
-        }
-    }
-}
-
-/// A place on a circle of length 6, given one that is off by at most one turn.
-fn once_around(place: f32) -> f32 {
-    let place = if place < 0.0 { place + 6.0 } else { place };
-    if place >= 6.0 { place - 6.0 } else { place }
-}
-
-/// Hue in 0..6, chroma, and value of a colour.
-fn hue_chroma_value([red, green, blue]: [f32; 3]) -> (f32, f32, f32) {
-    let value = red.max(green).max(blue);
-    let chroma = value - red.min(green).min(blue);
-    let scale = if chroma > 0.0 { 1.0 / chroma } else { 0.0 };
-    let (from_red, from_green) = ((green - blue) * scale, 2.0 + (blue - red) * scale);
-    let hue = if value == green { from_green } else { 4.0 + (red - green) * scale };
-    let hue = if value == red { from_red } else { hue };
-    (once_around(hue), chroma, value)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::quantiles::{assert_distributed, draws};
     use super::*;
-    use crate::catalog::ImageShape;
-
-    const COLORS: [f32; 18] = [
-        0.1, 0.5, 0.9, 0.8, 0.2, 0.3, 0.4, 0.4, 0.4, 0.2, 0.9, 0.6, 0.0, 0.0, 1.0, 0.55, 0.45, 0.5,
-    ];
-
-    #[track_caller]
-    fn check(change: impl Fn(&mut Planes), expected: [f32; 18]) {
-        let shape = ImageShape { height: 2, width: 3, channels: 3 };
-        let mut image = Image { shape, values: COLORS.to_vec() };
-        let mut planes = Planes::of(&image);
-        change(&mut planes);
-        planes.back_to(&mut image);
-        for (found, expected) in image.values.iter().zip(expected) {
-            assert!((found - expected).abs() < 2e-6, "{:?}", image.values);
-        }
-    }
 
     #[test]
-    fn every_change_is_torchvisions() {
-        let brighter = [
-            0.13, 0.65, 1.0, 1.0, 0.26, 0.39, 0.52, 0.52, 0.52, 0.26, 1.0, 0.78, 0.0, 0.0, 1.0,
-            0.715, 0.585, 0.65,
-        ];
-        check(|it| it.brighten(1.3), brighter);
-        let flatter = [
-            0.193635, 0.473635, 0.753635, 0.683635, 0.263635, 0.333635, 0.403635, 0.403635,
-            0.403635, 0.263635, 0.753635, 0.543635, 0.123635, 0.123635, 0.823635, 0.508635,
-            0.438635, 0.473635,
-        ];
-        check(|it| it.contrast(0.7), flatter);
-        let stronger = [
-            0.0, 0.525904, 1.0, 0.943248, 0.133248, 0.268248, 0.400014, 0.400014, 0.400014,
-            0.040232, 0.985232, 0.580232, 0.0, 0.0, 1.0, 0.572559, 0.437559, 0.505059,
-        ];
-        check(|it| it.saturate(1.35), stronger);
-        let turned = [
-            0.1, 0.116, 0.9, 0.8, 0.388, 0.2, 0.4, 0.4, 0.4, 0.2, 0.864, 0.9, 0.48, 0.0, 1.0, 0.55,
-            0.45, 0.452,
-        ];
-        check(|it| it.turn_hue(0.08), turned);
-        let turned_back = [
-            0.34, 0.9, 0.1, 0.22, 0.2, 0.8, 0.4, 0.4, 0.4, 0.9, 0.74, 0.2, 0.0, 1.0, 0.2, 0.45,
-            0.48, 0.55,
-        ];
-        check(|it| it.turn_hue(-0.3), turned_back);
+    fn factors_and_orders_are_distributed_as_torchvisions() {
+        let jitter = ColorJitter {
+            brightness: 0.4.into(),
+            contrast: 0.8.into(),
+            saturation: 1.5.into(),
+            hue: 0.1.into(),
+            p: 1.0.into(),
+        };
+        let mut stream = Stream::new(1);
+        let draws = draws(|| {
+            let mut row = [0.0; 8];
+            for (at, change) in jitter.draw(&mut stream).into_iter().enumerate() {
+                let (kind, value) = match change {
+                    Change::Brightness(value) => (0, value),
+                    Change::Contrast(value) => (1, value),
+                    Change::Saturation(value) => (2, value),
+                    Change::Hue(value) => (3, value),
+                };
+                row[kind] = f64::from(value);
+                row[4 + at] = kind as f64;
+            }
+            row
+        });
+        assert_distributed("color_jitter", draws);
     }
 }

@@ -1,6 +1,5 @@
 //! Colour taken away.
 
-use super::image::luminance;
 use super::{Augment, ChannelStats, Image};
 use crate::catalog::Fraction;
 use crate::component;
@@ -33,10 +32,8 @@ component! {
 
 impl Augment for Grayscale {
     fn apply(&self, image: &mut Image, _stats: &ChannelStats, mut stream: Stream) {
-        if stream.uniform() < self.p.get() && image.is_color() {
-            for pixel in image.values.chunks_exact_mut(3) {
-                pixel.fill(luminance(pixel));
-            }
+        if stream.uniform() < self.p.get() {
+            image.gray(image.shape.channels);
         }
     }
 }

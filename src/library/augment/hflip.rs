@@ -31,15 +31,8 @@ component! {
 
 impl Augment for HFlip {
     fn apply(&self, image: &mut Image, _stats: &ChannelStats, mut stream: Stream) {
-        if stream.uniform() >= self.p.get() {
-            return;
-        }
-        let (width, channels) = (image.shape.width, image.shape.channels);
-        for row in image.values.chunks_exact_mut(width * channels) {
-            for x in 0..width / 2 {
-                let (left, right) = row.split_at_mut((width - 1 - x) * channels);
-                left[x * channels..][..channels].swap_with_slice(&mut right[..channels]);
-            }
+        if stream.uniform() < self.p.get() {
+            image.flip_horizontally();
         }
     }
 }

@@ -1,33 +1,49 @@
 //! Augmentations: named transforms of one image, in order.
 
+mod affine;
+mod center_crop;
 mod color_jitter;
 mod cutout;
+mod gaussian_blur;
 mod grayscale;
 mod hflip;
 mod image;
 mod noise;
 mod normalize;
+#[cfg(test)]
+mod quantiles;
 mod random_crop;
+mod resize;
 mod resized_crop;
 mod rotation;
 mod shift;
+mod solarize;
+mod to_gray;
+mod vflip;
 
-use crate::catalog::{Entry, ImageShape};
+use crate::catalog::Entry;
 use crate::seed::Stream;
 
-pub use image::Image;
+pub use image::{Affine, Change, Crop, Image};
 
 /// Every transform, in the order the reference lists them.
 pub static AUGMENTS: &[&Entry<dyn Augment>] = &[
     &resized_crop::ENTRY,
     &random_crop::ENTRY,
     &hflip::ENTRY,
+    &vflip::ENTRY,
     &rotation::ENTRY,
     &shift::ENTRY,
+    &affine::ENTRY,
     &color_jitter::ENTRY,
     &grayscale::ENTRY,
+    &gaussian_blur::ENTRY,
+    &solarize::ENTRY,
     &noise::ENTRY,
     &cutout::ENTRY,
+    &resize::ENTRY,
+    &center_crop::ENTRY,
+    &to_gray::ENTRY,
     &normalize::ENTRY,
 ];
 
@@ -38,19 +54,13 @@ pub struct ChannelStats {
     pub std: Vec<f32>,
 }
 
-/// A declared transform.
+/// A declared transform. Its [`crate::catalog::Spec`] says whether it draws (what is not `fixed` never
+/// applies at evaluation) and what size it makes of an image.
 pub trait Augment: Send + Sync {
-    /// Whether it draws; random transforms never apply at evaluation.
-    fn is_random(&self) -> bool {
-        true
-    }
-
-    /// The shape it gives for images of shape `input`.
-    fn output(&self, input: ImageShape) -> ImageShape {
-        input
-    }
-
     /// Transforms one image in place; `stream` is addressed by seed, stage, epoch, item, view and
     /// the transform's name.
     fn apply(&self, image: &mut Image, stats: &ChannelStats, stream: Stream);
+
+    /// Brings values back to 0..=1, to look at the image, where `apply` has left it.
+    fn undo(&self, _image: &mut Image, _stats: &ChannelStats) {}
 }

@@ -24,7 +24,7 @@ component! {
     ///   eval { probe = linear(labels=fine) }
     /// }
     /// ```
-    Augment as dyn Augment, version 1;
+    Augment as dyn Augment, version 1, needs [Unit];
     noise => Noise {
         /// Standard deviation, on the [0, 1] scale.
         std: NonNegative = 0.1,

@@ -1,18 +1,9 @@
 //! A random part of the image, enlarged to its whole size.
 
-use super::image::Crop;
-use super::{Augment, ChannelStats, Image};
-use crate::catalog::{ImageShape, Interval};
+use super::{Augment, ChannelStats, Crop, Image};
+use crate::catalog::{ImageShape, Interval, Misfit, Picture, Side};
+use crate::component;
 use crate::seed::Stream;
-use crate::{choice, component};
-
-choice! {
-    /// How large the crop becomes.
-    Size {
-        /// As large as the image it was cut from.
-        Input = "input",
-    }
-}
 
 component! {
     /// A random part of the image, enlarged to its whole size.
@@ -35,10 +26,10 @@ component! {
     ///   eval { probe = linear(labels=fine) }
     /// }
     /// ```
-    Augment as dyn Augment, version 1;
+    Augment as dyn Augment, version 1, picture picture;
     resized_crop => ResizedCrop {
-        /// How large the crop becomes.
-        size: Size = Size::Input,
+        /// Side of the square that the crop becomes; `input` leaves height and width as they are.
+        size: Side = Side::Input,
         /// Area of the crop as a share of the image's.
         scale: Interval = Interval { low: 0.2, high: 1.0 },
         /// Width over height of the crop.
@@ -46,16 +37,43 @@ component! {
     }
 }
 
+fn picture(crop: &ResizedCrop, before: Picture) -> Result<Picture, Misfit> {
+    let misfit = |param, message: &str, label, help: &str| {
+        let (message, help) = (message.to_owned(), help.to_owned());
+        Err(Misfit { param: Some(param), message, label, help })
+    };
+    if crop.scale.low > 1.0 {
+        let label = format!("begins at {} times the image", crop.scale.low);
+        return misfit("scale", "no crop is larger than the image", label, "`0.2..=1.0` is usual");
+    }
+    if crop.ratio.low <= 0.0 {
+        let label = "begins at 0".to_owned();
+        return misfit("ratio", "a crop needs a width", label, "`0.75..=1.3333` is usual");
+    }
+    let (height, width) = crop.output(before.shape);
+    Ok(before.sized(height, width))
+}
+
 impl Augment for ResizedCrop {
     fn apply(&self, image: &mut Image, _stats: &ChannelStats, mut stream: Stream) {
-        let Size::Input = self.size;
-        let shape = image.shape;
-        let drawn = (0..10).find_map(|_| self.draw(shape, &mut stream));
-        image.enlarge(drawn.unwrap_or_else(|| self.centred(shape)));
+        let (height, width) = self.output(image.shape);
+        image.resize_crop(self.drawn(image.shape, &mut stream), height, width);
     }
 }
 
 impl ResizedCrop {
+    fn output(&self, shape: ImageShape) -> (usize, usize) {
+        match self.size {
+            Side::Input => (shape.height, shape.width),
+            Side::Pixels(side) => (side, side),
+        }
+    }
+
+    fn drawn(&self, shape: ImageShape, stream: &mut Stream) -> Crop {
+        let drawn = (0..10).find_map(|_| self.draw(shape, stream));
+        drawn.unwrap_or_else(|| self.centred(shape))
+    }
+
     fn draw(&self, shape: ImageShape, stream: &mut Stream) -> Option<Crop> {
         let area = stream.between(self.scale.low, self.scale.high);
         let area = area * (shape.height * shape.width) as f64;
@@ -89,6 +107,7 @@ impl ResizedCrop {
 
 #[cfg(test)]
 mod tests {
+    use super::super::quantiles::{assert_distributed, draws};
     use super::*;
     use crate::catalog::Bound;
 
@@ -103,18 +122,24 @@ mod tests {
         assert_eq!(crop.centred(tall), Crop { top: 0, left: 0, height: 8, width: 6 });
     }
 
-    #[test]
-    fn crops_cover_the_declared_areas_and_ratios() {
-        let crop = ResizedCrop::from_bound(&Bound::defaults(&ENTRY.spec));
-        let shape = ImageShape { height: 100, width: 100, channels: 1 };
+    #[track_caller]
+    fn check(sampler: &str, shape: ImageShape, scale: Interval) {
+        let mut crop = ResizedCrop::from_bound(&Bound::defaults(&ENTRY.spec));
+        crop.scale = scale;
         let mut stream = Stream::new(1);
-        for _ in 0..1000 {
-            let Some(Crop { top, left, height, width }) = crop.draw(shape, &mut stream) else {
-                continue;
-            };
-            let (area, ratio) = ((height * width) as f64 / 1e4, width as f64 / height as f64);
-            assert!((0.19..=1.01).contains(&area) && (0.73..=1.36).contains(&ratio));
-            assert!(top + height <= 100 && left + width <= 100);
-        }
+        let draws = draws(|| {
+            let Crop { top, left, height, width } = crop.drawn(shape, &mut stream);
+            assert!(top + height <= shape.height && left + width <= shape.width);
+            [top, left, height, width].map(|it| it as f64)
+        });
+        assert_distributed(sampler, draws);
+    }
+
+    #[test]
+    fn crops_are_distributed_as_torchvisions() {
+        let square = ImageShape { height: 64, width: 64, channels: 3 };
+        check("resized_crop_square", square, Interval { low: 0.2, high: 1.0 });
+        let wide = ImageShape { height: 40, width: 100, channels: 3 };
+        check("resized_crop_wide", wide, Interval { low: 0.6, high: 1.0 });
     }
 }

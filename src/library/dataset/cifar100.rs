@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Dataset, facts_of};
-use crate::catalog::{Amount, DatasetFacts, Labels, SplitSeed};
+use crate::catalog::{Amount, DatasetFacts, Draw, Fraction, Labels, Natural, SplitSeed};
 use crate::component;
 use crate::data::{DataError, Raw, load};
 
@@ -11,6 +11,10 @@ component! {
     /// CIFAR-100: 50,000 + 10,000 colour images of 32 × 32 pixels in a hundred classes.
     ///
     /// Krizhevsky (2009). The coarse classes are its twenty official superclasses.
+    /// `subsample=[500, 250, 100, 50, 50]` is CIFAR-100-U of Chen et al. (2022), whose fine classes
+    /// are of different sizes within each superclass: 19,000 images with `val=0%`, 18,000 with the
+    /// default, which leaves 450 of a class. `draw=released` is what their code does: it draws
+    /// with replacement, after the division, in all three splits.
     ///
     /// ```exp
     /// edition 1
@@ -31,6 +35,14 @@ component! {
         val: Amount = Amount::Fraction(0.1),
         /// How much of the remaining images to train on, with the same share of each fine class.
         train: Option<Amount> = None,
+        /// How many training images each fine class keeps at most: one number for all, one for each
+        /// fine class of a superclass in order of id, or one for each fine class.
+        subsample: Option<Vec<Natural>> = None,
+        /// How they are drawn.
+        draw: Draw = Draw::Once,
+        /// The share of training images whose label is replaced by another; evaluations see the
+        /// true ones.
+        label_noise: Fraction = 0.0,
         /// Fixes the division for every seed of a sweep; `seed` lets it vary with the seed.
         split_seed: SplitSeed = 42,
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Dataset, facts_of};
-use crate::catalog::{Amount, DatasetFacts, Labels, SplitSeed};
+use crate::catalog::{Amount, DatasetFacts, Draw, Fraction, Labels, Natural, SplitSeed};
 use crate::component;
 use crate::data::{DataError, Raw, load};
 
@@ -32,6 +32,14 @@ component! {
         val: Amount = Amount::Fraction(0.1),
         /// How much of the remaining images to train on, with the same share of each fine class.
         train: Option<Amount> = None,
+        /// How many training images each fine class keeps at most: one number for all, one for each
+        /// fine class of a superclass in order of id, or one for each fine class.
+        subsample: Option<Vec<Natural>> = None,
+        /// How they are drawn.
+        draw: Draw = Draw::Once,
+        /// The share of training images whose label is replaced by another; evaluations see the
+        /// true ones.
+        label_noise: Fraction = 0.0,
         /// Fixes the division for every seed of a sweep; `seed` lets it vary with the seed.
         split_seed: SplitSeed = 42,
     }
@@ -39,7 +47,8 @@ component! {
 
 impl Dataset for Mnist {
     fn facts(&self, root: &Path) -> DatasetFacts {
-        facts_of("mnist", root)
+        let counts = vec![5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949];
+        DatasetFacts { counts, ..facts_of("mnist", root) }
     }
 
     fn load(&self, root: &Path) -> Result<Raw, DataError> {

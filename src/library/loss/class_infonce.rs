@@ -2,8 +2,8 @@
 
 use candle_core::Result;
 
-use super::{Loss, Pairs, Site, Term};
-use crate::catalog::{Misfit, Network, Place, Positive};
+use super::{Loss, Pairs, Site, Term, account as formulas};
+use crate::catalog::{Account, ClassWeights, Misfit, Network, Place, Varying};
 use crate::component;
 use crate::kernel::PairKind;
 use crate::tensor::Scope;
@@ -32,14 +32,20 @@ component! {
     ///   eval { probe = linear(labels=fine) }
     /// }
     /// ```
-    Loss as dyn Loss, version 1, needs [Embedding, Labels, Views], network network;
+    Loss as dyn Loss, version 1, needs [Embedding, Labels, Views],
+        account account, network network;
     class_infonce => ClassInfoNce {
         /// What similarities are divided by; smaller values weigh the nearest items more.
-        temperature: Positive = 0.5,
+        /// It may change over training: `linear(0.5, 0.1)`.
+        temperature: Varying = 0.5,
         /// Whether embeddings are first scaled to length one.
         normalize: bool = true,
         /// Which embeddings are compared.
         pairs: Pairs = Pairs::Pooled,
+        /// How much an anchor counts in the mean, by its class.
+        /// With `none` all count alike, with `balanced` inversely to the number of training images
+        /// of the class, with a list by these numbers, in the order of the classes.
+        class_weights: ClassWeights = ClassWeights::Alike,
     }
 }
 
@@ -47,9 +53,18 @@ fn network(term: &ClassInfoNce, place: &Place) -> std::result::Result<Network, M
     Ok(term.pairs.layers(place, term.normalize))
 }
 
+fn account(term: &ClassInfoNce) -> Account {
+    formulas::noise_contrast(("P(i)", "P(i)"))
+        .account(("L", r"\mathcal{L}"))
+        .symbol(formulas::similarity(term.normalize, &term.temperature))
+        .symbol(formulas::compared(term.pairs))
+        .symbol(formulas::twins(term.pairs))
+}
+
 impl Loss for ClassInfoNce {
     fn build(&self, _site: &Site, _scope: &Scope) -> Result<Term> {
-        let temperature = self.temperature.get();
-        Ok(Term::Pairwise(self.pairs.term(PairKind::ClassInfoNce, temperature, self.normalize)))
+        let temperature = self.temperature.first();
+        let term = self.pairs.term(PairKind::ClassInfoNce, temperature, self.normalize);
+        Ok(Term::Pairwise(vec![term]))
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::{Activations, Loss, Single, Site, Term};
-use crate::catalog::{Fraction, Labels, Misfit, Network, Place};
+use crate::catalog::{Account, ClassWeights, Fraction, Labels, Misfit, Network, Place};
 use crate::nn::{Linear, Mode};
 use crate::tensor::Scope;
 use crate::{choice, component, kernel};
@@ -34,7 +34,8 @@ component! {
     ///   eval { probe = linear(labels=fine) }
     /// }
     /// ```
-    Loss as dyn Loss, version 1, needs [Embedding, Labels], network network;
+    Loss as dyn Loss, version 1, needs [Embedding, Labels],
+        account account, network network;
     cross_entropy => CrossEntropy {
         /// The labels to learn.
         labels: Labels = Labels::Declared,
@@ -42,12 +43,25 @@ component! {
         smoothing: Fraction = 0.0,
         /// The classifier between the embedding and the scores.
         head: Head = Head::Linear,
+        /// How much an image counts in the mean, by its class.
+        /// With `none` all count alike, with `balanced` inversely to the number of training images
+        /// of the class, with a list by these numbers, in the order of the classes.
+        class_weights: ClassWeights = ClassWeights::Alike,
     }
 }
 
 fn network(term: &CrossEntropy, place: &Place) -> std::result::Result<Network, Misfit> {
     let Head::Linear = term.head;
     Ok(Network::new(&[place.dim]).linear(place.classes, true).cross_entropy())
+}
+
+fn account(term: &CrossEntropy) -> Account {
+    let target = match term.smoothing.get() {
+        0.0 => "t(i) = 1 at the class of i".to_owned(),
+        share => format!("t(i) = 1 − {share} at the class of i, and {share} spread over all K"),
+    };
+    let latex = r"\mathcal{L}(i) = -\sum_{k} t_k(i) \ln \mathrm{softmax}(W e_i + b)_k";
+    Account::new("L(i) = −Σ_k t_k(i) ln softmax(W e_i + b)_k", latex).symbol(target)
 }
 
 impl Loss for CrossEntropy {
@@ -66,7 +80,13 @@ struct Classifier {
 impl Single for Classifier {
     fn value(&self, batch: &Activations, _mode: &Mode) -> Result<Tensor> {
         let logits = self.head.forward(&batch.embedding)?;
-        kernel::cross_entropy(&logits, &batch.labels.repeat(batch.views), self.smoothing)
+        let labels = batch.labels.repeat(batch.views);
+        let weights = batch.class_weights.as_deref();
+        kernel::cross_entropy_weighted(&logits, &labels, self.smoothing, weights)
+    }
+
+    fn is_mean(&self) -> bool {
+        true
     }
 
     fn logits(&self, embedding: &Tensor) -> Result<Option<Tensor>> {

@@ -2,8 +2,8 @@
 
 use candle_core::Result;
 
-use super::{Loss, Pairs, Site, Term};
-use crate::catalog::{Misfit, Network, Place, Positive};
+use super::{Loss, Pairs, Site, Term, account as formulas};
+use crate::catalog::{Account, Misfit, Network, Place, Varying};
 use crate::component;
 use crate::kernel::PairKind;
 use crate::tensor::Scope;
@@ -28,10 +28,12 @@ component! {
     ///   eval { probe = linear(labels=fine) }
     /// }
     /// ```
-    Loss as dyn Loss, version 1, needs [Embedding, Views], network network;
+    Loss as dyn Loss, version 1, needs [Embedding, Views],
+        account account, network network;
     infonce => InfoNce {
         /// What similarities are divided by; smaller values weigh the nearest items more.
-        temperature: Positive = 0.5,
+        /// It may change over training: `linear(0.5, 0.1)`.
+        temperature: Varying = 0.5,
         /// Whether embeddings are first scaled to length one.
         normalize: bool = true,
         /// Which embeddings are compared.
@@ -43,9 +45,22 @@ fn network(term: &InfoNce, place: &Place) -> std::result::Result<Network, Misfit
     Ok(term.pairs.layers(place, term.normalize))
 }
 
+fn account(term: &InfoNce) -> Account {
+    let compared = match term.pairs {
+        Pairs::Pooled => "i over all embeddings; A(i) all others, whatever their class",
+        Pairs::Cross => "i over a view; A(i) all of an earlier view; mean over pairs of views",
+    };
+    formulas::noise_contrast(("A(i)", "A(i)"))
+        .account(("L", r"\mathcal{L}"))
+        .symbol(formulas::similarity(term.normalize, &term.temperature))
+        .symbol(compared)
+        .symbol(formulas::twins(term.pairs))
+}
+
 impl Loss for InfoNce {
     fn build(&self, _site: &Site, _scope: &Scope) -> Result<Term> {
-        let temperature = self.temperature.get();
-        Ok(Term::Pairwise(self.pairs.term(PairKind::InfoNce, temperature, self.normalize)))
+        let temperature = self.temperature.first();
+        let term = self.pairs.term(PairKind::InfoNce, temperature, self.normalize);
+        Ok(Term::Pairwise(vec![term]))
     }
 }

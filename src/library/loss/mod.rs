@@ -1,11 +1,14 @@
 //! Loss terms: each turns what the model computed for a batch into one number to minimise.
 
+mod account;
 mod class_autoencoder;
 mod class_infonce;
 mod cross_entropy;
+mod forms;
 mod infonce;
 mod pairs;
 mod supcon;
+mod thanos_release;
 
 use candle_core::{Result, Tensor};
 
@@ -22,6 +25,7 @@ pub static LOSSES: &[&Entry<dyn Loss>] = &[
     &supcon::ENTRY,
     &class_infonce::ENTRY,
     &infonce::ENTRY,
+    &thanos_release::ENTRY,
     &cross_entropy::ENTRY,
     &class_autoencoder::ENTRY,
 ];
@@ -48,9 +52,9 @@ pub struct Site<'a> {
 
 /// A term that is part of a model.
 pub enum Term {
-    /// Compares embeddings by pairs; all such terms of a stage are computed in one tiled pass.
-    /// The weight is 1 until the stage sets it.
-    Pairwise(PairTerm),
+    /// Compares embeddings by pairs; all such terms of a stage are computed in one tiled pass. It
+    /// is the sum of these parts, each with its weight in it.
+    Pairwise(Vec<PairTerm>),
     /// Computed on its own.
     Single(Box<dyn Single>),
 }
@@ -65,6 +69,12 @@ pub trait Single: Send + Sync {
 
     /// Whether it compares with the images before augmentation.
     fn needs_clean(&self) -> bool {
+        false
+    }
+
+    /// Whether its value is the mean over the items of what each comes to by itself, so that it can
+    /// be computed of a batch in pieces.
+    fn is_mean(&self) -> bool {
         false
     }
 
@@ -86,5 +96,7 @@ pub struct Activations {
     pub clean: Option<Tensor>,
     /// The class of each item, by the labels this term reads.
     pub labels: Vec<u32>,
+    /// How much each class counts, where the term says so.
+    pub class_weights: Option<Vec<f64>>,
     pub views: usize,
 }

@@ -2,7 +2,7 @@
 
 use crate::catalog::{Network, Pairing, Place};
 use crate::choice;
-use crate::kernel::{NoPositive, PairKind, PairTerm};
+use crate::kernel::{Lengths, PairKind, PairTerm};
 
 choice! {
     /// Which embeddings a contrastive term compares.
@@ -23,7 +23,7 @@ impl Pairs {
 
     /// A term on these pairs at weight 1, in which anchors without a positive do not count.
     pub(super) fn term(self, kind: PairKind, temperature: f64, normalize: bool) -> PairTerm {
-        let (cross, no_positive) = (self == Self::Cross, NoPositive::Skip);
-        PairTerm { kind, weight: 1.0, temperature, normalize, cross, no_positive }
+        let lengths = if normalize { Lengths::Unit } else { Lengths::Free };
+        PairTerm { temperature, lengths, cross: self == Self::Cross, ..PairTerm::new(kind) }
     }
 }

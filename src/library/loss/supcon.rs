@@ -2,35 +2,12 @@
 
 use candle_core::Result;
 
-use super::{Loss, Pairs, Site, Term};
-use crate::catalog::{Misfit, Network, Place, Port, Positive};
-use crate::kernel::{self, PairKind, PairTerm};
+use super::forms::{Denominator, Form, NoPositive, Sum};
+use super::{Loss, Pairs, Site, Term, account as formulas};
+use crate::catalog::{Account, ClassWeights, Misfit, Network, Place, Port, Positive, Varying};
+use crate::component;
+use crate::kernel::{PairKind, PairTerm};
 use crate::tensor::Scope;
-use crate::{choice, component};
-
-choice! {
-    /// What stands in the denominator beside a positive's numerator.
-    Denominator {
-        /// The positive itself and all negatives (Chen et al., 2022, L_attract).
-        Own = "own",
-        /// Everything but the anchor (Khosla et al., 2020, L_out).
-        All = "all",
-        /// The negatives alone: the limit of large batches, in which theory is done.
-        Negatives = "negatives",
-    }
-}
-
-choice! {
-    /// What becomes of an anchor that has no positive in its batch.
-    NoPositive {
-        /// It is left out of the mean.
-        Skip = "skip",
-        /// It counts as zero, and the mean is over all anchors.
-        Zero = "zero",
-        /// Training ends with an error.
-        Error = "error",
-    }
-}
 
 component! {
     /// Supervised contrastive loss: draws the members of a class together and away from the rest.
@@ -38,10 +15,13 @@ component! {
     /// For an anchor `i` with the positives `P` of its class and the negatives `N` of others, with
     /// similarities `S = z.z' / temperature`, it is the mean over `p` in `P` of
     /// `-log(exp(S_ip) / (exp(S_ip) + sum_N exp(S_ia)))`, averaged over anchors. The denominator
-    /// holds the one positive that is scored (Chen et al., *Perfectly Balanced*, 2022);
-    /// `denominator=all` is the loss of Khosla et al. (2020, eq. 2), without its
-    /// `base_temperature`. Its least value is reached when every class collapses to a point and
-    /// the points form a simplex.
+    /// holds the one positive that is scored (Chen et al., *Perfectly Balanced*, 2022). Its least
+    /// value is reached when every class collapses to a point and the points form a simplex.
+    ///
+    /// Published losses of this name differ in the axes below. `form` names one, and sets each axis
+    /// that is not written beside it; the temperature belongs to no form. `balance explain loss
+    /// FILE` says which form a term is nearest to. A zero vector is compared as a zero vector: its
+    /// similarities are 0, and it gets no gradient.
     ///
     /// `pairs=pooled` works with one view too; `pairs=cross` needs two, and counts the same item in
     /// the other view as a positive like any other.
@@ -58,23 +38,61 @@ component! {
     ///   eval { probe = linear(labels=fine) }
     /// }
     /// ```
-    Loss as dyn Loss, version 1, needs [Embedding, Labels], also SupCon::views, network network;
+    Loss as dyn Loss, version 1, needs [Embedding, Labels], also SupCon::views,
+        forms form by Form::preset, account account, network network;
     supcon => SupCon {
         /// What similarities are divided by; smaller values weigh the nearest negatives more.
-        temperature: Positive = 0.5,
+        /// It may change over training: `linear(0.5, 0.1)`.
+        temperature: Varying = 0.5,
         /// Whether embeddings are first scaled to length one.
         normalize: bool = true,
-        /// What stands in the denominator beside a positive's numerator.
+        /// Where the sum over positives stands: `out` averages what each costs, `in` takes the
+        /// cost of their mean ratio, `in_total` that of the sum of ratios.
+        sum: Sum = Sum::Out,
+        /// What stands in the denominator: the scored positive and all negatives, all but the
+        /// anchor, or the negatives alone.
         denominator: Denominator = Denominator::Own,
         /// Which embeddings are compared.
         pairs: Pairs = Pairs::Pooled,
-        /// What becomes of an anchor that has no positive in its batch.
+        /// The most that a similarity, over the temperature, counts for in a numerator: what is
+        /// above it is drawn no closer.
+        clip: Option<Positive> = None,
+        /// A base temperature: the term is multiplied by `temperature / scale`.
+        scale: Option<Positive> = None,
+        /// What becomes of an anchor that has no positive in its batch: it is left out of the mean,
+        /// it counts as zero, or training ends with an error.
         no_positive: NoPositive = NoPositive::Skip,
+        /// How much an anchor counts in the mean, by its class.
+        /// With `none` all count alike, with `balanced` inversely to the number of training images
+        /// of the class, with a list by these numbers, in the order of the classes.
+        class_weights: ClassWeights = ClassWeights::Alike,
+        /// The published loss that sets what is not written.
+        form: Form = Form::Thanos,
     }
 }
 
 fn network(term: &SupCon, place: &Place) -> std::result::Result<Network, Misfit> {
     Ok(term.pairs.layers(place, term.normalize))
+}
+
+fn account(term: &SupCon) -> Account {
+    let (clip, scale) = (term.clip.map(Positive::get), term.scale.map(Positive::get));
+    let account = formulas::supervised(term.sum, term.denominator, clip)
+        .scaled(scale)
+        .account(("L", r"\mathcal{L}"))
+        .symbol(formulas::similarity(term.normalize, &term.temperature))
+        .symbol(formulas::compared(term.pairs))
+        .symbol(formulas::lonely(term.no_positive));
+    match (clip, term.temperature.0.constant()) {
+        (Some(clip), Some(temperature)) if term.normalize && clip >= 1.0 / temperature => {
+            account.remark(format!("no similarity is above the clip of {clip}: it changes nothing"))
+        }
+        (Some(clip), Some(temperature)) => account.remark(format!(
+            "a positive of cosine above {:.3} is drawn no closer, and still pushed away where it stands in a denominator",
+            clip * temperature
+        )),
+        _ => account,
+    }
 }
 
 impl SupCon {
@@ -89,18 +107,13 @@ impl SupCon {
 
 impl Loss for SupCon {
     fn build(&self, _site: &Site, _scope: &Scope) -> Result<Term> {
-        let denominator = match self.denominator {
-            Denominator::Own => kernel::Denominator::Own,
-            Denominator::All => kernel::Denominator::All,
-            Denominator::Negatives => kernel::Denominator::Negatives,
-        };
-        let no_positive = match self.no_positive {
-            NoPositive::Skip => kernel::NoPositive::Skip,
-            NoPositive::Zero => kernel::NoPositive::Zero,
-            NoPositive::Error => kernel::NoPositive::Error,
-        };
-        let kind = PairKind::SupCon { denominator };
-        let term = self.pairs.term(kind, self.temperature.get(), self.normalize);
-        Ok(Term::Pairwise(PairTerm { no_positive, ..term }))
+        let kind = PairKind::SupCon { sum: self.sum.into(), denominator: self.denominator.into() };
+        let term = self.pairs.term(kind, self.temperature.first(), self.normalize);
+        Ok(Term::Pairwise(vec![PairTerm {
+            clip: self.clip.map(Positive::get),
+            scale: self.scale.map(Positive::get),
+            no_positive: self.no_positive.into(),
+            ..term
+        }]))
     }
 }

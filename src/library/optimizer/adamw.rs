@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Var};
 
-use super::fused::{Rule, start};
+use super::fused::{Manner, Rule, start};
 use super::{Decay, Optimizer, Stepper};
 use crate::catalog::{NonNegative, Positive};
 use crate::component;
@@ -53,7 +53,12 @@ impl Optimizer for AdamW {
 impl Rule<2> for AdamW {
     const MOMENTS: [&'static str; 2] = ["m", "v"];
 
-    fn update<T: Real>(&self, step: u64, rate: f64) -> impl Fn(&mut T, &mut [T; 2], T) + Sync {
+    fn update<T: Real>(
+        &self,
+        step: u64,
+        rate: f64,
+        _manner: Manner,
+    ) -> impl Fn(&mut T, &mut [T; 2], T) + Sync {
         let (beta1, beta2) = (self.beta1.get(), self.beta2.get());
         let kept = T::of(1.0 - rate * self.weight_decay.get());
         let (fresh1, kept2, fresh2) = (T::of(1.0 - beta1), T::of(beta2), T::of(1.0 - beta2));

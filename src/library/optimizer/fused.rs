@@ -24,8 +24,33 @@ pub(super) trait Rule<const N: usize>: Send + 'static {
     /// What the moments are called in the state.
     const MOMENTS: [&'static str; N];
 
+    /// How a variable moves as a whole, by its values and their gradient.
+    fn manner(&self, _values: &Tensor, _grad: &Tensor) -> Result<Manner> {
+        Ok(Manner::default())
+    }
+
     /// The change of a value and its moments by a gradient at the `step`th step, counted from one.
-    fn update<T: Real>(&self, step: u64, rate: f64) -> impl Fn(&mut T, &mut [T; N], T) + Sync;
+    fn update<T: Real>(
+        &self,
+        step: u64,
+        rate: f64,
+        manner: Manner,
+    ) -> impl Fn(&mut T, &mut [T; N], T) + Sync;
+}
+
+/// How a variable moves as a whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    /// A factor on its gradient, decay included.
+    pub(super) trust: f64,
+    /// Whether it decays.
+    pub(super) decays: bool,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self { trust: 1.0, decays: true }
+    }
 }
 
 /// The optimizer that moves `vars` by `rule`, before its first step.
@@ -72,9 +97,10 @@ impl<T: Real, R: Rule<N>, const N: usize> Stepper for Fused<T, R, N> {
             bail!("no gradient reaches {}", names.join(", "));
         }
         self.step += 1;
-        let update = self.rule.update::<T>(self.step, rate);
         for slot in &mut self.slots {
             let grad = grads.get(&slot.var).expect("it was looked for above").contiguous()?;
+            let manner = self.rule.manner(&slot.var, &grad)?;
+            let update = self.rule.update::<T>(self.step, rate, manner);
             let pass = Pass { update: &update, moments: RefCell::new(&mut slot.moments) };
             slot.var.inplace_op2(&grad, &pass)?;
         }

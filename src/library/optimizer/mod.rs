@@ -2,6 +2,7 @@
 
 mod adamw;
 mod fused;
+mod lars;
 mod sgd;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use candle_core::{Result, Tensor, Var};
 use crate::catalog::{Bound, Entry, ParamType, Type, Value};
 
 /// Every optimizer, in the order the reference lists them.
-pub static OPTIMIZERS: &[&Entry<dyn Optimizer>] = &[&adamw::ENTRY, &sgd::ENTRY];
+pub static OPTIMIZERS: &[&Entry<dyn Optimizer>] = &[&adamw::ENTRY, &sgd::ENTRY, &lars::ENTRY];
 
 /// `adamw(lr=lr)`, as a default of other components.
 pub fn adamw(lr: f64) -> Bound {

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Var};
 
-use super::fused::{Rule, start};
+use super::fused::{Manner, Rule, start};
 use super::{Optimizer, Stepper};
 use crate::catalog::{NonNegative, Positive};
 use crate::component;
@@ -52,7 +52,12 @@ impl Optimizer for Sgd {
 impl Rule<1> for Sgd {
     const MOMENTS: [&'static str; 1] = ["u"];
 
-    fn update<T: Real>(&self, _step: u64, rate: f64) -> impl Fn(&mut T, &mut [T; 1], T) + Sync {
+    fn update<T: Real>(
+        &self,
+        _step: u64,
+        rate: f64,
+        _manner: Manner,
+    ) -> impl Fn(&mut T, &mut [T; 1], T) + Sync {
         let (rate, momentum) = (T::of(rate), T::of(self.momentum.get()));
         let decay = T::of(self.weight_decay.get());
         let nesterov = self.nesterov;

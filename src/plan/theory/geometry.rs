@@ -33,6 +33,8 @@ pub struct Setting {
     /// Members of each class an anchor is compared with, `n`.
     pub members: f64,
     pub denominator: Denominator,
+    /// The most that a similarity counts for in a numerator of the supervised term.
+    pub clip: Option<f64>,
 }
 
 /// Where the least value is.
@@ -53,10 +55,24 @@ impl Setting {
     }
 
     /// (1) The greatest `alpha` at which classes collapse: `u K / ((K-1) + u K)`, where `u` is the
-    /// share of the supervised pull that is left; `K / (2K-1)` in large batches.
+    /// share of the supervised pull that is left; `K / (2K-1)` in large batches. (8) With a clip
+    /// that is reached `1 - (K-1) / (u K)`; below 0 they collapse at no `alpha`.
     pub fn threshold(&self) -> f64 {
         let (k, pull) = (self.classes as f64, self.pull());
-        pull * k / ((k - 1.0) + pull * k)
+        match self.reached_clip() {
+            Some(_) => 1.0 - (k - 1.0) / (pull * k),
+            None => pull * k / ((k - 1.0) + pull * k),
+        }
+    }
+
+    /// Whether the within-class variance is an estimate.
+    pub fn is_estimate(&self) -> bool {
+        self.reached_clip().is_some()
+    }
+
+    /// The clip, where equal embeddings are above it.
+    fn reached_clip(&self) -> Option<f64> {
+        self.clip.filter(|clip| *clip < 1.0 / self.temperature)
     }
 
     /// (2) The share of negatives in the softmax of a collapsed anchor: what is left of the pull,
@@ -95,7 +111,7 @@ impl Setting {
         }
         let curve = self.curve();
         let spread = match self.denominator {
-            Denominator::Negatives => self.stationary(),
+            Denominator::Negatives if self.reached_clip().is_none() => self.stationary(),
             _ => curve.minimum(),
         };
         let is_mixed = curve.loss(spread) > self.mixed_loss();
@@ -156,7 +172,7 @@ impl Curve {
     /// The loss when similarities are `point` within a class and `-point / (K-1)` between two, plus
     /// `sharpness` times the cosine on the sphere in both.
     fn at(&self, point: f64, sharpness: f64) -> f64 {
-        let Setting { classes, temperature, alpha, members, denominator, .. } = self.setting;
+        let Setting { classes, temperature, alpha, members, denominator, clip, .. } = self.setting;
         let spread = self.sphere.log_mean_exp(sharpness);
         let negatives = self.setting.log_negatives() - point / (classes as f64 - 1.0) + spread;
         let positives = members.ln() + point + spread;
@@ -167,7 +183,10 @@ impl Curve {
                 self.sphere.mean(|cosine| softplus(negatives - point - sharpness * cosine))
             }
         };
-        (1.0 - alpha) * supervised + alpha * (positives - 1.0 / temperature)
+        let excess = clip.map_or(0.0, |clip| {
+            self.sphere.mean(|cosine| (point + sharpness * cosine - clip).max(0.0))
+        });
+        (1.0 - alpha) * (supervised + excess) + alpha * (positives - 1.0 / temperature)
     }
 
     /// The `s` of the least loss: the best of a grid, then golden sections around it.

@@ -4,12 +4,15 @@
 mod bessel;
 mod geometry;
 mod notes;
+mod part;
 mod reference;
 mod sphere;
 mod stage;
+mod verdict;
 
 pub use bessel::bessel_ratio;
 pub use geometry::{Denominator, Phase, Setting};
 pub use notes::theory_notes;
 pub use reference::{Contrast, Reference};
 pub use stage::{Theory, theory_lines};
+pub use verdict::{is_contrastive, sees, verdict};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::geometry::Phase;
-use super::stage::{Theory, digits, is_of_classes, is_supervised, is_within_class};
+use super::part::{is_supervised, is_within_class};
+use super::stage::{Theory, digits, is_of_classes};
 use crate::catalog::{Facts, Port, Value};
 use crate::diag::{ALL, Code, Diagnostic, codes};
 use crate::plan::Stage as Planned;
@@ -12,9 +13,6 @@ use crate::plan::compile::{Asked, needed, stage};
 use crate::plan::recent::Networks;
 use crate::plan::schedule::short;
 use crate::resolve::{Called, Design, Experiment, Pins, Stage};
-
-/// Transforms that draw nothing.
-const FIXED: &[&str] = &["normalize", "resize", "center_crop", "to_gray"];
 
 /// Every note on a sound design. What only some cells of a sweep do is what the sweep varies, and
 /// no note; of values that differ between cells the first is told.
@@ -107,7 +105,7 @@ struct Noter<'a> {
 impl Noter<'_> {
     /// The calls of positive weight of components that `is` names.
     fn calls(&self, is: impl Fn(&Called) -> bool) -> Vec<&Called> {
-        let terms = self.stage.terms.iter().filter(|it| it.weight.node > 0.0);
+        let terms = self.stage.terms.iter().filter(|it| !it.weight.node.is_zero());
         terms.map(|it| &it.call).filter(|call| is(call)).collect()
     }
 
@@ -142,8 +140,7 @@ impl Noter<'_> {
     /// T02: trading the embeddings of two members of a class changes no term, and nothing ties an
     /// image to its place but the encoder itself.
     fn symmetry(&self) -> Option<Diagnostic> {
-        let is_fixed = |name: &str| FIXED.contains(&name);
-        let is_augmented = self.stage.augment.iter().any(|it| !is_fixed(it.call.bound.spec.name));
+        let is_augmented = self.stage.augment.iter().any(|it| !it.call.bound.spec.fixed);
         let is_symmetric = self.planned.terms.iter().all(|it| is_of_classes(it, self.planned));
         let call =
             *self.calls(|it| is_supervised(&it.bound) || is_within_class(&it.bound)).first()?;
@@ -158,6 +155,9 @@ impl Noter<'_> {
 
     /// T03: the simplex is the least value for classes of one size.
     fn imbalance(&self) -> Option<Diagnostic> {
+        if self.planned.method.balances_classes() {
+            return None;
+        }
         let call = *self.supervised().first()?;
         let classes = &self.planned.data.classes;
         let count =
@@ -181,8 +181,9 @@ impl Noter<'_> {
         let cnce = *self.within_class().first()?;
         let separates = |call: &Called| {
             let needs = |port| call.bound.needs(port);
-            let is_contrast = needs(Port::Views) || needs(Port::Labels);
-            is_contrast && !is_within_class(&call.bound)
+            // A decoder that is told the class need not find it in the embedding.
+            let is_contrast = (needs(Port::Views) || needs(Port::Labels)) && !needs(Port::Input);
+            is_contrast && (is_supervised(&call.bound) || !is_within_class(&call.bound))
         };
         self.calls(separates).is_empty().then(|| {
             new(&codes::SEPARATION, "nothing keeps the classes apart")

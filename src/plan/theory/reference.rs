@@ -11,6 +11,19 @@ pub struct Reference {
     pub equal: f64,
 }
 
+impl Reference {
+    /// The sum of parts, each times its share.
+    pub(super) fn sum(parts: &[(f64, Self)]) -> Self {
+        let sum = |of: fn(&Self) -> f64| parts.iter().map(|(share, it)| share * of(it)).sum();
+        Self { collapsed: sum(|it| it.collapsed), equal: sum(|it| it.equal) }
+    }
+
+    /// Both values greater by `excess`.
+    pub(super) fn plus(self, excess: f64) -> Self {
+        Self { collapsed: self.collapsed + excess, equal: self.equal + excess }
+    }
+}
+
 /// The contrast of an anchor: how many embeddings it is compared with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Contrast {
@@ -35,6 +48,11 @@ impl Contrast {
         let negatives = |contrast: f64| (k - 1.0) * self.members * (-contrast).exp();
         let at = |contrast: f64| (positives - 1.0 + negatives(contrast)).ln_1p();
         Reference { collapsed: at(k / ((k - 1.0) * self.temperature)), equal: at(0.0) }
+    }
+
+    /// What a clip adds to the supervised loss where positives are equal: `1/tau` less the clip.
+    pub fn excess(&self, clip: Option<f64>) -> f64 {
+        clip.map_or(0.0, |clip| (1.0 / self.temperature - clip).max(0.0))
     }
 
     /// (7) The class-conditional one: `log` of its positives, wherever a class is a point.

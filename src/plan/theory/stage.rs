@@ -3,9 +3,9 @@
 use std::fmt::{self, Display};
 
 use super::geometry::{Denominator, Phase, Setting};
+use super::part::{Part, PartKind, parts};
 use super::reference::{Contrast, Reference};
-use crate::catalog::{Bound, Port, Value};
-use crate::plan::constant::is_word;
+use crate::catalog::Port;
 use crate::plan::{Plan, Stage, Term};
 
 /// Temperatures below this are beyond what the closed forms are good for.
@@ -28,26 +28,37 @@ pub struct Theory {
 }
 
 impl Theory {
-    /// None for a stage without contrastive terms on classes, or whose terms differ in what the
-    /// closed forms need to be one.
+    /// At the weights that training ends with. None for a stage with a projector, or without
+    /// contrastive terms on classes, or whose terms differ in what the closed forms need to be one.
     pub fn of(stage: &Stage) -> Option<Self> {
-        let terms: Vec<&Term> = stage.terms.iter().filter(|it| is_contrast(&it.call)).collect();
-        let first = &terms.first()?.call;
-        let is_alike = |term: &&Term| {
-            let same = |name| term.call.value(name) == first.value(name);
-            same("temperature") && same("pairs") && real(&term.call, "temperature") >= Some(COLDEST)
+        // What is compared is then not what is evaluated, and the closed forms are of the first.
+        if stage.projector.is_some() {
+            return None;
+        }
+        let last = |term: &Term| term.weight.last(&stage.horizon());
+        let of_terms = stage.terms.iter().filter(|term| last(term) > 0.0);
+        let of_terms = of_terms
+            .map(|term| Some(Weighed { term, weight: last(term), parts: parts(term).ok()? }));
+        let terms: Vec<Weighed> = of_terms.collect::<Option<_>>()?;
+        let all: Vec<&Part> = terms.iter().flat_map(|it| &it.parts).collect();
+        let first = *all.first()?;
+        let is_alike = |part: &&&Part| {
+            (part.temperature, part.is_across) == (first.temperature, first.is_across)
         };
-        let is_unit = |term: &&Term| term.call.value("normalize") == Some(&Value::Bool(true));
-        if !terms.iter().all(|term| is_alike(term) && is_unit(term)) {
+        if !all.iter().all(|part| is_alike(&part)) || first.temperature < COLDEST {
             return None;
         }
         let contrast = contrast(stage, first)?;
-        let denominators: Vec<Denominator> =
-            terms.iter().filter(|it| is_supervised(&it.call)).map(|it| of_call(&it.call)).collect();
-        let denominator = denominators.first().copied().unwrap_or(Denominator::Own);
-        if denominators.iter().any(|it| *it != denominator) {
+        let supervised: Vec<PartKind> =
+            all.iter().map(|part| part.kind).filter(|kind| kind.is_supervised()).collect();
+        let kind = supervised.first().copied().unwrap_or(PartKind::WithinClass);
+        if supervised.iter().any(|it| *it != kind) {
             return None;
         }
+        let (denominator, clip) = match kind {
+            PartKind::Supervised { denominator, clip } => (denominator, clip),
+            PartKind::WithinClass => (Denominator::Own, None),
+        };
         let weights = weights(&terms);
         let setting = Setting {
             classes: contrast.classes,
@@ -56,6 +67,7 @@ impl Theory {
             alpha: weights.1 / (weights.0 + weights.1),
             members: contrast.members,
             denominator,
+            clip,
         };
         Some(Self {
             setting,
@@ -68,18 +80,6 @@ impl Theory {
     }
 }
 
-fn is_contrast(call: &Bound) -> bool {
-    is_supervised(call) || is_within_class(call)
-}
-
-pub(super) fn is_supervised(call: &Bound) -> bool {
-    call.spec.name == "supcon"
-}
-
-pub(super) fn is_within_class(call: &Bound) -> bool {
-    call.spec.name == "class_infonce"
-}
-
 /// Whether a term sees nothing but the classes that the contrastive terms see: it does not change
 /// when members of a class trade places.
 pub(super) fn is_of_classes(term: &Term, stage: &Stage) -> bool {
@@ -88,49 +88,53 @@ pub(super) fn is_of_classes(term: &Term, stage: &Stage) -> bool {
 }
 
 /// What an anchor meets in a batch, on average.
-fn contrast(stage: &Stage, call: &Bound) -> Option<Contrast> {
+fn contrast(stage: &Stage, part: &Part) -> Option<Contrast> {
     let classes = stage.data.classes.names.len();
-    let of_view = stage.batch as f64 / classes as f64;
-    let (positives, members) = match is_word(call, "pairs", "cross") {
+    if stage.method.is_partial(stage.batch, classes) {
+        return None;
+    }
+    let together = stage.batch / stage.method.accumulate.unwrap_or(1);
+    let of_view = together as f64 / classes as f64;
+    let (positives, members) = match part.is_across {
         true => (of_view, of_view),
         false => (stage.views as f64 * of_view - 1.0, stage.views as f64 * of_view),
     };
-    let temperature = real(call, "temperature")?;
+    let temperature = part.temperature;
     (classes >= 2).then_some(Contrast { classes, positives, members, temperature })
 }
 
-fn of_call(call: &Bound) -> Denominator {
-    match call.value("denominator") {
-        _ if is_word(call, "denominator", "all") => Denominator::All,
-        _ if is_word(call, "denominator", "negatives") => Denominator::Negatives,
-        _ => Denominator::Own,
-    }
+/// A term with its weight and its parts.
+struct Weighed<'a> {
+    term: &'a Term,
+    weight: f64,
+    parts: Vec<Part>,
 }
 
-fn weights(terms: &[&Term]) -> (f64, f64) {
-    // An empty sum of floats is negative zero, which prints.
-    let sum = |is: fn(&Bound) -> bool| {
-        terms.iter().filter(|term| is(&term.call)).fold(0.0, |sum, term| sum + term.weight)
+fn weights(terms: &[Weighed]) -> (f64, f64) {
+    let sum = |is_supervised: bool| {
+        let parts = terms.iter().flat_map(|it| it.parts.iter().map(|part| (it.weight, part)));
+        let chosen = parts.filter(|(_, part)| part.kind.is_supervised() == is_supervised);
+        // An empty sum of floats is negative zero, which prints.
+        chosen.fold(0.0, |sum, (weight, part)| sum + weight * part.share)
     };
-    (sum(is_supervised), sum(is_within_class))
+    (sum(true), sum(false))
 }
 
 /// Values that an anchor without a positive has no part in.
-fn references(terms: &[&Term], contrast: Contrast) -> Vec<(String, Reference)> {
-    let reference = |term: &&&Term| match is_supervised(&term.call) {
-        true => contrast.supervised(of_call(&term.call)),
-        false => contrast.within_class(),
+fn references(terms: &[Weighed], contrast: Contrast) -> Vec<(String, Reference)> {
+    let of_part = |part: &Part| match part.kind {
+        PartKind::Supervised { denominator, clip } => {
+            (part.share, contrast.supervised(denominator).plus(contrast.excess(clip)))
+        }
+        PartKind::WithinClass => (part.share, contrast.within_class()),
     };
     let is_met = contrast.positives >= 1.0;
-    let named = |term: &&Term| (term.name.clone(), reference(&term));
-    terms.iter().filter(|_| is_met).map(named).collect()
-}
-
-fn real(call: &Bound, name: &str) -> Option<f64> {
-    match call.value(name) {
-        Some(Value::Real(value)) => Some(*value),
-        _ => None,
-    }
+    let is_contrast = |it: &&Weighed| is_met && !it.parts.is_empty();
+    let named = |it: &Weighed| {
+        let parts: Vec<_> = it.parts.iter().map(of_part).collect();
+        (it.term.name.clone(), Reference::sum(&parts))
+    };
+    terms.iter().filter(is_contrast).map(named).collect()
 }
 
 /// Stages that differ in more ways are not summed up.
@@ -147,18 +151,17 @@ pub fn theory_lines(plan: &Plan) -> Vec<String> {
             lines.push("others differ: see `balance show`".to_owned());
             break;
         }
-        let threshold = theory.setting.threshold();
-        let (alpha, phase) = (theory.setting.alpha, said(theory.phase));
+        let threshold = up_to(theory.setting);
+        let (alpha, phase) = (theory.setting.alpha, said(theory.phase, &theory.setting));
         let references: Vec<String> = theory
             .references
             .iter()
             .map(|(name, it)| range(name, digits(it.collapsed), digits(it.equal)))
             .collect();
         let line = format!(
-            "{}: alpha {}, collapse up to {}: {phase}; {}",
+            "{}: alpha {}, collapse {threshold}: {phase}; {}",
             stage.name,
             digits(alpha),
-            digits(threshold),
             references.join(", ")
         );
         if !lines.contains(&line) {
@@ -176,12 +179,11 @@ fn range(name: &str, low: String, high: String) -> String {
 impl Display for Theory {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Setting { classes, dim, alpha, .. } = self.setting;
-        let threshold = |setting: Setting| digits(setting.threshold());
-        let (here, large) = (threshold(self.setting), threshold(self.setting.in_large_batches()));
+        let (here, large) = (said_up_to(self.setting), said_up_to(self.setting.in_large_batches()));
         writeln!(f, "  theory alpha {}, {classes} classes in {dim} dimensions", digits(alpha))?;
-        writeln!(f, "    in these batches {}, collapse up to alpha {here}", said(self.phase))?;
-        let phase = said(self.in_large_batches);
-        writeln!(f, "    in large batches {phase}, collapse up to alpha {large}")?;
+        writeln!(f, "    in these batches {}, collapse {here}", said(self.phase, &self.setting))?;
+        let phase = said(self.in_large_batches, &self.setting);
+        writeln!(f, "    in large batches {phase}, collapse {large}")?;
         for (name, Reference { collapsed, equal }) in &self.references {
             let collapsed = digits(*collapsed);
             match digits(*equal) {
@@ -206,10 +208,30 @@ pub(super) fn digits(value: f64) -> String {
     if is_small { format!("{value:.1e}") } else { format!("{value:.3}") }
 }
 
-fn said(phase: Option<Phase>) -> String {
+/// `up to 0.519`
+fn up_to(setting: Setting) -> String {
+    match setting.threshold() {
+        threshold if threshold < 0.0 => "nowhere".to_owned(),
+        threshold => format!("up to {}", digits(threshold)),
+    }
+}
+
+/// `up to alpha 0.519`
+fn said_up_to(setting: Setting) -> String {
+    up_to(setting).replace("up to", "up to alpha")
+}
+
+/// A within-class variance.
+pub(super) fn spread(variance: f64, setting: &Setting) -> String {
+    if setting.is_estimate() { format!("about {variance:.2}") } else { format!("{variance:.4}") }
+}
+
+fn said(phase: Option<Phase>, setting: &Setting) -> String {
     match phase {
         Some(Phase::Collapse) => "each class is a point".to_owned(),
-        Some(Phase::Spread(variance)) => format!("within-class variance {variance:.4}"),
+        Some(Phase::Spread(variance)) => {
+            format!("within-class variance {}", spread(variance, setting))
+        }
         Some(Phase::Mixed) => "classes mix".to_owned(),
         None => "too few dimensions to say".to_owned(),
     }

@@ -17,7 +17,8 @@ impl Section {
         }
         match first.node.as_str() {
             "eval" if !rest.is_empty() => self.set_here(path, value, out),
-            "data" | "encoder" | "augment" | "views" | "loss" | "train" | "run" | "seed" => {
+            "data" | "encoder" | "projector" | "augment" | "views" | "loss" | "train" | "run"
+            | "seed" => {
                 self.set_everywhere(path, value, out);
             }
             _ => out.extend(self.no_such_path(path)),
@@ -131,7 +132,7 @@ impl Section {
         let eval = self.section("eval").into_iter().flat_map(|eval| &eval.fields);
         names.extend(eval.map(|slot| slot.name.node.as_str()));
         if self.kind == "experiment" {
-            names.extend(["data", "encoder", "augment", "views", "loss", "train"]);
+            names.extend(["data", "encoder", "projector", "augment", "views", "loss", "train"]);
         }
         names.sort_unstable();
         names.dedup();

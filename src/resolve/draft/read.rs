@@ -5,9 +5,23 @@ use super::{Patch, Section, Slot};
 use crate::diag::{Diagnostic, closest, codes};
 use crate::syntax::{Block, Field, Name, Statement};
 
-const EXPERIMENT: &[&str] = &["data", "encoder", "augment", "views", "loss", "note", "tags"];
-const STAGE: &[&str] = &["data", "encoder", "augment", "views", "loss"];
-const TRAIN: &[&str] = &["optimizer", "schedule", "batch", "for", "drop_last", "keep"];
+const EXPERIMENT: &[&str] =
+    &["data", "encoder", "projector", "augment", "views", "loss", "note", "tags"];
+const STAGE: &[&str] = &["data", "encoder", "projector", "augment", "views", "loss"];
+const TRAIN: &[&str] = &[
+    "optimizer",
+    "schedule",
+    "batch",
+    "for",
+    "drop_last",
+    "keep",
+    "sampler",
+    "clip",
+    "accumulate",
+    "chunk",
+    "ema",
+    "swa",
+];
 const RUN: &[&str] = &["precision", "determinism", "device", "limit", "checkpoint", "workers"];
 /// The streams of random numbers of a training.
 pub(in crate::resolve) const SEED: &[&str] = &["split", "init", "order", "augment", "dropout"];

@@ -12,6 +12,7 @@ const MOST_SAMPLES: f64 = 1e12;
 const LONGEST: f64 = 1e12;
 
 const NATURAL: Type = Type::Int { name: "natural", min: 0, max: 1 << 50 };
+const PIXELS: Type = Type::Int { name: "count", min: 1, max: 1 << 16 };
 
 /// The value of `want.ty` that a number is.
 pub(super) fn accept(number: Quantity, span: Span, want: Want) -> Result<Value, Box<Diagnostic>> {
@@ -19,6 +20,7 @@ pub(super) fn accept(number: Quantity, span: Span, want: Want) -> Result<Value, 
         Type::Duration => duration(number, span, want),
         Type::Amount => amount(number, span, want),
         Type::Seed => accept(number, span, Want { ty: &NATURAL, ..want }),
+        Type::Side => accept(number, span, Want { ty: &PIXELS, ..want }),
         Type::Int { min, max, .. } => {
             let plain = no_unit(number, span, want)?;
             if plain.fract() != 0.0 || number.percent {
@@ -50,6 +52,17 @@ pub(super) fn accept(number: Quantity, span: Span, want: Want) -> Result<Value, 
                     .at(span, "this is a number"),
             ),
         )),
+    }
+}
+
+/// Whether a real number is of a type.
+pub(super) fn fits(ty: &Type, value: f64) -> bool {
+    match ty {
+        Type::Varying(inner) => fits(inner, value),
+        Type::Real { min, max, open, .. } => {
+            value.is_finite() && value <= *max && if *open { value > *min } else { value >= *min }
+        }
+        _ => false,
     }
 }
 

@@ -10,6 +10,9 @@ use crate::syntax::{Arg, Expr, Name};
 /// Columns of a signature in a message.
 const SIGNATURE: usize = 76;
 
+/// The argument that asks a network to keep distances within a bound.
+const LIPSCHITZ: &str = "lipschitz";
+
 /// A call that is being matched to its component's parameters.
 struct Site<'a> {
     spec: &'static Spec,
@@ -50,14 +53,23 @@ impl Eval<'_> {
         }
         for patch in patches {
             if spec.param(&patch.path[0].node).is_none() {
-                let diagnostic = unknown_argument(spec, &patch.path[0]);
+                let diagnostic = self.unknown_argument(spec, &patch.path[0]);
                 self.out.push(diagnostic.at(span, format!("of this `{}`", spec.name)));
             }
         }
         let mut places = Vec::new();
         let mut values = Vec::new();
+        let chosen = spec.forms.and_then(|forms| spec.param(forms.param));
+        let chosen = chosen.map(|param| (param.name, self.argument(&site, param, None)));
+        let form = match &chosen {
+            Some((_, (Some(Value::Word(word)), _))) => Some(word.clone()),
+            _ => None,
+        };
         for param in spec.params {
-            let (value, place) = self.argument(&site, param);
+            let (value, place) = match &chosen {
+                Some((name, found)) if *name == param.name => found.clone(),
+                _ => self.argument(&site, param, form.as_deref()),
+            };
             places.extend(place.map(|place| (param.name, place)));
             values.push(value);
         }
@@ -77,7 +89,8 @@ impl Eval<'_> {
             return self.out.push(diagnostic);
         };
         if spec.param(&name.node).is_none() {
-            self.out.push(unknown_argument(spec, name));
+            let diagnostic = self.unknown_argument(spec, name);
+            self.out.push(diagnostic);
         }
         let names = site.args[..at].iter().filter_map(|arg| arg.name.as_ref());
         if let Some(first) = names.clone().find(|other| other.node == name.node) {
@@ -90,11 +103,12 @@ impl Eval<'_> {
         }
     }
 
-    /// The value of one parameter, and where it is written.
+    /// The value of one parameter in the form called `form`, and where it is written.
     fn argument(
         &mut self,
         site: &Site,
         param: &'static ParamSpec,
+        form: Option<&str>,
     ) -> (Option<Value>, Option<Span>) {
         let (whole, inside) = site.overrides(param.name);
         let inside: Vec<&Patch> = inside.iter().collect();
@@ -108,15 +122,30 @@ impl Eval<'_> {
             let want = Want::param(param).of(self.images(site.spec, param));
             return (self.value(expr, &inside, want), Some(place));
         }
-        let value = match param.default {
-            Some(default) if inside.is_empty() => Some(default()),
-            Some(default) => self.patched_default(default(), param, &inside),
+        let value = match site.spec.default_in(form, param) {
+            Some(default) if inside.is_empty() => Some(default),
+            Some(default) => self.patched_default(default, param, &inside),
             None => {
                 self.out.push(no_argument(site, param));
                 None
             }
         };
         (value, None)
+    }
+
+    fn unknown_argument(&self, spec: &Spec, name: &Name) -> Diagnostic {
+        match spec.unbounded.filter(|_| name.node == LIPSCHITZ) {
+            Some(why) => {
+                let others = self.catalog.of(spec.kind);
+                let bounded = others.filter(|it| it.param(LIPSCHITZ).is_some());
+                let bounded: Vec<String> = bounded.map(|it| format!("`{}`", it.name)).collect();
+                Diagnostic::new(&codes::NO_BOUND, format!("`{}` has no Lipschitz bound", spec.name))
+                    .at(name.span, why)
+                    .help(format!("encoders that keep one: {}", bounded.join(", ")))
+                    .more(spec.name)
+            }
+            None => unknown_argument(spec, name),
+        }
     }
 
     /// How many images an amount that a dataset takes is a share of.
@@ -146,7 +175,8 @@ impl Eval<'_> {
         for patch in patches {
             let name = &patch.path[0];
             let Some(param) = bound.spec.param(&name.node) else {
-                self.out.push(unknown_argument(bound.spec, name));
+                let diagnostic = self.unknown_argument(bound.spec, name);
+                self.out.push(diagnostic);
                 return None;
             };
             let value = self.value(&patch.value, &[], Want::param(param))?;

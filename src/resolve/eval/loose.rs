@@ -8,7 +8,7 @@ use crate::syntax::{Call, Expr, ExprKind, Name, Op};
 
 /// The kinds of component that mean the same wherever they stand.
 const FREE: &[Kind] =
-    &[Kind::Dataset, Kind::Encoder, Kind::Augment, Kind::Optimizer, Kind::Schedule];
+    &[Kind::Dataset, Kind::Encoder, Kind::Augment, Kind::Optimizer, Kind::Schedule, Kind::Sampler];
 
 impl Eval<'_> {
     /// Checks the value that `name` is declared as, whoever will use it; gives the work it took.
@@ -33,6 +33,9 @@ impl Eval<'_> {
 
     fn loose_here(&mut self, expr: &Expr) {
         match &expr.kind {
+            _ if self.is_varying(expr) => {
+                self.course(expr);
+            }
             ExprKind::Paren(inner) => self.loose(inner),
             ExprKind::Number { .. } | ExprKind::Negate(_) if self.is_free(expr) => {
                 self.quantity(expr);

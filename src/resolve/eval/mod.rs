@@ -4,11 +4,13 @@ mod accept;
 mod bind;
 mod component;
 mod condition;
+mod course;
 mod labels;
 mod loose;
 mod measure;
 mod quantity;
 mod value;
+mod weights;
 
 pub(super) use measure::{MEASURES, WALLTIME};
 pub(super) use quantity::{Quantity, compare, kind_of};

@@ -37,6 +37,10 @@ impl Eval<'_> {
                 self.quantity(chosen)
             }
             ExprKind::Path(path) => self.named(path, "a number", |eval, expr| eval.quantity(expr)),
+            ExprKind::Call(_) if self.is_varying(expr) => {
+                let label = "this changes over training; weights and temperatures may";
+                self.not_a_number(expr.span, label.to_owned())
+            }
             _ => self.not_a_number(expr.span, format!("this is {}", kind_of(expr))),
         }
     }
@@ -241,15 +245,20 @@ pub(super) fn noun(ty: &Type) -> String {
         Type::Int { .. } => "a whole number".to_owned(),
         Type::Real { .. } => "a number".to_owned(),
         Type::Text => "text, such as `\"name\"`".to_owned(),
+        Type::Path => "a path, such as `\"images/birds\"`".to_owned(),
         Type::Choice(words) => or_list(words),
         Type::Duration => "a duration, such as `5 epochs`".to_owned(),
         Type::Amount => "a share or a number, such as `10%` or `500 samples`".to_owned(),
         Type::Seed => "a whole number, or `seed`".to_owned(),
+        Type::Side => "a number of pixels, or `input`".to_owned(),
         Type::Interval { .. } => "an interval, such as `0.2..=1.0`".to_owned(),
         Type::Labels => "labels, such as `fine`".to_owned(),
         Type::Features => "features, such as `STAGE.encoder`".to_owned(),
+        Type::Weights => "weights, such as `weights(\"FILE.safetensors\")`".to_owned(),
         Type::List(item) => format!("a list, each item {}", noun(item)),
         Type::Component(kind) => with_article(kind.name()),
+        Type::ClassWeights => "`none`, `balanced`, or a list of numbers".to_owned(),
+        Type::Varying(inner) => noun(inner),
         Type::Optional(inner) => format!("{} or `none`", noun(inner)),
     }
 }

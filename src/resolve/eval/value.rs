@@ -4,10 +4,13 @@ use super::super::draft::Patch;
 use super::super::foreign;
 use super::quantity::{kind_of, noun, wrong_type};
 use super::{Eval, TRUTH, Want};
-use crate::catalog::{Kind, Labels, Type, Value};
+use crate::catalog::{BALANCED, DataPath, Kind, Labels, NonNegative, ParamType, Type, Value};
 use crate::diag::{Diagnostic, codes};
 use crate::resolve::Called;
 use crate::syntax::{Expr, ExprKind, Path};
+
+/// Weights that are written out.
+const WEIGHTS: Type = Type::List(&NonNegative::TYPE);
 
 impl Eval<'_> {
     /// The value of `expr` where `want` is wanted; `patches` override parts of a call.
@@ -21,12 +24,18 @@ impl Eval<'_> {
                 let called = self.called(expr, patches, *kind, want)?;
                 return Some(Value::Component(Box::new(called.bound)));
             }
+            (_, Type::Varying(inner)) => {
+                return match self.is_varying(expr) {
+                    true => self.varying(expr, want),
+                    false => self.value(expr, patches, want.inner(inner)),
+                };
+            }
             (ExprKind::Paren(inner), _) => return self.value(inner, patches, want),
             (ExprKind::If { test, then, otherwise }, _) => {
                 let chosen = if self.truth(test)? { then } else { otherwise };
                 return self.value(chosen, patches, want);
             }
-            (ExprKind::None, Type::Optional(_)) => return Some(Value::None),
+            (ExprKind::None, Type::Optional(_) | Type::ClassWeights) => return Some(Value::None),
             (_, Type::Optional(inner)) => return self.value(expr, patches, want.inner(inner)),
             _ => {}
         }
@@ -45,10 +54,18 @@ impl Eval<'_> {
             (ExprKind::Path(path), _) => self.path(path, want),
             (ExprKind::Call(call), Type::Labels) => self.group(call, expr, want),
             (ExprKind::Call(call), Type::Features) => self.concat(call, expr, want),
+            (ExprKind::Call(call), Type::Weights) => self.weights(call, expr, want),
             (ExprKind::List(items), Type::List(item)) => {
                 let values: Vec<_> =
                     items.iter().map(|it| self.value(it, &[], want.inner(item))).collect();
                 values.into_iter().collect::<Option<Vec<_>>>().map(Value::List)
+            }
+            (ExprKind::List(_), Type::ClassWeights) => self.value(expr, &[], want.inner(&WEIGHTS)),
+            (ExprKind::Text(text), Type::Path) => {
+                let module = self.program.module(expr.span.file);
+                let folder = module.and_then(|it| it.path.parent()).map(Into::into);
+                let folder = folder.unwrap_or_default();
+                Some(Value::Path(DataPath { written: text.clone(), folder }))
             }
             (ExprKind::Text(text), Type::Text) => Some(Value::Text(text.clone())),
             (ExprKind::Text(text), Type::Choice(words)) if words.contains(&text.as_str()) => {
@@ -59,6 +76,16 @@ impl Eval<'_> {
             }
             (ExprKind::Bool(_) | ExprKind::Not(_) | ExprKind::Binary { .. }, Type::Bool) => {
                 self.truth(expr).map(Value::Bool)
+            }
+            (ExprKind::Call(_), ty) if is_numeric(ty) && self.is_varying(expr) => {
+                let message = format!("`{}` cannot change over training", want.name);
+                let diagnostic = Diagnostic::new(&codes::WRONG_TYPE, message);
+                self.out.push(
+                    diagnostic
+                        .at(expr.span, "weights of terms and temperatures may")
+                        .help("how a learning rate changes is said by `schedule`"),
+                );
+                None
             }
             (_, Type::Interval { .. }) => self.interval(expr, want),
             (ExprKind::Number { .. } | ExprKind::Negate(_) | ExprKind::Binary { .. }, ty)
@@ -89,19 +116,34 @@ impl Eval<'_> {
                 });
                 return None;
             }
+            (Type::ClassWeights, Some(BALANCED)) => {
+                return Some(Value::Word(BALANCED.to_owned()));
+            }
+            (Type::ClassWeights, _) if !is_value => {
+                let text = path.text();
+                let message = format!("`{}` cannot be `{text}`", want.name);
+                let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
+                self.out.push(diagnostic.expected(path.span, &text, [BALANCED, "none"]));
+                return None;
+            }
             (Type::Features, _) => return self.encoder(path).map(Value::Features),
             (Type::Labels, Some("declared")) => return Some(Value::Labels(Labels::Declared)),
             (Type::Labels, Some(column)) if !is_value => {
                 return Some(Value::Labels(Labels::Column(column.to_owned())));
             }
-            (Type::Seed, Some("seed")) if !is_value => {
-                return Some(Value::Word("seed".to_owned()));
-            }
-            (Type::Seed, _) if !is_value => {
+            (Type::Seed | Type::Side, word) if !is_value => {
+                let only = if *want.ty == Type::Seed { "seed" } else { "input" };
+                if word == Some(only) {
+                    return Some(Value::Word(only.to_owned()));
+                }
                 let text = path.text();
                 let message = format!("`{}` cannot be `{text}`", want.name);
                 let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
-                self.out.push(diagnostic.expected(path.span, &text, ["seed"]));
+                self.out.push(diagnostic.expected(path.span, &text, [only]));
+                return None;
+            }
+            (Type::Weights, _) if !is_value => {
+                self.no_weights(path, want);
                 return None;
             }
             (Type::Bool, _) => return self.truth_of(path).map(Value::Bool),
@@ -148,8 +190,8 @@ impl Eval<'_> {
 }
 
 fn is_numeric(ty: &Type) -> bool {
-    use Type::{Amount, Duration, Int, Real, Seed};
-    matches!(ty, Int { .. } | Real { .. } | Duration | Amount | Seed)
+    use Type::{Amount, Duration, Int, Real, Seed, Side};
+    matches!(ty, Int { .. } | Real { .. } | Duration | Amount | Seed | Side)
 }
 
 /// `an encoder`, `a loss term`

@@ -3,6 +3,7 @@
 mod evaluation;
 mod machine;
 mod memo;
+mod method;
 mod pins;
 mod select;
 mod stage;

@@ -13,6 +13,8 @@ impl Eval<'_> {
         let own = |name: &str| stage.get(name).or_else(|| draft.get(name));
         let data = self.required([draft, stage], "data", Kind::Dataset);
         let encoder = self.required([draft, stage], "encoder", Kind::Encoder);
+        let projector = own("projector").filter(|slot| slot.expr.kind != ExprKind::None);
+        let projector = projector.map(|slot| self.call(slot, Kind::Projector));
         let augment = self.lines(draft, stage, "augment").unwrap_or_default();
         let augment = self.entries(&augment, Kind::Augment);
         let views = match own("views") {
@@ -26,6 +28,10 @@ impl Eval<'_> {
             name: stage.name.clone(),
             data: data?,
             encoder: encoder?,
+            projector: match projector {
+                Some(found) => Some(found?),
+                None => None,
+            },
             augment,
             views: views?,
             terms: terms?,

@@ -4,11 +4,12 @@ use super::super::Term;
 use super::super::draft::{Patch, Slot};
 use super::super::eval::{Eval, Want};
 use super::plain;
-use crate::catalog::{Kind, Type, Value};
+use crate::catalog::{Course, Kind, Type, Value};
 use crate::diag::{Diagnostic, Span, Spanned, codes};
 use crate::syntax::{Expr, ExprKind, Op};
 
-const WEIGHT: Type = Type::Real { name: "nonneg", min: 0.0, max: f64::INFINITY, open: false };
+const NONNEG: Type = Type::Real { name: "nonneg", min: 0.0, max: f64::INFINITY, open: false };
+const WEIGHT: Type = Type::Varying(&NONNEG);
 
 impl Eval<'_> {
     /// The term a line of a loss declares.
@@ -29,7 +30,7 @@ impl Eval<'_> {
         let formula = patched.or(weight);
         let weight = match formula {
             Some(expr) => self.weight(expr),
-            None => Some(Spanned { node: 1.0, span: call.span }),
+            None => Some(Spanned { node: Course::Constant(1.0), span: call.span }),
         };
         let patches = patches.into_iter().cloned().collect();
         let call = Slot { patches, ..Slot::new(&slot.name, call) };
@@ -38,9 +39,10 @@ impl Eval<'_> {
         Some(Term { name: slot.name.clone(), weight: weight?, formula, call: call? })
     }
 
-    fn weight(&mut self, expr: &Expr) -> Option<Spanned<f64>> {
+    fn weight(&mut self, expr: &Expr) -> Option<Spanned<Course>> {
         match self.value(expr, &[], Want::new("weight", &WEIGHT))? {
-            Value::Real(node) => Some(Spanned { node, span: expr.span }),
+            Value::Real(weight) => Some(Spanned { node: weight.into(), span: expr.span }),
+            Value::Course(node) => Some(Spanned { node, span: expr.span }),
             _ => None,
         }
     }

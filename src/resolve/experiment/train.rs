@@ -4,8 +4,8 @@ use super::super::draft::{Section, Slot, as_path};
 use super::super::eval::{Eval, Want};
 use super::super::{Called, Keep, Term, Train};
 use super::stage::shown_name;
-use crate::catalog::{Bound, Division, Duration, Kind, Type, Value};
-use crate::diag::{Diagnostic, Span, Spanned, codes};
+use crate::catalog::{Division, Duration, Kind, Type, Value};
+use crate::diag::{Diagnostic, Spanned, codes};
 use crate::syntax::{ExprKind, Name};
 
 impl Eval<'_> {
@@ -35,7 +35,7 @@ impl Eval<'_> {
         let length = length.and_then(|slot| self.length(slot, epoch));
         let schedule = match section.get("schedule") {
             Some(slot) => self.call(slot, Kind::Schedule),
-            None => self.constant(section.span),
+            None => self.plain_component(Kind::Schedule, "constant", section.span),
         };
         let drop_last = match section.get("drop_last") {
             Some(slot) => self.truth(&slot.expr),
@@ -45,9 +45,10 @@ impl Eval<'_> {
             Some(slot) => self.keep(slot, terms),
             None => Some(Keep::Last),
         };
+        let method = self.method(&section);
         let (optimizer, schedule, batch, length) = (optimizer?, schedule?, batch?, length?);
-        let (drop_last, keep) = (drop_last?, keep?);
-        Some(Train { optimizer, schedule, batch, length, drop_last, keep })
+        let (drop_last, keep, method) = (drop_last?, keep?, method?);
+        Some(Train { optimizer, schedule, batch, length, drop_last, keep, method })
     }
 
     /// The experiment's `train` with the stage's own laid over it.
@@ -61,11 +62,6 @@ impl Eval<'_> {
             }
             (section, own) => section.or_else(|| own.cloned()),
         }
-    }
-
-    fn constant(&self, span: Span) -> Option<Called> {
-        let spec = self.catalog.find(Kind::Schedule, "constant")?;
-        Some(Called { bound: Bound::defaults(spec), span, args: Vec::new() })
     }
 
     fn trained<'s>(&mut self, train: &'s Section, name: &str, example: &str) -> Option<&'s Slot> {

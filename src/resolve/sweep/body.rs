@@ -1,5 +1,6 @@
 //! The statements of a sweep: what varies, what is the same in every cell, what is filtered.
 
+use super::super::Control;
 use super::super::draft::{EXPERIMENT_BLOCKS, Section};
 use super::layout::Scheme;
 use super::{Axis, Change, Reader};
@@ -25,6 +26,9 @@ pub(in crate::resolve) struct Parts {
     pub scheme: Option<Spanned<Scheme>>,
     /// The sweeps whose cells these are.
     pub union: Option<Field>,
+    /// What asks for a control, and the level it became.
+    pub control_field: Option<Field>,
+    pub control: Option<Control>,
 }
 
 impl Parts {
@@ -53,6 +57,7 @@ impl Reader<'_> {
                 }
             }
         }
+        self.add_control(&mut parts);
         parts
     }
 
@@ -60,6 +65,7 @@ impl Reader<'_> {
         match field.path.single() {
             Some("seeds") => self.once(&mut parts.seeds, field),
             Some("union") => self.once(&mut parts.union, field),
+            Some("control") => self.once(&mut parts.control_field, field),
             Some("design") => {
                 self.once(&mut parts.design, field);
                 if parts.scheme.is_none() {

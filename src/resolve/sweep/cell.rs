@@ -67,9 +67,11 @@ impl Reader<'_> {
         if last != Passed::All {
             self.out.push(nothing_left(what, filter.unwrap_or(span), &name));
         }
+        self.match_control(&draft, &parts, &mut cells, (&set, &mut memo));
         let axes = parts.axes.iter().map(Axis::outline).collect();
         let analyses = self.analyses_of(&parts.axes, &parts, &cells, options);
-        Some(Design { name, axes, seeds, cells, is_union: false, analyses })
+        let control = parts.control;
+        Some(Design { name, axes, seeds, cells, is_union: false, control, analyses })
     }
 
     /// What is asked of the results; nothing of a part of them.

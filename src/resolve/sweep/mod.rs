@@ -4,6 +4,7 @@ mod analysis;
 mod axis;
 mod body;
 mod cell;
+mod control;
 mod filter;
 mod fraction;
 mod layout;

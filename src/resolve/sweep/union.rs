@@ -54,7 +54,8 @@ impl Reader<'_> {
             self.out.push(nothing_left("`--only`", kept, &name));
         }
         let analyses = self.analyses_of(&axes, parts, &cells, options);
-        Some(Design { name, axes: joined.axes, seeds, cells, is_union: true, analyses })
+        let axes = joined.axes;
+        Some(Design { name, axes, seeds, cells, is_union: true, control: None, analyses })
     }
 
     /// Whether nothing stands beside the union that would change its cells.
@@ -63,7 +64,8 @@ impl Reader<'_> {
         let filter = parts.filters.first().map(|filter| filter.span);
         let scheme = parts.scheme.as_ref().map(|scheme| scheme.span);
         let change = parts.common.first().map(Change::span);
-        let Some(other) = axis.or(filter).or(scheme).or(change) else { return true };
+        let control = parts.control_field.as_ref().map(|field| field.path.span);
+        let Some(other) = axis.or(filter).or(scheme).or(control).or(change) else { return true };
         self.out.push(
             Diagnostic::new(&codes::UNKNOWN_BLOCK, "a union takes its cells from its sweeps")
                 .at(other, "this belongs into one of them")

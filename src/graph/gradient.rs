@@ -1,0 +1,88 @@
+//! The gradient of a step: of the whole batch at once or in pieces, and bounded where that is asked.
+
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Result, Tensor};
+
+use super::{Batch, Loss, Model, scalar, shares};
+use crate::kernel::squared_norm;
+use crate::nn::Mode;
+use crate::plan::Method;
+use crate::seed::Stream;
+use crate::tensor::Params;
+
+/// The loss of `batch` and its gradient, by the way that `method` names; what is random in the
+/// model comes from `stream`.
+pub fn gradient(
+    model: &Model,
+    method: &Method,
+    batch: Batch,
+    stream: Stream,
+) -> Result<(Loss, GradStore)> {
+    match (method.accumulate, method.chunk) {
+        (Some(pieces), _) => accumulated(model, pieces, &batch, &stream),
+        (None, Some(chunk)) => model.gradients_by_chunks(&batch, chunk, &stream),
+        (None, None) => model.gradients(batch, &Mode::Train(stream)),
+    }
+}
+
+/// The mean over the items of what each of `pieces` pieces comes to by itself.
+fn accumulated(
+    model: &Model,
+    pieces: usize,
+    batch: &Batch,
+    stream: &Stream,
+) -> Result<(Loss, GradStore)> {
+    let (mut terms, mut total): (Vec<(String, f64)>, f64) = (Vec::new(), 0.0);
+    let mut sum: Option<GradStore> = None;
+    for (at, items) in shares(batch.items(), pieces).into_iter().enumerate() {
+        let mode = Mode::Train(stream.named("piece").at(at as u64));
+        let (loss, grads) = model.gradients(batch.piece(&items)?, &mode)?;
+        let share = items.len() as f64 / batch.items() as f64;
+        total += share * scalar(&loss.total)?;
+        match terms.is_empty() {
+            true => terms = loss.terms.into_iter().map(|(it, value)| (it, share * value)).collect(),
+            false => terms.iter_mut().zip(loss.terms).for_each(|(sum, it)| sum.1 += share * it.1),
+        }
+        let grads = scaled(model.params(), grads, share)?;
+        match &mut sum {
+            None => sum = Some(grads),
+            Some(sum) => add(model.params(), sum, &grads)?,
+        }
+    }
+    let sum = sum.expect("a batch has an item");
+    Ok((Loss { total: Tensor::new(total, &Device::Cpu)?, terms }, sum))
+}
+
+/// The gradients of the variables, multiplied by `factor`.
+fn scaled(params: &Params, mut grads: GradStore, factor: f64) -> Result<GradStore> {
+    for (_, var) in params.vars() {
+        if let Some(grad) = grads.remove(&var) {
+            grads.insert(&var, grad.affine(factor, 0.0)?);
+        }
+    }
+    Ok(grads)
+}
+
+/// Adds the gradients of the variables to those that are there.
+pub(super) fn add(params: &Params, sum: &mut GradStore, more: &GradStore) -> Result<()> {
+    for (_, var) in params.vars() {
+        let Some(more) = more.get(&var) else { continue };
+        let both = match sum.remove(&var) {
+            Some(own) => (own + more)?,
+            None => more.clone(),
+        };
+        sum.insert(&var, both);
+    }
+    Ok(())
+}
+
+/// Scales the gradients of all variables down to the norm `most` if theirs together is larger, as
+/// PyTorch's `clip_grad_norm_` does; gives the norm they had.
+pub fn clip(params: &Params, grads: GradStore, most: f64) -> Result<(GradStore, f64)> {
+    let vars = params.vars();
+    let squares = vars.iter().filter_map(|(_, var)| grads.get(var)).map(squared_norm);
+    let norm = squares.sum::<Result<f64>>()?.sqrt();
+    let factor = most / (norm + 1e-6);
+    let grads = if factor < 1.0 { scaled(params, grads, factor)? } else { grads };
+    Ok((grads, norm))
+}

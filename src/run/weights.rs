@@ -1,0 +1,40 @@
+//! Encoders that begin with the weights of a file.
+
+use std::path::Path;
+
+use candle_core::{Device, safetensors::load_buffer};
+
+use super::event::RunError;
+use crate::data::weights_content;
+use crate::graph::Model;
+use crate::library::encoder::Encoder;
+use crate::library::{self, Library};
+use crate::plan::Stage;
+
+/// What the names of an encoder's variables begin with.
+const ENCODER: &str = "encoder.";
+
+/// Gives the encoder of `model` the weights that `stage` begins with, where it names a file.
+///
+/// # Errors
+/// When the file is not the one that was planned with.
+pub fn begin(stage: &Stage, library: &Library, model: &Model) -> Result<(), RunError> {
+    let Some(file) = stage.encoder.weights() else { return Ok(()) };
+    let failed = |why: String| {
+        RunError::failed(format!("{}: {why}", file.path), "`balance check` looks at it again")
+    };
+    let digest = stage.initial.as_ref().map_or("", |initial| &initial.digest);
+    let content = weights_content(Path::new(&file.path), digest).map_err(failed)?;
+    let tensors = load_buffer(&content, &Device::Cpu)?;
+    let encoder: Box<dyn Encoder> = library::build(&library.encoders, &stage.encoder);
+    let params = model.params();
+    for (name, var) in params.vars().into_iter().chain(params.buffers()) {
+        let Some(name) = name.strip_prefix(ENCODER) else { continue };
+        let stored = encoder.stored(name, var.dims(), stage.image());
+        let tensor = tensors.get(&stored.name);
+        let tensor = tensor.ok_or_else(|| failed(format!("`{}` is missing", stored.name)))?;
+        let value = stored.read(tensor)?.to_dtype(var.dtype())?.to_device(var.device())?;
+        var.set(&value)?;
+    }
+    Ok(())
+}
