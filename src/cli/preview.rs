@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::workspace::{Workspace, data_root};
 use super::{Target, exit, prompt};
-use crate::catalog::Labels;
+use crate::catalog::{ClassMap, Labels};
 use crate::data::{SheetOptions, grid};
 use crate::library::dataset::Dataset;
 use crate::library::{self, Library};
@@ -84,14 +84,18 @@ fn draw(
     let dataset: Box<dyn Dataset> = library::build(&library.datasets, &stage.data.call);
     let fine =
         dataset.facts(&root).class_map(&Labels::Column("fine".to_owned()), &Labels::Declared);
-    let names = fine.map_or_else(|_| Vec::new(), |fine| fine.names);
-    prompt::print(&captions(plan, stage, &preview, &names));
+    prompt::print(&captions((plan, stage), &preview, fine.ok().as_ref()));
     prompt::print(&format!("{}\n", path.display()));
     Ok(())
 }
 
 /// What each row and column of the sheet is.
-fn captions(plan: &Plan, stage: &Stage, preview: &Preview, names: &[String]) -> String {
+fn captions((plan, stage): (&Plan, &Stage), preview: &Preview, fine: Option<&ClassMap>) -> String {
+    // Where labels cross, an image's finest class is a combination of them.
+    let name = |id: u32| {
+        let fine = fine?;
+        fine.names.get(*fine.of_fine.get(id as usize)? as usize)
+    };
     let views = preview.rows.first().map_or(0, |row| row.images.len() - 1);
     let views = if views == 1 { "1 view".to_owned() } else { format!("{views} views") };
     let mut text = format!(
@@ -107,7 +111,7 @@ fn captions(plan: &Plan, stage: &Stage, preview: &Preview, names: &[String]) -> 
     for (at, row) in preview.rows.iter().enumerate() {
         let class = stage.data.classes.of_fine[row.fine as usize] as usize;
         let class = &stage.data.classes.names[class];
-        let fine = names.get(row.fine as usize).unwrap_or(class);
+        let fine = name(row.fine).unwrap_or(class);
         let of = if fine == class { String::new() } else { format!(" ({class})") };
         text += &format!("row {:<3} image {:<6} {fine}{of}\n", at + 1, row.item);
     }
