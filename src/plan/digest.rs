@@ -97,7 +97,6 @@ impl Data {
         if call.value("size").is_some() {
             lines.push(format!("image {}", self.image));
         }
-        lines.extend(self.groups.iter().map(|it| format!("groups {:?}", it.of_fine)));
         lines.extend(
             self.subsample.iter().map(|it| {
                 format!("subsample {:?} with_replacement {}", it.most, it.with_replacement)
