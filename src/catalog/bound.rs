@@ -1,5 +1,8 @@
 //! A component with every argument filled in.
 
+use std::fmt::{self, Write};
+use std::sync::Arc;
+
 use super::{
     ImageShape, ParamSpec, ParamType, Percent, Port, Spec, Tensors, Type, Value, WeightsFile,
 };
@@ -8,8 +11,8 @@ use super::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bound {
     pub spec: &'static Spec,
-    /// One value for each declared parameter, in order.
-    pub args: Vec<Value>,
+    /// One value for each declared parameter, in order; the stages of a sweep share them.
+    pub args: Arc<[Value]>,
 }
 
 impl Bound {
@@ -22,7 +25,7 @@ impl Bound {
     /// The same with `name` set to `value`.
     pub fn with(mut self, name: &str, value: Value) -> Self {
         let at = self.index(name);
-        self.args[at] = value;
+        Arc::make_mut(&mut self.args)[at] = value;
         self
     }
 
@@ -45,20 +48,22 @@ impl Bound {
 
     /// As a call that says what is computed: the name of a form does not, its arguments do.
     pub fn canonical(&self) -> String {
-        self.call_without(self.spec.forms.map(|forms| forms.param))
+        let mut text = String::with_capacity(256);
+        let left_out = self.spec.forms.map(|forms| forms.param);
+        self.write_without(left_out, &mut text).expect("a text can be written to");
+        text
     }
 
-    fn call_without(&self, left_out: Option<&str>) -> String {
-        // Weights that are drawn are no part of a call, as they were before files were read.
-        let is_drawn = |param: &ParamSpec, value: &Value| {
-            matches!(param.ty, Type::Optional(Type::Weights)) && *value == Value::None
-        };
-        let args = self.spec.params.iter().zip(&self.args);
-        let args: Vec<_> = args
-            .filter(|(param, value)| Some(param.name) != left_out && !is_drawn(param, value))
-            .map(|(param, value)| format!("{}={}", param.name, shown(&param.ty, value)))
-            .collect();
-        format!("{}({})", self.spec.name, args.join(", "))
+    fn write_without(&self, left_out: Option<&str>, out: &mut dyn Write) -> fmt::Result {
+        write!(out, "{}(", self.spec.name)?;
+        let mut gap = "";
+        for (param, value) in self.spec.params.iter().zip(self.args.iter()) {
+            if Some(param.name) != left_out && !is_drawn(param, value) {
+                write!(out, "{gap}{}={}", param.name, Shown(&param.ty, value))?;
+                gap = ", ";
+            }
+        }
+        out.write_str(")")
     }
 
     /// How many components of its own kind it is made of; one where it is not made of others.
@@ -89,16 +94,30 @@ impl Bound {
     }
 }
 
-impl std::fmt::Display for Bound {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str(&self.call_without(None))
+/// Weights that are drawn are no part of a call, as they were before files were read.
+fn is_drawn(param: &ParamSpec, value: &Value) -> bool {
+    matches!(param.ty, Type::Optional(Type::Weights)) && *value == Value::None
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.write_without(None, f)
+    }
+}
+
+/// A value as a user writes it for a parameter of a type.
+pub struct Shown<'a>(pub &'a Type, pub &'a Value);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match (self.0, self.1) {
+            (Type::Real { name: "fraction", .. }, Value::Real(value)) => Percent(*value).fmt(f),
+            (_, value) => value.fmt(f),
+        }
     }
 }
 
 /// A value as a user writes it for a parameter of type `ty`.
 pub fn shown(ty: &Type, value: &Value) -> String {
-    match (ty, value) {
-        (Type::Real { name: "fraction", .. }, Value::Real(value)) => Percent(*value).to_string(),
-        _ => value.to_string(),
-    }
+    Shown(ty, value).to_string()
 }

@@ -252,7 +252,7 @@ fn component<S: serde::Serializer>(bound: &Bound, serializer: S) -> Result<S::Ok
         .spec
         .params
         .iter()
-        .zip(&bound.args)
+        .zip(bound.args.iter())
         .map(|(param, value)| (param.name.to_owned(), json(value)))
         .collect();
     let name = format!("{}@{}", bound.spec.name, bound.spec.version);

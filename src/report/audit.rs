@@ -86,7 +86,7 @@ fn of_term(stage: &Stage, term: &Term) -> String {
 /// Every argument but the name of a form.
 fn axes(call: &Bound) -> String {
     let form = call.spec.forms.map(|forms| forms.param);
-    let args = call.spec.params.iter().zip(&call.args);
+    let args = call.spec.params.iter().zip(call.args.iter());
     let args = args.filter(|(param, _)| Some(param.name) != form);
     let shown = args.map(|(param, value)| format!("{}={}", param.name, shown(&param.ty, value)));
     shown.collect::<Vec<_>>().join("  ")

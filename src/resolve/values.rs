@@ -159,7 +159,7 @@ impl List<'_> {
     }
 
     fn arguments(&mut self, path: &[&str], bound: &Bound, place: &dyn Fn(&ParamSpec) -> Span) {
-        for (param, value) in bound.spec.params.iter().zip(&bound.args) {
+        for (param, value) in bound.spec.params.iter().zip(bound.args.iter()) {
             let path = [path, &[param.name]].concat();
             let span = place(param);
             if let Value::Component(inner) = value {

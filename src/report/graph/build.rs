@@ -262,7 +262,7 @@ fn without_on(bound: &Bound) -> Vec<String> {
 /// The arguments, or those that are not the defaults, on lines.
 fn arguments(bound: &Bound, with_defaults: bool) -> Vec<String> {
     let defaults = Bound::defaults(bound.spec);
-    let all = bound.spec.params.iter().zip(bound.args.iter().zip(&defaults.args));
+    let all = bound.spec.params.iter().zip(bound.args.iter().zip(defaults.args.iter()));
     let given = all.filter(|(_, (value, default))| with_defaults || value != default);
     let part = |(param, (value, _)): (&ParamSpec, (&Value, &Value))| {
         format!("{}={}", param.name, argument(&param.ty, value))

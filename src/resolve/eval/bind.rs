@@ -1,5 +1,7 @@
 //! Matches a call's arguments to a component's parameters, reporting every mistake in it.
 
+use std::sync::Arc;
+
 use super::super::draft::Patch;
 use super::{Eval, Want};
 use crate::catalog::{Bound, Division, ParamSpec, Spec, Value};
@@ -74,7 +76,7 @@ impl Eval<'_> {
             values.push(value);
         }
         let is_sound = self.out.len() == before;
-        let args: Option<Vec<Value>> = values.into_iter().collect();
+        let args: Option<Arc<[Value]>> = values.into_iter().collect();
         args.filter(|_| is_sound).map(|args| Called {
             bound: Bound { spec, args },
             span,
