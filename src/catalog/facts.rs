@@ -1,6 +1,7 @@
 //! What the checker knows of the world: gathered outside, handed in, made up in tests.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use super::{Bound, ImageShape, Labels, Value};
 use crate::diag::closest;
@@ -108,12 +109,16 @@ impl Facts {
     /// The address of what depends on the arguments of `call`: as it prints, and where its paths
     /// lead.
     pub fn key(call: &Bound) -> String {
-        let paths = call.args.iter().filter_map(|value| match value {
-            Value::Path(path) => Some(path.place().display().to_string()),
-            Value::Component(inner) => Some(Self::key(inner)),
-            _ => None,
-        });
-        paths.fold(call.to_string(), |key, path| format!("{key} {path}"))
+        let mut key = String::with_capacity(256);
+        write!(key, "{call}").expect("a text can be written to");
+        for value in call.args.iter() {
+            match value {
+                Value::Path(path) => key.extend([" ", &path.place().display().to_string()]),
+                Value::Component(inner) => key.extend([" ", &Self::key(inner)]),
+                _ => {}
+            }
+        }
+        key
     }
 }
 

@@ -54,7 +54,7 @@ impl Workspace {
         diagnostics.append(&mut found);
         let (mut plans, mut designs, mut found_searches) = (Vec::new(), Vec::new(), Vec::new());
         if program.root().is_some() {
-            let mut facts = facts(library, &target.places);
+            let mut facts = facts(library, &target.places, &sources);
             let catalog = library.catalog().knowing(&facts);
             let mut found;
             (designs, found) = resolve(&program, &catalog, &options);
@@ -227,9 +227,10 @@ fn split_target(text: &str) -> (PathBuf, Option<String>) {
     }
 }
 
-/// What is known of every dataset of the library, given the folder that holds all data.
-fn facts(library: &Library, places: &Places) -> Facts {
-    fetched_to(library.facts(&data_root(places)), places)
+/// What is known of every dataset that `sources` could mean.
+fn facts(library: &Library, places: &Places, sources: &Sources) -> Facts {
+    let is_asked = |name: &str| sources.iter().any(|source| source.text.contains(name));
+    fetched_to(library.facts(&data_root(places), is_asked), places)
 }
 
 /// What is known of the data that `designs` ask for.

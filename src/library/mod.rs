@@ -48,11 +48,11 @@ impl Library {
         }
     }
 
-    /// What is known of the datasets by name, given the folder that holds all data; nothing of those
-    /// that only their arguments tell.
-    pub fn facts(&self, root: &Path) -> Facts {
+    /// What is known of the datasets `is_asked` by name, given the folder that holds all data;
+    /// nothing of those that only their arguments tell.
+    pub fn facts(&self, root: &Path, is_asked: impl Fn(&str) -> bool) -> Facts {
         let mut facts = Facts::default();
-        for entry in &self.datasets {
+        for entry in self.datasets.iter().filter(|entry| is_asked(entry.spec.name)) {
             if entry.spec.params.iter().all(|param| param.default.is_some()) {
                 let dataset = build(&self.datasets, &Bound::defaults(&entry.spec));
                 facts.datasets.insert(entry.spec.name.to_owned(), dataset.facts(root));
@@ -64,7 +64,8 @@ impl Library {
     /// What is known of the data that `calls` ask for, by call.
     pub fn facts_of<'a>(&self, calls: impl Iterator<Item = &'a Bound>, root: &Path) -> Facts {
         let mut facts = Facts::default();
-        for call in calls {
+        let mut last = None;
+        for call in calls.filter(|call| last.replace(*call) != Some(*call)) {
             let known = || build(&self.datasets, call).facts(root);
             facts.datasets.entry(Facts::key(call)).or_insert_with(known);
         }

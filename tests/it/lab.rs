@@ -134,7 +134,7 @@ impl Lab {
 /// What is known of every dataset, and of the data that `designs` ask for.
 pub fn facts(library: &Library, designs: &[Design], root: &Path) -> Facts {
     let stages = designs.iter().flat_map(|it| &it.cells).flat_map(|it| &it.experiment.stages);
-    let mut facts = library.facts(root);
+    let mut facts = library.facts(root, |_| true);
     let calls = stages.map(|stage| &stage.data.bound);
     facts.datasets.append(&mut library.facts_of(calls, root).datasets);
     facts
