@@ -32,6 +32,8 @@ impl Look {
     }
 }
 
+const WRITES: &str = "a String takes every write";
+
 /// More diagnostics than this are counted, not drawn.
 const MOST_DRAWN: usize = 50;
 
@@ -44,8 +46,12 @@ pub fn render(sources: &Sources, diagnostics: &[Diagnostic], look: Look) -> Stri
     for diagnostic in diagnostics.iter().take(MOST_DRAWN) {
         let spelt = if look.unicode { diagnostic } else { &in_ascii(diagnostic) };
         let shown = Shown::new(sources, spelt);
-        handler.render_report(&mut out, &shown).expect("a String takes every write");
+        handler.render_report(&mut out, &shown).expect(WRITES);
         out.push('\n');
+        for elsewhere in &shown.elsewhere {
+            handler.render_report(&mut out, elsewhere).expect(WRITES);
+            out.push('\n');
+        }
     }
     if diagnostics.len() > MOST_DRAWN {
         out.push_str(&format!("and {} more\n", diagnostics.len() - MOST_DRAWN));
@@ -67,7 +73,7 @@ fn in_ascii(diagnostic: &Diagnostic) -> Diagnostic {
     }
 }
 
-/// One diagnostic beside the text of its main file; places in other files become related notes.
+/// One diagnostic beside the text of its main file; places in other files are drawn below it.
 #[derive(Debug)]
 struct Shown<'a> {
     diagnostic: &'a Diagnostic,
@@ -210,11 +216,6 @@ impl miette::Diagnostic for Shown<'_> {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
         (!self.labels.is_empty()).then(|| Box::new(self.labels.iter().cloned()) as _)
-    }
-
-    fn related<'b>(&'b self) -> Option<Box<dyn Iterator<Item = &'b dyn miette::Diagnostic> + 'b>> {
-        (!self.elsewhere.is_empty())
-            .then(|| Box::new(self.elsewhere.iter().map(|it| it as &dyn miette::Diagnostic)) as _)
     }
 }
 

@@ -8,12 +8,13 @@ use std::fmt::{self, Display, Formatter};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Division;
+use super::amount::flop;
 use super::compile::{facts_of, read_by};
 use super::statistics::{
     POWER, chance_of_false, detectable_paired, detectable_unpaired, least_sign_flip_p,
     seeds_to_reach, seeds_to_see,
 };
+use super::{Division, Plan};
 use crate::catalog::{Bound, Facts};
 use crate::diag::{Diagnostic, Span, codes, plural};
 use crate::resolve::analysis::Places;
@@ -93,8 +94,13 @@ impl Display for Analysis {
     }
 }
 
-/// Checks what `design` asks of its results.
-pub(super) fn analyse(design: &Design, facts: &Facts, out: &mut Vec<Diagnostic>) -> Analysis {
+/// Checks what `design` asks of its results; `plan` is its own, where nothing else is wrong.
+pub(super) fn analyse(
+    design: &Design,
+    facts: &Facts,
+    plan: Option<&Plan>,
+    out: &mut Vec<Diagnostic>,
+) -> Analysis {
     let analyses = &design.analyses;
     for (metric, span) in &analyses.metrics {
         out.extend(unmeasured(design, facts, metric, *span));
@@ -104,10 +110,14 @@ pub(super) fn analyse(design: &Design, facts: &Facts, out: &mut Vec<Diagnostic>)
     for (at, (comparison, places)) in analyses.comparisons.iter().enumerate() {
         out.extend(split_differs(design, comparison, places));
         let seen = power_of(comparison, design.seeds.node.len());
-        let hopeless = comparison.test.and_then(|test| hopeless(design, comparison, &test, places));
+        let more = |seeds| more_runs(design, plan, seeds);
+        let hopeless =
+            comparison.test.and_then(|test| hopeless(design, comparison, &test, (places, &more)));
         if hopeless.is_none() {
             power.extend(seen.map(|seen| Power { comparison: Some(at), ..seen }));
-            out.extend(seen.filter(|it| it.difference > LARGE).map(|it| weak(design, &it, places)));
+            out.extend(
+                seen.filter(|it| it.difference > LARGE).map(|it| weak(design, &it, places, &more)),
+            );
         }
         out.extend(hopeless);
     }
@@ -165,7 +175,7 @@ fn hopeless(
     design: &Design,
     comparison: &Comparison,
     test: &Test,
-    places: &Places,
+    (places, more): (&Places, More),
 ) -> Option<Diagnostic> {
     let (seeds, count) = (design.seeds.node.len(), comparison.pairs.len());
     let wanted = level_to_reach(test, count);
@@ -192,7 +202,7 @@ fn hopeless(
         true => format!("{enough} seeds reach {}", number(least_sign_flip_p(enough))),
         false => format!("{enough} seeds have one"),
     };
-    let runs = plural((enough - seeds) * design.cells.len(), "more run");
+    let runs = more(enough);
     Some(
         Diagnostic::new(&codes::HOPELESS, "this comparison can never be significant")
             .at(design.seeds.span, label)
@@ -200,6 +210,19 @@ fn hopeless(
             .help(format!("{reach}: `seeds = 0..{enough}` ({runs})"))
             .help("or report an interval and no test: `test = none`, and `show = mean_ci(95%)`"),
     )
+}
+
+/// Says what a number of seeds takes besides those there are.
+type More<'a> = &'a dyn Fn(usize) -> String;
+
+/// `16 more runs, 4.2 PFLOP`: what `seeds` seeds take besides those of `design`.
+fn more_runs(design: &Design, plan: Option<&Plan>, seeds: usize) -> String {
+    let own = design.seeds.node.len();
+    let runs = plural((seeds - own) * design.cells.len(), "more run");
+    let Some(plan) = plan else { return runs };
+    let costs = plan.stages.iter().map(|it| it.cost.flops);
+    let costs = costs.chain(plan.evaluations.iter().map(|it| it.cost.flops));
+    format!("{runs}, {}", flop(costs.sum::<f64>() / own as f64 * (seeds - own) as f64))
 }
 
 /// Three digits that count.
@@ -213,12 +236,12 @@ fn number(p: f64) -> String {
 }
 
 /// A comparison that sees only large differences.
-fn weak(design: &Design, power: &Power, places: &Places) -> Diagnostic {
+fn weak(design: &Design, power: &Power, places: &Places, more: More) -> Diagnostic {
     let of = if power.paired { "the paired differences" } else { "the runs" };
     let detectable = if power.paired { detectable_paired } else { detectable_unpaired };
     let enough = seeds_to_see(LARGE, power.level, detectable);
     let seen = detectable(enough, power.level).unwrap_or(LARGE);
-    let runs = plural((enough - power.seeds) * design.cells.len(), "more run");
+    let runs = more(enough);
     Diagnostic::new(&codes::LOW_POWER, "this comparison sees only large differences")
         .at(design.seeds.span, plural(power.seeds, "seed"))
         .at(

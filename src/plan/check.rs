@@ -44,11 +44,14 @@ pub fn check(
     if is_unknown {
         return (None, distinct(out));
     }
-    let analysis = analyse(design, facts, &mut out);
-    if has_errors(&out) {
+    let mut found = Vec::new();
+    let plan = (!has_errors(&out)).then(|| plan(design, facts, limit, &mut found));
+    let analysis = analyse(design, facts, plan.as_ref(), &mut out);
+    let Some(plan) = plan.filter(|_| !has_errors(&out)) else {
         return (None, distinct(out));
-    }
-    let plan = Plan { analysis, ..plan(design, facts, limit, &mut out) };
+    };
+    out.append(&mut found);
+    let plan = Plan { analysis, ..plan };
     out.extend(mismatched(design, &plan));
     ((!has_errors(&out)).then_some(plan), distinct(out))
 }

@@ -116,7 +116,12 @@ fn fits(ty: &Type, value: &Value) -> bool {
         (Type::List(item), Value::List(values)) => values.iter().all(|value| fits(item, value)),
         (Type::Component(kind), Value::Component(bound)) => {
             bound.spec.kind == *kind
-                && bound.spec.params.iter().zip(&bound.args).all(|(it, arg)| fits(&it.ty, arg))
+                && bound
+                    .spec
+                    .params
+                    .iter()
+                    .zip(bound.args.iter())
+                    .all(|(it, arg)| fits(&it.ty, arg))
         }
         _ => false,
     }
@@ -185,7 +190,7 @@ fn uses_in_stage(stage: &Stage) -> Vec<(String, Bound)> {
 }
 
 fn arguments(path: &str, bound: &Bound) -> Vec<(String, Bound)> {
-    let args = bound.spec.params.iter().zip(&bound.args);
+    let args = bound.spec.params.iter().zip(bound.args.iter());
     let calls = args.filter_map(|(param, arg)| match arg {
         Value::Component(inner) => Some((format!("{path}.{}", param.name), (**inner).clone())),
         _ => None,

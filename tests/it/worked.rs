@@ -329,7 +329,7 @@ fn made_up(call: &Bound) -> DatasetFacts {
         of_fine: ids.iter().map(|id| id / 2).collect(),
     };
     let mut columns = vec![("group".to_owned(), pairs(["here", "there"]))];
-    for value in &call.args {
+    for value in call.args.iter() {
         let labels = match value {
             Value::Labels(labels) => vec![labels.clone()],
             Value::List(values) => values

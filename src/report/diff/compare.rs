@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::asked;
 use super::{Change, Count, Diff, Side, SideCell, SideResult};
 
 /// What differs from `before` to `after`.
@@ -12,6 +13,7 @@ pub fn compare(before: &Side, after: &Side) -> Diff {
     Diff {
         design: after.name.clone(),
         structure: structure(before, after),
+        asked: asked::changes(&before.asked, &after.asked),
         changes: changes(before, after),
         stale,
         kept,

@@ -1,5 +1,6 @@
 //! What differs in meaning between two designs, and which results that makes stale.
 
+mod asked;
 mod compare;
 mod side;
 mod text;
@@ -18,6 +19,8 @@ pub struct Diff {
     pub design: String,
     /// Axes, levels and seeds that came or went.
     pub structure: Vec<String>,
+    /// What is asked of the results that came, went or changed.
+    pub asked: Vec<String>,
     pub changes: Vec<Change>,
     /// Trainings and evaluations of the second design that the first does not have.
     pub stale: Vec<Count>,
@@ -59,8 +62,11 @@ pub struct Count {
 }
 
 impl Diff {
-    /// Whether nothing differs that a result depends on.
+    /// Whether nothing differs that a result depends on, or that is asked of it.
     pub fn is_empty(&self) -> bool {
-        self.structure.is_empty() && self.changes.is_empty() && self.stale.is_empty()
+        self.asked.is_empty()
+            && self.structure.is_empty()
+            && self.changes.is_empty()
+            && self.stale.is_empty()
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::asked::{Asked, asked};
 use crate::plan::Plan;
 use crate::resolve::{Design, Experiment, Owner};
 
@@ -17,6 +18,7 @@ pub struct Side {
     pub cells: Vec<SideCell>,
     /// Trainings, then evaluations.
     pub results: Vec<SideResult>,
+    pub asked: Vec<Asked>,
 }
 
 /// A training or evaluation.
@@ -73,6 +75,7 @@ impl Side {
             seeds: list(&plan["seeds"]).iter().filter_map(Value::as_u64).collect(),
             cells: cells.map(cell).collect(),
             results: results.map(result).collect(),
+            asked: asked(plan),
             axes,
         }
     }

@@ -10,6 +10,7 @@ pub fn text(diff: &Diff, rate: Option<f64>) -> String {
         return "no difference that changes results\n".to_owned();
     }
     let mut out: String = diff.structure.iter().map(|line| format!("  {line}\n")).collect();
+    out.extend(diff.asked.iter().map(|line| format!("  {line}\n")));
     let rows: Vec<[String; 3]> = diff.changes.iter().map(row).collect();
     let width = |column: usize| {
         rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
@@ -19,7 +20,8 @@ pub fn text(diff: &Diff, rate: Option<f64>) -> String {
         let line = format!("  {path:<paths$}    {value:<values$}    {note}");
         out += &format!("{}\n", line.trim_end());
     }
-    if diff.changes.is_empty() && diff.structure.is_empty() {
+    let is_named = !(diff.changes.is_empty() && diff.structure.is_empty());
+    if !is_named && !diff.stale.is_empty() {
         out += "  the same values: the data, or a component's version, is another\n";
     }
     out + &results(diff, rate)
