@@ -110,6 +110,10 @@ pub enum Port {
     Clean,
     /// Values of an image in 0..=1, before they are normalised; what a transform reads.
     Unit,
+    /// All images of a batch, to mix them and their classes; what a transform reads.
+    Batch,
+    /// Several classes of an item, each with its share, where images are mixed.
+    Shares,
 }
 
 /// Height, width and channels of an image.

@@ -82,6 +82,7 @@ codes! {
     VIEWS = "B0203" "too-few-views" Error "a term compares views, but there is only one";
     TRANSFORMS = "B0204" "transforms-do-not-fit" Error "a transform does not fit the images it is given";
     NO_BOUND = "B0205" "no-lipschitz-bound" Error "a network whose distances have no bound is asked to keep one";
+    MIXED = "B0206" "mixed-classes" Error "a term reads one class of images that are mixed of two";
     ETF = "B0210" "simplex-does-not-fit" Note "the embedding has too few dimensions for the class simplex";
     PARTNERS = "B0212" "lonely-anchors" Warning "many anchors have no other example of their class in the batch";
     PIECES = "B0213" "pieces-differ" Warning "a batch in pieces is not the whole batch for what compares its items";

@@ -12,12 +12,12 @@ pub use gradient::{clip, gradient};
 pub use pieces::shares;
 
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 
 use crate::catalog::{Course, Horizon};
 use crate::kernel::{PairTerm, contrastive_weighted, gradients, without_gradients};
 use crate::library::encoder::Network;
-use crate::library::loss::{Activations, Single};
+use crate::library::loss::{Activations, Mixed, Single};
 use crate::nn::Mode;
 use crate::tensor::Params;
 use weight::{OfClasses, Weight};
@@ -81,6 +81,8 @@ pub struct Batch {
     /// The fine class of each item.
     pub fine: Vec<u32>,
     pub views: usize,
+    /// What images are mixed with, by fine classes.
+    pub mixed: Option<Mixed>,
 }
 
 /// The value of each term before its weight.
@@ -152,6 +154,9 @@ impl Model {
         let mut terms = Vec::new();
         let mut total: Option<Tensor> = None;
         if !self.pairs.is_empty() && which != Which::Means {
+            if batch.mixed.is_some() {
+                bail!("images that are mixed have no class to compare them by");
+            }
             let labels = mapped(&self.classes, &batch.fine);
             let parts: Vec<PairTerm> = self.pairs.iter().flat_map(PairedTerm::weighted).collect();
             let weights = self.pairs.iter().flat_map(|paired| {
@@ -172,9 +177,14 @@ impl Model {
             labels: Vec::new(),
             class_weights: None,
             views: batch.views,
+            mixed: None,
         };
         for single in self.singles.iter().filter(|single| which.has(single)) {
             activations.labels = mapped(&single.classes, &batch.fine);
+            activations.mixed = batch
+                .mixed
+                .as_ref()
+                .map(|mixed| Mixed { others: mapped(&single.classes, &mixed.others), ..*mixed });
             activations.class_weights = single.of_classes.by_class().cloned();
             let value = single.term.value(&activations, mode)?;
             terms.push((single.name.clone(), scalar(&value)?));

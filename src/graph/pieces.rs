@@ -5,6 +5,7 @@ use std::ops::Range;
 use candle_core::{Result, Tensor};
 
 use super::Batch;
+use crate::library::loss::Mixed;
 
 impl Batch {
     /// The number of items.
@@ -23,6 +24,10 @@ impl Batch {
             clean: clean.transpose()?,
             fine: self.fine[items.clone()].to_vec(),
             views: self.views,
+            mixed: self
+                .mixed
+                .as_ref()
+                .map(|mixed| Mixed { others: mixed.others[items.clone()].to_vec(), ..*mixed }),
         })
     }
 }

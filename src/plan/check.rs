@@ -8,6 +8,7 @@ use super::batches::batches;
 use super::compile::{facts_of, groups_of, labels_of, read_by};
 use super::control::mismatched;
 use super::divided::divided;
+use super::mixed::mixed;
 use super::recent::Networks;
 use super::schedule;
 use super::terms::Terms;
@@ -180,6 +181,7 @@ impl Checker<'_> {
         self.sizes(stage, known);
         let image = transforms::check(stage, known.image);
         let image = image.map_err(|found| self.out.extend(found)).ok();
+        self.out.extend(mixed(stage));
         let dim = image.and_then(|image| self.shape(stage, known.image, image));
         let image = image.unwrap_or(known.image);
         self.out.extend(dim.and_then(|_| weights::of_stage(stage, image, self.facts)));

@@ -14,6 +14,7 @@ mod digest;
 mod divided;
 mod memory;
 mod method;
+mod mixed;
 mod partners;
 mod projector;
 mod recent;

@@ -66,6 +66,7 @@ impl Model {
                     labels: batch.labels.clone(),
                     class_weights: None,
                     views: batch.views,
+                    mixed: None,
                 };
                 term.value(&activations, &Mode::Train(Stream::new(0)))
             }

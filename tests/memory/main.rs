@@ -97,6 +97,7 @@ fn batch(stage: &Stage, is_clean: bool) -> Batch {
         clean: is_clean.then(|| images(stage, stage.batch)),
         fine: (0..stage.batch).map(|item| (item % classes) as u32).collect(),
         views: stage.views,
+        mixed: None,
     }
 }
 

@@ -99,4 +99,15 @@ pub struct Activations {
     /// How much each class counts, where the term says so.
     pub class_weights: Option<Vec<f64>>,
     pub views: usize,
+    /// What images are mixed with; only for terms that declare to read shares of classes.
+    pub mixed: Option<Mixed>,
+}
+
+/// What the images of a batch are mixed with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mixed {
+    /// The share of an image that is its own.
+    pub own: f64,
+    /// The class of the other image of each item.
+    pub others: Vec<u32>,
 }
