@@ -1,6 +1,7 @@
 //! What a component is: one declaration that the checker, the help, the plan and the engine read.
 
 mod account;
+mod arguments;
 mod bound;
 mod compose;
 mod cost;
@@ -17,6 +18,7 @@ mod value;
 mod weights;
 
 pub use account::Account;
+pub use arguments::{Arguments, counted, joined, plain};
 pub use bound::{Bound, shown};
 pub use cost::{At, Layer, Network, NetworkFn, Op, Pairing, Place, product};
 pub use course::{Course, Horizon, Join, Shape, Varying};
@@ -26,7 +28,7 @@ pub use facts::{
 };
 pub use forms::Forms;
 pub use nested::*;
-pub use picture::{Picture, PictureFn};
+pub use picture::{ImageShape, Picture, PictureFn};
 pub use subsample::{Draw, Subsample};
 pub use types::*;
 pub use value::*;
@@ -116,27 +118,6 @@ pub enum Port {
     Shares,
 }
 
-/// Height, width and channels of an image.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
-pub struct ImageShape {
-    pub height: usize,
-    pub width: usize,
-    pub channels: usize,
-}
-
-impl ImageShape {
-    /// Numbers in one image.
-    pub fn size(self) -> usize {
-        self.height * self.width * self.channels
-    }
-}
-
-impl std::fmt::Display for ImageShape {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "[{}, {}, {}]", self.channels, self.height, self.width)
-    }
-}
-
 /// Why a component does not fit the images it is given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Misfit {
@@ -224,7 +205,7 @@ impl Bound {
 }
 
 /// The declaration of a parameter.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct ParamSpec {
     pub name: &'static str,
     pub docs: &'static str,
@@ -284,14 +265,6 @@ impl Catalog {
     }
 }
 
-/// A parameter's name in the language: `r#for`, which Rust spells so, is called `for`.
-pub const fn plain(name: &'static str) -> &'static str {
-    match name.as_bytes() {
-        [b'r', b'#', ..] => name.split_at(2).1,
-        _ => name,
-    }
-}
-
 /// Declares a component: a struct of typed parameters, and the [`Entry`] for its registry.
 #[macro_export]
 macro_rules! component {
@@ -305,19 +278,28 @@ macro_rules! component {
             $(, fixed $fixed:literal)? $(, picture $picture:path)?
             $(, unbounded $unbounded:literal)?;
         $name:ident $(. $part:ident)? => $struct:ident {
-            $( $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)? ),* $(,)?
+            $(
+                $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)?,
+                $( ..$shared:ident: $group:ty, )*
+            )*
         }
     ) => {
         $(#[doc = $doc])+
         #[derive(Debug, Clone)]
         #[allow(dead_code, reason = "some arguments are read from the plan, not by the component")]
-        pub struct $struct { $( $(#[doc = $param_doc])+ pub $param: $ty ),* }
+        pub struct $struct { $(
+            $(#[doc = $param_doc])+ pub $param: $ty,
+            $( #[doc = "Arguments that it shares."] pub $shared: $group, )*
+        )* }
 
         impl $struct {
             /// From checked arguments.
             #[allow(unused_variables)]
             pub fn from_bound(bound: &$crate::catalog::Bound) -> Self {
-                Self { $( $param: bound.get($crate::catalog::plain(stringify!($param))) ),* }
+                Self { $(
+                    $param: bound.get($crate::catalog::plain(stringify!($param))),
+                    $( $shared: $crate::catalog::Arguments::from_bound(bound), )*
+                )* }
             }
         }
 
@@ -328,12 +310,15 @@ macro_rules! component {
                 name: concat!(stringify!($name) $(, ".", stringify!($part))?),
                 version: $version,
                 docs: concat!($($doc, "\n"),+),
-                params: &[ $( $crate::catalog::ParamSpec {
-                    name: $crate::catalog::plain(stringify!($param)),
-                    docs: concat!($($param_doc, "\n"),+),
-                    ty: <$ty as $crate::catalog::ParamType>::TYPE,
-                    default: $crate::component!(@default $ty $(= $default)?),
-                } ),* ],
+                params: {
+                    const PARTS: &[&[$crate::catalog::ParamSpec]] = &[ $(
+                        &[$crate::component!(@param [$($param_doc)+] $param: $ty $(= $default)?)],
+                        $( <$group as $crate::catalog::Arguments>::PARAMS, )*
+                    )* ];
+                    const PARAMS: [$crate::catalog::ParamSpec; $crate::catalog::counted(PARTS)] =
+                        $crate::catalog::joined(PARTS);
+                    &PARAMS
+                },
                 needs: &[ $($( $crate::catalog::Port::$port ),*)? ],
                 also: $crate::component!(@also $struct $($also)?),
                 metrics: &[ $($( stringify!($metric) ),*)? ],
@@ -349,6 +334,14 @@ macro_rules! component {
             },
             build: |bound| Box::new($struct::from_bound(bound)),
         };
+    };
+    (@param [$($doc:literal)+] $param:ident: $ty:ty $(= $default:expr)?) => {
+        $crate::catalog::ParamSpec {
+            name: $crate::catalog::plain(stringify!($param)),
+            docs: concat!($($doc, "\n"),+),
+            ty: <$ty as $crate::catalog::ParamType>::TYPE,
+            default: $crate::component!(@default $ty $(= $default)?),
+        }
     };
     (@default $ty:ty = $default:expr) => {
         Some(|| $crate::catalog::ParamType::to_value(&<$ty>::from($default)))

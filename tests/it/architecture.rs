@@ -215,7 +215,7 @@ impl Code {
             }
         }
         let home = |name: &str| match name {
-            "component" | "choice" => "catalog".to_owned(),
+            "arguments" | "component" | "choice" => "catalog".to_owned(),
             name => name.to_owned(),
         };
         names.into_iter().map(home).collect()

@@ -6,6 +6,7 @@ mod cifar100;
 mod colored;
 mod csv;
 mod digits;
+mod division;
 mod dominoes;
 mod fashion_mnist;
 mod image_folder;
