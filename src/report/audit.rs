@@ -50,7 +50,7 @@ fn of_stage_text(stage: &Stage) -> String {
         text.push_str(&of_term(stage, term));
     }
     if let Some(theory) = Theory::of(stage) {
-        text.push_str(&format!("  together\n{theory}"));
+        text.push_str(&format!("\n  together\n{theory}"));
     }
     text
 }
