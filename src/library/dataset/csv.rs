@@ -19,7 +19,7 @@ component! {
     ///
     /// ```exp
     /// edition 1
-    /// dataset images = csv(path="images/birds.csv", label="species", group="place", size=64)
+    /// dataset images = csv(path="images/birds.csv", label="species", group="place", size=64 px)
     /// experiment use_table {
     ///   data = images
     ///   encoder = resnet(depth=8, width=16)

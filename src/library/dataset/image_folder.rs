@@ -20,7 +20,7 @@ component! {
     ///
     /// ```exp
     /// edition 1
-    /// dataset images = image_folder(path="images/birds", size=64)
+    /// dataset images = image_folder(path="images/birds", size=64 px)
     /// experiment use_folder {
     ///   data = images
     ///   encoder = resnet(depth=8, width=16)
