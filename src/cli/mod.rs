@@ -2,6 +2,7 @@
 //! enter here.
 
 mod audit;
+mod ceiling;
 mod check;
 mod data;
 mod diff;

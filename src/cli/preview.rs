@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::ceiling::ceiling;
 use super::workspace::{Workspace, data_root};
 use super::{Target, exit, prompt};
 use crate::catalog::{ClassMap, Labels};
@@ -85,6 +86,7 @@ fn draw(
     let fine =
         dataset.facts(&root).class_map(&Labels::Column("fine".to_owned()), &Labels::Declared);
     prompt::print(&captions((plan, stage), &preview, fine.ok().as_ref()));
+    prompt::print(&ceiling(library, &stage.data, &root).unwrap_or_default());
     prompt::print(&format!("{}\n", path.display()));
     Ok(())
 }

@@ -21,7 +21,7 @@ mod wrapped;
 
 use std::path::Path;
 
-use crate::catalog::{DatasetFacts, Entry, ImageShape, Labels};
+use crate::catalog::{ClassMap, DatasetFacts, Entry, ImageShape, Labels};
 use crate::data::folder::{Opened, published};
 use crate::data::{self, DataError, Description, Presence, Raw, Split};
 
@@ -48,6 +48,12 @@ pub static DATASETS: &[&Entry<dyn Dataset>] = &[
 pub trait Dataset: Send + Sync {
     /// What is known of it without reading it, given the folder that holds all data.
     fn facts(&self, root: &Path) -> DatasetFacts;
+
+    /// The accuracy that no classifier exceeds, by labels that make `classes` of the fine ones;
+    /// where it is known.
+    fn ceiling(&self, _classes: &ClassMap) -> Option<f64> {
+        None
+    }
 
     /// Reads and verifies its content.
     fn load(&self, root: &Path) -> Result<Raw, DataError>;
