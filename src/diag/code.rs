@@ -97,6 +97,7 @@ codes! {
     WRONG_UNIT = "B0403" "wrong-unit" Error "a unit does not belong here";
     TEST_SELECTION = "B0501" "selected-on-test" Error "the model is selected on the data it is reported on";
     SPLIT_DIFFERS = "B0503" "split-differs" Error "cells that are compared do not share their splits";
+    HELD_OUT = "B0504" "held-out-seen" Error "a stage holds out images that its encoder was trained on";
     CONTROL = "B0505" "control-cannot-match" Error "a control of the capacity of the largest method cannot be derived";
     AXIS_CLASH = "B0520" "axes-clash" Error "two axes set one path, or share one name";
     EQUAL_CELLS = "B0521" "equal-cells" Note "two cells of a sweep are the same experiment";

@@ -326,7 +326,7 @@ fn split_differs(design: &Design, comparison: &Comparison, places: &Places) -> O
 }
 
 /// In what two datasets do not hold the same images in each split: an argument, or all.
-fn difference(a: &Bound, b: &Bound) -> Option<Option<&'static str>> {
+pub(super) fn difference(a: &Bound, b: &Bound) -> Option<Option<&'static str>> {
     if a.spec != b.spec {
         return Some(None);
     }

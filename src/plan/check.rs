@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::analysis::analyse;
 use super::batches::batches;
+use super::begins;
 use super::compile::{facts_of, groups_of, labels_of, read_by};
 use super::control::mismatched;
 use super::divided::divided;
@@ -70,6 +71,8 @@ impl Checker<'_> {
             if self.seen.insert(Rc::as_ptr(stage)) {
                 self.stage(stage);
             }
+            let found = begins::check(experiment, stage, self.facts, &mut self.networks);
+            self.out.extend(found);
         }
         self.pinned_split(experiment);
         if experiment.evaluations.is_empty() {
@@ -182,7 +185,9 @@ impl Checker<'_> {
         let image = image.map_err(|found| self.out.extend(found)).ok();
         let dim = image.and_then(|image| self.shape(stage, known.image, image));
         let image = image.unwrap_or(known.image);
-        self.out.extend(dim.and_then(|_| weights::of_stage(stage, image, self.facts)));
+        if stage.begins_with.is_none() {
+            self.out.extend(dim.and_then(|_| weights::of_stage(stage, image, self.facts)));
+        }
         self.out.extend(divided(stage, (known, image), dim, &mut self.networks));
         let (out, networks) = (&mut self.out, &mut self.networks);
         let is_sweep = self.is_sweep;

@@ -7,7 +7,7 @@ use super::schedule::steps_per_epoch;
 use super::transforms::behind;
 use super::{
     Cost, Data, Digest, Division, Evaluation, Initial, Method, Model, Named, Projection, Stage,
-    Term,
+    Term, Upstream,
 };
 use crate::catalog::{
     Bound, ClassMap, DatasetFacts, Facts, Features, Fraction, Labels, ParamType, Place, Subsample,
@@ -49,12 +49,11 @@ pub(super) fn read_by(bound: &Bound) -> Vec<String> {
     }
 }
 
-/// The stages that some evaluation of `experiment` reads.
+/// The stages that some evaluation of `experiment` reads, behind those they begin with.
 pub(super) fn needed(experiment: &Experiment) -> Vec<&Rc<Declared>> {
     let read: Vec<String> =
         experiment.evaluations.iter().flat_map(|it| read_by(&it.call.bound)).collect();
-    let is_read = |stage: &&Rc<Declared>| read.is_empty() || read.contains(&stage.name.node);
-    experiment.stages.iter().filter(is_read).collect()
+    experiment.in_order(|name| read.is_empty() || read.iter().any(|it| it == name))
 }
 
 /// What is asked of a stage beside its declaration.
@@ -64,11 +63,13 @@ pub(super) struct Asked<'a> {
     pub pins: &'a Pins,
     /// The most steps it may take.
     pub limit: Option<usize>,
+    /// What it begins with, where that is planned.
+    pub upstream: Option<Upstream>,
 }
 
 /// A sound stage; [`super::check`] has made sure that nothing here can fail.
 pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks) -> Stage {
-    let Asked { facts, seed, pins, limit } = *asked;
+    let Asked { facts, seed, pins, limit, .. } = *asked;
     let limit = limit.unwrap_or(usize::MAX);
     let call = declared.data.bound.clone();
     let known = facts_of(&call, facts).expect(CHECKED);
@@ -88,7 +89,8 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
         name: declared.name.node.clone(),
         seed,
         dim: model.out,
-        initial: Initial::of(encoder, facts),
+        initial: Initial::of(encoder, facts).filter(|_| declared.begins_with.is_none()),
+        begins_with: asked.upstream.clone(),
         projector,
         encoder: declared.encoder.bound.clone(),
         augment: declared

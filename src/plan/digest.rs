@@ -45,6 +45,8 @@ impl Stage {
         lines.push(format!("encoder {}", versioned(&self.drawn_encoder())));
         // The file's content says more than its name.
         lines.extend(self.initial.iter().map(|initial| format!("weights {}", initial.digest)));
+        let upstream = self.begins_with.iter();
+        lines.extend(upstream.map(|it| format!("begins with {}", it.digest.text())));
         let projector = self.projector.iter();
         lines.extend(projector.map(|it| format!("projector {}", versioned(&it.call))));
         for transform in &self.augment {

@@ -5,6 +5,7 @@ mod afford;
 pub mod amount;
 pub mod analysis;
 mod batches;
+mod begins;
 mod check;
 mod compile;
 mod constant;
@@ -33,6 +34,7 @@ pub use crate::catalog::{Division, TooMany};
 pub use afford::disk;
 pub use analysis::{Analysis, Power};
 pub use check::check;
+pub use begins::Upstream;
 pub use control::{Capacity, Control};
 pub use cost::{Cost, Model};
 pub use digest::Digest;
@@ -139,6 +141,9 @@ pub struct Stage {
     /// The file of weights that the encoder begins with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial: Option<Initial>,
+    /// The training whose encoder it begins with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begins_with: Option<Upstream>,
     /// Width of the embedding.
     pub dim: usize,
     /// What terms that compare embeddings see them through.

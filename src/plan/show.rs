@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 use super::amount::grouped;
 use super::schedule::short;
 use super::theory::Theory;
-use super::{Evaluation, Initial, Plan, Projection, Stage};
+use super::{Evaluation, Initial, Plan, Projection, Stage, Upstream};
 use crate::diag::plural;
 
 impl Plan {
@@ -110,6 +110,9 @@ impl Display for Stage {
         }
         if let Some(Initial { digest, .. }) = &self.initial {
             writeln!(f, "    weights {}", &digest[..digest.len().min(16)])?;
+        }
+        if let Some(Upstream { stage, digest }) = &self.begins_with {
+            writeln!(f, "    trained by {stage} ({})", digest.short())?;
         }
         if let Some(Projection { call, dim }) = &self.projector {
             writeln!(f, "  projector {call} -> {dim}")?;

@@ -123,6 +123,25 @@ pub struct Selection {
 }
 
 impl Experiment {
+    /// The stages that `is_read` names and those they begin with, each behind what it begins with.
+    pub fn in_order(&self, is_read: impl Fn(&str) -> bool) -> Vec<&Rc<Stage>> {
+        let mut order: Vec<&Rc<Stage>> = Vec::new();
+        for stage in self.stages.iter().filter(|it| is_read(&it.name.node)) {
+            let begin = order.len();
+            let mut next = Some(stage);
+            while let Some(it) = next.filter(|it| !order.iter().any(|known| Rc::ptr_eq(known, it))) {
+                order.insert(begin, it);
+                next = it.upstream().and_then(|name| self.stage(name));
+            }
+        }
+        order
+    }
+
+    /// The stage called `name`.
+    pub fn stage(&self, name: &str) -> Option<&Rc<Stage>> {
+        self.stages.iter().find(|it| it.name.node == name)
+    }
+
     /// Whether it computes what `other` does, wherever both are written.
     fn is_same(&self, other: &Self) -> bool {
         let entries = |a: &[Entry], b: &[Entry]| {
@@ -141,6 +160,11 @@ impl Experiment {
 }
 
 impl Stage {
+    /// The stage whose trained encoder it begins with.
+    pub fn upstream(&self) -> Option<&str> {
+        self.begins_with.as_ref().map(|it| it.node.as_str())
+    }
+
     /// The same but for its augmentation.
     fn is_same(&self, other: &Self) -> bool {
         let term =
@@ -154,6 +178,7 @@ impl Stage {
         let (a, b) = (&self.train, &other.train);
         (&self.name.node, &self.data.bound, &self.encoder.bound, self.views.node)
             == (&other.name.node, &other.data.bound, &other.encoder.bound, other.views.node)
+            && self.upstream() == other.upstream()
             && projector(self) == projector(other)
             && terms(self) == terms(other)
             && (&a.optimizer.bound, &a.schedule.bound, a.batch.node, a.length.node)
@@ -172,6 +197,8 @@ pub struct Stage {
     pub name: Spanned<String>,
     pub data: Called,
     pub encoder: Called,
+    /// The stage that has trained this encoder before.
+    pub begins_with: Option<Spanned<String>>,
     /// What terms that compare embeddings see them through.
     pub projector: Option<Called>,
     pub augment: Vec<Entry>,

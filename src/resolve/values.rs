@@ -89,7 +89,12 @@ impl List<'_> {
 
     fn stage(&mut self, stage: &Stage) {
         self.called(&["data"], &stage.data);
-        self.called(&["encoder"], &stage.encoder);
+        match &stage.begins_with {
+            Some(from) => {
+                self.add(&["encoder"], format!("{}.encoder", from.node), "encoder", from.span);
+            }
+            None => self.called(&["encoder"], &stage.encoder),
+        }
         if let Some(projector) = &stage.projector {
             self.called(&["projector"], projector);
         }

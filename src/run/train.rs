@@ -99,6 +99,8 @@ impl<'a> Training<'a> {
             let restored = restore(&found, &model, &mut *stepper);
             restored.map_err(|error| spoilt(&folder, &first_line(&error)))?;
             (progress, best, average) = (found.progress, found.best, found.average);
+        } else if let Some(upstream) = &stage.begins_with {
+            weights::hand_on(around, upstream, &model)?;
         } else {
             weights::begin(stage, around.library, &model)?;
         }

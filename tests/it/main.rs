@@ -8,6 +8,7 @@ mod augment_parity;
 mod augments;
 mod bad_files;
 mod bad_input;
+mod begins;
 mod candle;
 mod catalog;
 mod cli;

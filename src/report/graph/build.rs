@@ -23,6 +23,12 @@ pub fn graph(plan: &Plan, part: Part) -> Graph {
             Part::Stages => graph.stage(&variants, trainings),
             part => graph.model(&variants, trainings, part),
         };
+        let begins = variants.iter().filter_map(|it| it.begins_with.as_ref());
+        let upstream = names(begins.map(|it| it.stage.as_str())).into_iter();
+        for other in upstream.filter(|_| part != Part::Loss) {
+            let from = outputs.iter().find(|(name, _)| *name == other);
+            from.into_iter().for_each(|(_, from)| graph.edge(*from, output, false));
+        }
         outputs.push((name, output));
     }
     if matches!(part, Part::Stages | Part::All) {
