@@ -92,6 +92,7 @@ codes! {
     UNUSED_STAGE = "B0310" "unused-stage" Warning "a stage is trained but nothing uses it";
     NO_LOSS = "B0311" "nothing-to-train" Error "a stage has no loss term, or none of positive weight";
     CONSTANT = "B0312" "constant-term" Warning "a loss term has one value whatever is learned";
+    AS_DRAWN = "B0313" "frozen-as-drawn" Warning "a network is frozen before it has learned anything";
     UNIT = "B0401" "missing-unit" Error "a quantity needs a unit";
     AMBIGUOUS = "B0402" "ambiguous-amount" Error "a number could be a fraction or a count";
     WRONG_UNIT = "B0403" "wrong-unit" Error "a unit does not belong here";

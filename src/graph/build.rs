@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Result};
 use super::weight::{OfClasses, Weight};
 use super::{Model, PairedTerm, SingleTerm};
 use crate::catalog::Value;
-use crate::library::encoder::Encoder;
+use crate::library::encoder::{Encoder, held, part};
 use crate::library::loss::{Loss, Site, Term};
 use crate::library::projector::Projector;
 use crate::library::{self, Library};
@@ -16,15 +16,17 @@ use crate::tensor::Params;
 /// The model of `stage`, its variables drawn from the stage's own stream.
 pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) -> Result<Model> {
     let stream = stage_stream(stage, "init");
-    let params = Params::new(stream, dtype, device.clone());
+    let params = Params::new(stream, dtype, device.clone()).freezing(stage.frozen_networks());
     let root = params.root();
     let encoder: Box<dyn Encoder> = library::build(&library.encoders, &stage.encoder);
     let mut model = Model {
-        encoder: encoder.build_from(library, stage.image(), &root.pp("encoder"))?,
+        encoder: part(&*encoder, library, stage.image(), &root.pp("encoder"))?,
         projector: match &stage.projector {
             Some(Projection { call, .. }) => {
                 let projector: Box<dyn Projector> = library::build(&library.projectors, call);
-                Some(projector.build(stage.dim, &root.pp("projector"))?)
+                let scope = root.pp("projector");
+                let projector = projector.build(stage.dim, &scope)?;
+                Some(if scope.is_frozen() { held(projector) } else { projector })
             }
             None => None,
         },

@@ -9,6 +9,7 @@ use super::begins;
 use super::compile::{facts_of, groups_of, labels_of, read_by};
 use super::control::mismatched;
 use super::divided::divided;
+use super::freeze;
 use super::recent::Networks;
 use super::schedule;
 use super::terms::Terms;
@@ -187,6 +188,9 @@ impl Checker<'_> {
         let image = image.unwrap_or(known.image);
         if stage.begins_with.is_none() {
             self.out.extend(dim.and_then(|_| weights::of_stage(stage, image, self.facts)));
+        }
+        if let Some(dim) = dim {
+            self.out.extend(freeze::check(stage, (image, dim), &mut self.networks));
         }
         self.out.extend(divided(stage, (known, image), dim, &mut self.networks));
         let (out, networks) = (&mut self.out, &mut self.networks);

@@ -6,8 +6,8 @@ use super::recent::Networks;
 use super::schedule::steps_per_epoch;
 use super::transforms::behind;
 use super::{
-    Cost, Data, Digest, Division, Evaluation, Initial, Method, Model, Named, Projection, Stage,
-    Term, Upstream,
+    Cost, Data, Digest, Division, Evaluation, Frozen, Initial, Method, Model, Named, Projection,
+    Stage, Term, Upstream,
 };
 use crate::catalog::{
     Bound, ClassMap, DatasetFacts, Facts, Features, Fraction, Labels, ParamType, Place, Subsample,
@@ -84,6 +84,8 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
     let model = Model::new(encoder, image, &network);
     let place = Place { dim: model.out, ..Place::of_encoder(image) };
     let projector = Projection::of(declared, &place, networks);
+    let at = Place::of_encoder(image);
+    let frozen = Frozen::of(declared, (&at, model.out), projector.is_some(), networks);
     let mut stage = Stage {
         digest: Digest::of(""),
         name: declared.name.node.clone(),
@@ -92,6 +94,7 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
         initial: Initial::of(encoder, facts).filter(|_| declared.begins_with.is_none()),
         begins_with: asked.upstream.clone(),
         projector,
+        frozen,
         encoder: declared.encoder.bound.clone(),
         augment: declared
             .augment

@@ -6,11 +6,13 @@ use std::rc::Rc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::freeze::{PROJECTOR, thawed};
+use super::made_of::Parts;
 use super::memory::{self, NUMBER};
 use super::projector::is_comparison;
 use super::recent::{Networks, Recent};
 use super::training::Training;
-use super::{Evaluation, Stage, Term};
+use super::{Evaluation, Stage};
 use crate::catalog::{
     At, Bound, Duration, ImageShape, Misfit, Network, Op, Pairing, Place, Value, product,
 };
@@ -88,16 +90,20 @@ pub(super) struct Layers {
 impl Layers {
     /// The layers of an encoder with terms, each with the classes it reads.
     fn new(parts: &Parts, networks: &mut Networks) -> Result<Self, Misfit> {
-        let Parts { encoder, projector, image, terms } = parts;
-        let encoder = networks.of(encoder, &Place::of_encoder(*image))?;
+        let Parts { encoder: call, projector, image, terms, frozen } = parts;
+        let place = Place::of_encoder(*image);
+        let encoder = networks.of(call, &place)?;
         let (dim, embedding) = (encoder.width(), encoder.here());
-        let whole = (*encoder).clone();
+        let whole = thawed(call, frozen, &place, networks).unwrap_or_else(|| (*encoder).clone());
         let mut layers = Self { whole, encoder, pairings: Vec::new(), compared: dim };
         let mut projected = embedding;
         if let Some(projector) = projector {
             let place = Place { dim, ..Place::of_encoder(*image) };
             let projector = networks.of(projector, &place)?;
-            layers.whole.append(embedding, &projector);
+            match frozen.iter().any(|it| it == PROJECTOR) {
+                true => layers.whole.append(embedding, &(*projector).clone().untrained()),
+                false => layers.whole.append(embedding, &projector),
+            }
             (layers.compared, projected) = (projector.width(), layers.whole.here());
         }
         for (term, classes) in terms {
@@ -131,7 +137,9 @@ impl Layers {
         let compared =
             |it: &Pairing| memory::comparisons(*it, self.compared as u64, (items, views)) * 2.0;
         let pairs: f64 = self.pairings.iter().map(compared).sum();
-        THERE_AND_BACK * (self.whole.forward_flops() as f64 * (items * views) as f64 + pairs)
+        let (all, cut) = (self.whole.forward_flops() as f64, self.whole.cut_flops() as f64);
+        let rows = (items * views) as f64;
+        THERE_AND_BACK * ((all - cut) * rows + pairs) + cut * rows
     }
 
     /// Bytes of the state between two steps: what is trained, kept and remembered.
@@ -185,37 +193,6 @@ pub(super) struct Costs {
     count: usize,
     /// By the number of the layers.
     costs: BTreeMap<(usize, Course), Cost>,
-}
-
-/// What the layers of a stage are made of.
-struct Parts {
-    encoder: Bound,
-    projector: Option<Bound>,
-    image: ImageShape,
-    terms: Vec<(Bound, usize)>,
-}
-
-impl Parts {
-    fn of(stage: &Stage) -> Self {
-        let term = |term: &Term| (term.call.clone(), term.classes.names.len());
-        Self {
-            encoder: stage.encoder.clone(),
-            projector: stage.projector.as_ref().map(|projector| projector.call.clone()),
-            image: stage.image(),
-            terms: stage.terms.iter().map(term).collect(),
-        }
-    }
-
-    fn are_of(&self, stage: &Stage) -> bool {
-        let terms = self.terms.iter().zip(&stage.terms);
-        self.encoder == stage.encoder
-            && self.projector.as_ref() == stage.projector.as_ref().map(|it| &it.call)
-            && self.image == stage.image()
-            && self.terms.len() == stage.terms.len()
-            && terms.into_iter().all(|((call, classes), term)| {
-                *call == term.call && *classes == term.classes.names.len()
-            })
-    }
 }
 
 /// What else the cost of a training depends on.

@@ -49,6 +49,8 @@ impl Stage {
         lines.extend(upstream.map(|it| format!("begins with {}", it.digest.text())));
         let projector = self.projector.iter();
         lines.extend(projector.map(|it| format!("projector {}", versioned(&it.call))));
+        let frozen = self.frozen.iter();
+        lines.extend(frozen.map(|it| format!("freeze {}", it.networks.join(", "))));
         for transform in &self.augment {
             lines.push(format!("augment {} {}", transform.name, versioned(&transform.call)));
         }

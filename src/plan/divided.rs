@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::compile::labels_of;
+use super::freeze::{PROJECTOR, freezes, frozen_encoders, thawed};
 use super::recent::Networks;
 use crate::catalog::{DatasetFacts, ImageShape, Network, Op, Place};
 use crate::diag::{Diagnostic, Span, codes, plural};
@@ -28,6 +29,7 @@ pub(super) fn divided(
     // A batch in chunks passes through a projector whole.
     let place = Place { dim, ..Place::of_encoder(image) };
     if let Some(projector) = &stage.projector
+        && !freezes(stage, PROJECTOR)
         && let Ok(network) = networks.of(&projector.bound, &place)
     {
         parts.add(&network, projector.span);
@@ -58,7 +60,10 @@ impl Parts {
         networks: &mut Networks,
     ) -> Self {
         let mut parts = Self::default();
-        if let Ok(encoder) = networks.of(&stage.encoder.bound, &Place::of_encoder(image)) {
+        // What is frozen has the statistics it was recorded with.
+        let frozen = frozen_encoders(stage);
+        let place = Place::of_encoder(image);
+        if let Some(encoder) = thawed(&stage.encoder.bound, &frozen, &place, networks) {
             parts.add(&encoder, stage.encoder.span);
         }
         for term in stage.terms.iter().filter(|term| !term.weight.node.is_zero()) {
@@ -70,7 +75,8 @@ impl Parts {
     }
 
     fn add(&mut self, network: &Network, span: Span) {
-        let has = |is: fn(Op) -> bool| network.layers.iter().any(|layer| is(layer.op));
+        let layers = network.layers.iter().filter(|layer| !layer.is_cut);
+        let has = |is: fn(Op) -> bool| layers.clone().any(|layer| is(layer.op));
         if has(|op| matches!(op, Op::Pairs(_))) {
             self.comparing.push(span);
         }

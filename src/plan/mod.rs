@@ -13,8 +13,11 @@ mod control;
 mod cost;
 mod digest;
 mod divided;
+mod freeze;
+mod made_of;
 mod memory;
 mod method;
+mod part;
 mod partners;
 mod projector;
 mod recent;
@@ -33,11 +36,12 @@ mod weights;
 pub use crate::catalog::{Division, TooMany};
 pub use afford::disk;
 pub use analysis::{Analysis, Power};
-pub use check::check;
 pub use begins::Upstream;
+pub use check::check;
 pub use control::{Capacity, Control};
 pub use cost::{Cost, Model};
 pub use digest::Digest;
+pub use freeze::Frozen;
 pub use method::Method;
 pub use projector::Projection;
 pub use schema::{SCHEMA, schema};
@@ -149,6 +153,9 @@ pub struct Stage {
     /// What terms that compare embeddings see them through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub projector: Option<Projection>,
+    /// The networks that are not trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<Frozen>,
     pub augment: Vec<Named>,
     pub views: usize,
     /// The terms of positive weight.
@@ -225,6 +232,11 @@ pub struct Term {
 }
 
 impl Stage {
+    /// The paths of the networks that are not trained.
+    pub fn frozen_networks(&self) -> &[String] {
+        self.frozen.as_ref().map_or(&[], |frozen| &frozen.networks)
+    }
+
     /// How long it is trained.
     pub fn horizon(&self) -> Horizon {
         Horizon { steps: self.steps, steps_per_epoch: self.steps_per_epoch, batch: self.batch }

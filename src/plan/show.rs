@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 use super::amount::grouped;
 use super::schedule::short;
 use super::theory::Theory;
-use super::{Evaluation, Initial, Plan, Projection, Stage, Upstream};
+use super::{Evaluation, Frozen, Initial, Plan, Projection, Stage, Upstream};
 use crate::diag::plural;
 
 impl Plan {
@@ -116,6 +116,10 @@ impl Display for Stage {
         }
         if let Some(Projection { call, dim }) = &self.projector {
             writeln!(f, "  projector {call} -> {dim}")?;
+        }
+        if let Some(Frozen { networks, parameters }) = &self.frozen {
+            let (networks, parameters) = (networks.join(", "), grouped(*parameters));
+            writeln!(f, "  frozen {networks}: {parameters} parameters stay as they are")?;
         }
         for transform in &self.augment {
             writeln!(f, "  augment {} = {}", transform.name, transform.call)?;

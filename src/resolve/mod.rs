@@ -129,7 +129,8 @@ impl Experiment {
         for stage in self.stages.iter().filter(|it| is_read(&it.name.node)) {
             let begin = order.len();
             let mut next = Some(stage);
-            while let Some(it) = next.filter(|it| !order.iter().any(|known| Rc::ptr_eq(known, it))) {
+            while let Some(it) = next.filter(|it| !order.iter().any(|known| Rc::ptr_eq(known, it)))
+            {
                 order.insert(begin, it);
                 next = it.upstream().and_then(|name| self.stage(name));
             }
@@ -270,6 +271,8 @@ pub struct Method {
     /// Items of a piece whose embeddings are kept until all of the batch is compared.
     pub chunk: Option<Spanned<usize>>,
     pub average: Option<Spanned<Average>>,
+    /// Paths of networks in the stage that are not trained.
+    pub freeze: Vec<Spanned<String>>,
 }
 
 /// Which average of a training's weights is evaluated.
@@ -290,6 +293,11 @@ impl Train {
 }
 
 impl Method {
+    /// What is frozen.
+    fn frozen(&self) -> impl Iterator<Item = &str> {
+        self.freeze.iter().map(|it| it.node.as_str())
+    }
+
     /// Whether it does what `other` does, wherever both are written.
     fn is_same(&self, other: &Self) -> bool {
         fn plain<T: Copy>(value: &Option<Spanned<T>>) -> Option<T> {
@@ -300,6 +308,7 @@ impl Method {
             && plain(&self.accumulate) == plain(&other.accumulate)
             && plain(&self.chunk) == plain(&other.chunk)
             && plain(&self.average) == plain(&other.average)
+            && self.frozen().eq(other.frozen())
     }
 }
 

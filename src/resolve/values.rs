@@ -135,12 +135,17 @@ impl List<'_> {
             Average::Swa(start) => Some((start.to_string(), span)),
             Average::Ema(_) => None,
         });
+        let freeze = method.freeze.first().map(|first| {
+            let names: Vec<&str> = method.freeze.iter().map(|it| it.node.as_str()).collect();
+            (format!("[{}]", names.join(", ")), first.span)
+        });
         for (name, value, ty) in [
             ("clip", clip, "positive | none"),
             ("accumulate", count(&method.accumulate), "count | none"),
             ("chunk", count(&method.chunk), "count | none"),
             ("ema", ema, "between 0 and 1 | none"),
             ("swa", swa, "duration | none"),
+            ("freeze", freeze, "list of networks | none"),
         ] {
             let (value, span) = value.unwrap_or(("none".to_owned(), train.optimizer.span));
             self.add(&["train", name], value, ty, span);

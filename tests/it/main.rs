@@ -26,6 +26,7 @@ mod engine;
 mod evaluations;
 mod extension;
 mod format;
+mod freeze;
 mod fuzz;
 mod golden;
 mod gradients;

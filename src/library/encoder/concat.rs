@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::{Encoder, Network};
+use super::{Encoder, Network, part};
 use crate::catalog::{self, EncoderCall, ImageShape, Misfit, Place};
 use crate::component;
 use crate::library::{self, Library};
@@ -67,11 +67,11 @@ impl Encoder for Concat {
         input: ImageShape,
         scope: &Scope,
     ) -> Result<Box<dyn Network>> {
-        let part = |name, call: &EncoderCall| {
-            let encoder = library::build(&library.encoders, &call.0);
-            encoder.build_from(library, input, &scope.pp(name))
+        let built = |name, call: &EncoderCall| {
+            let encoder: Box<dyn Encoder> = library::build(&library.encoders, &call.0);
+            part(&*encoder, library, input, &scope.pp(name))
         };
-        Ok(Box::new(Pair { a: part("a", &self.a)?, b: part("b", &self.b)? }))
+        Ok(Box::new(Pair { a: built("a", &self.a)?, b: built("b", &self.b)? }))
     }
 }
 

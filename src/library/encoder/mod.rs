@@ -3,6 +3,7 @@
 mod channels;
 mod cnn;
 mod concat;
+mod frozen;
 pub(crate) mod layers;
 mod mlp;
 mod resnet;
@@ -18,6 +19,7 @@ use crate::catalog::{Entry, ImageShape};
 use crate::nn::Mode;
 use crate::tensor::Scope;
 
+pub use frozen::{held, part};
 pub use stored::{Order, Stored};
 
 /// Every encoder, in the order the reference lists them.
