@@ -49,13 +49,9 @@ impl Bound {
     }
 
     fn call_without(&self, left_out: Option<&str>) -> String {
-        // Weights that are drawn are no part of a call, as they were before files were read.
-        let is_drawn = |param: &ParamSpec, value: &Value| {
-            matches!(param.ty, Type::Optional(Type::Weights)) && *value == Value::None
-        };
         let args = self.spec.params.iter().zip(&self.args);
         let args: Vec<_> = args
-            .filter(|(param, value)| Some(param.name) != left_out && !is_drawn(param, value))
+            .filter(|(param, value)| Some(param.name) != left_out && !is_unsaid(param, value))
             .map(|(param, value)| format!("{}={}", param.name, shown(&param.ty, value)))
             .collect();
         format!("{}({})", self.spec.name, args.join(", "))
@@ -87,6 +83,13 @@ impl Bound {
         let found = self.spec.params.iter().position(|param| param.name == name);
         found.unwrap_or_else(|| panic!("`{}` declares no parameter `{name}`", self.spec.name))
     }
+}
+
+/// Whether an argument is no part of a call: weights that are drawn, and all of the embedding for a
+/// term, are said by nothing, as they were before there was anything else.
+pub fn is_unsaid(param: &ParamSpec, value: &Value) -> bool {
+    let is_later = matches!(param.ty, Type::Optional(Type::Weights | Type::Part));
+    is_later && *value == Value::None
 }
 
 impl std::fmt::Display for Bound {

@@ -4,7 +4,7 @@
 use super::{Bound, ImageShape, Misfit};
 
 /// What a component is given when it declares its layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place {
     pub image: ImageShape,
     /// Width of the embedding; an encoder decides it.
@@ -333,6 +333,11 @@ impl Network {
     pub fn first_row(self) -> Self {
         let shape = vec![1, self.width()];
         self.layer(Op::Narrow, shape)
+    }
+
+    /// Some of the numbers of each row.
+    pub fn columns(self, width: usize) -> Self {
+        self.layer(Op::Narrow, vec![width])
     }
 
     /// The mean over rows, as one row.

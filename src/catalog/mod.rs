@@ -19,7 +19,7 @@ mod value;
 mod weights;
 
 pub use account::Account;
-pub use bound::{Bound, shown};
+pub use bound::{Bound, is_unsaid, shown};
 pub use cost::{At, Layer, Network, NetworkFn, Op, Pairing, Place, product};
 pub use course::{Course, Horizon, Join, Shape, Varying};
 pub use division::{Division, TooMany, follows_seed, shares};
@@ -28,6 +28,7 @@ pub use facts::{
 };
 pub use forms::Forms;
 pub use nested::*;
+pub use part::Part;
 pub use picture::{Picture, PictureFn};
 pub use subsample::{Draw, Subsample};
 pub use types::*;

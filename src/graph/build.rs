@@ -39,27 +39,30 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
         let loss: Box<dyn Loss> = library::build(&library.losses, &declared.call);
         let site = Site {
             library,
-            dim: stage.dim,
+            dim: declared.on.map_or(stage.dim, |slice| slice.width),
             image: stage.image(),
             classes: declared.classes.names.len(),
         };
         let (name, weight) =
             (declared.name.clone(), Weight::new(&declared.weight, &stage.horizon()));
-        let of_classes = OfClasses::new(&declared.call);
+        let (of_classes, on) = (OfClasses::new(&declared.call), declared.on);
         match loss.build(&site, &root.pp("loss").pp(&name))? {
             Term::Pairwise(parts) => {
                 let temperature = match declared.call.value("temperature") {
                     Some(Value::Course(course)) => Some(course.clone()),
                     _ => None,
                 };
-                model.pairs.push(PairedTerm { name, weight, of_classes, temperature, parts });
+                model.pairs.push(PairedTerm { name, on, weight, of_classes, temperature, parts });
             }
             Term::Single(term) => {
                 let classes = declared.classes.of_fine.clone();
-                model.singles.push(SingleTerm { name, weight, of_classes, classes, term });
+                model.singles.push(SingleTerm { name, on, weight, of_classes, classes, term });
             }
         }
     }
+    // What sees the same part is compared together.
+    let order: Vec<_> = model.pairs.iter().map(|paired| paired.on).collect();
+    model.pairs.sort_by_key(|paired| order.iter().position(|on| *on == paired.on));
     Ok(model)
 }
 

@@ -19,6 +19,7 @@ use crate::kernel::{PairTerm, contrastive_weighted, gradients, without_gradients
 use crate::library::encoder::Network;
 use crate::library::loss::{Activations, Single};
 use crate::nn::Mode;
+use crate::plan::Slice;
 use crate::tensor::Params;
 use weight::{OfClasses, Weight};
 
@@ -37,6 +38,8 @@ pub struct Model {
 
 struct PairedTerm {
     name: String,
+    /// What it sees of the embedding, where that is not all.
+    on: Option<Slice>,
     weight: Weight,
     of_classes: OfClasses,
     /// The temperature, where it changes.
@@ -47,6 +50,8 @@ struct PairedTerm {
 
 struct SingleTerm {
     name: String,
+    /// What it sees of the embedding, where that is not all.
+    on: Option<Slice>,
     weight: Weight,
     of_classes: OfClasses,
     /// The class of each fine class, by the labels the term reads.
@@ -151,22 +156,14 @@ impl Model {
     ) -> Result<(Option<Tensor>, Values)> {
         let mut terms = Vec::new();
         let mut total: Option<Tensor> = None;
-        if !self.pairs.is_empty() && which != Which::Means {
-            let labels = mapped(&self.classes, &batch.fine);
-            let parts: Vec<PairTerm> = self.pairs.iter().flat_map(PairedTerm::weighted).collect();
-            let weights = self.pairs.iter().flat_map(|paired| {
-                let of_items = paired.of_classes.of_items(&labels);
-                paired.parts.iter().map(move |_| of_items.clone())
-            });
-            let weights: Vec<Option<Vec<f64>>> = weights.collect();
-            let compared = self.project(&embedding, mode)?;
-            let (sum, values) =
-                contrastive_weighted(&compared, &labels, batch.views, &parts, &weights)?;
-            terms.extend(self.paired_values(&values));
-            total = Some(sum);
+        let alike = |a: &PairedTerm, b: &PairedTerm| a.on == b.on;
+        for pairs in self.pairs.chunk_by(alike).filter(|_| which != Which::Means) {
+            let (sum, values) = self.compared(pairs, &embedding, &batch, mode)?;
+            terms.extend(values);
+            total = Some(plus(total, sum)?);
         }
         let mut activations = Activations {
-            embedding,
+            embedding: embedding.clone(),
             input: batch.images,
             clean: batch.clean,
             labels: Vec::new(),
@@ -176,19 +173,34 @@ impl Model {
         for single in self.singles.iter().filter(|single| which.has(single)) {
             activations.labels = mapped(&single.classes, &batch.fine);
             activations.class_weights = single.of_classes.by_class().cloned();
+            activations.embedding = part(&embedding, single.on)?;
             let value = single.term.value(&activations, mode)?;
             terms.push((single.name.clone(), scalar(&value)?));
-            let weighted = single.weight.of(&value)?;
-            total = Some(match total {
-                Some(sum) => (sum + weighted)?,
-                None => weighted,
-            });
+            total = Some(plus(total, single.weight.of(&value)?)?);
         }
         Ok((total, terms))
     }
 
-    /// The value of each paired term from those of all their parts.
-    fn paired_values(&self, values: &[f64]) -> Vec<(String, f64)> {
+    /// Terms that compare the same part of embeddings: their weighted sum, and the value of each.
+    fn compared(
+        &self,
+        pairs: &[PairedTerm],
+        embedding: &Tensor,
+        batch: &Batch,
+        mode: &Mode,
+    ) -> Result<(Tensor, Values)> {
+        let labels = mapped(&self.classes, &batch.fine);
+        let parts: Vec<PairTerm> = pairs.iter().flat_map(PairedTerm::weighted).collect();
+        let weights = pairs.iter().flat_map(|paired| {
+            let of_items = paired.of_classes.of_items(&labels);
+            paired.parts.iter().map(move |_| of_items.clone())
+        });
+        let weights: Vec<Option<Vec<f64>>> = weights.collect();
+        let seen = match pairs[0].on {
+            None => self.project(embedding, mode)?,
+            on => part(embedding, on)?,
+        };
+        let (sum, values) = contrastive_weighted(&seen, &labels, batch.views, &parts, &weights)?;
         let mut values = values.iter();
         let value = |paired: &PairedTerm| {
             let parts = paired.parts.iter().zip(values.by_ref());
@@ -196,7 +208,7 @@ impl Model {
             let value = parts.map(|(part, value)| part.weight * value).reduce(|a, b| a + b);
             (paired.name.clone(), value.unwrap_or_default())
         };
-        self.pairs.iter().map(value).collect()
+        Ok((sum, pairs.iter().map(value).collect()))
     }
 
     /// The loss of one batch, and the gradients of every variable.
@@ -229,7 +241,7 @@ impl Model {
         let embedding = self.embed(images)?;
         let mut right = Vec::new();
         for single in &self.singles {
-            if let Some(logits) = single.term.logits(&embedding)? {
+            if let Some(logits) = single.term.logits(&part(&embedding, single.on)?)? {
                 let labels = mapped(&single.classes, fine);
                 right.push((single.name.clone(), hits(&logits, &labels)?));
             }
@@ -243,6 +255,21 @@ impl PairedTerm {
     fn weighted(&self) -> impl Iterator<Item = PairTerm> {
         let weight = self.weight.now();
         self.parts.iter().map(move |part| PairTerm { weight: weight * part.weight, ..*part })
+    }
+}
+
+/// What is seen of an embedding.
+fn part(embedding: &Tensor, on: Option<Slice>) -> Result<Tensor> {
+    match on {
+        Some(Slice { start, width }) => embedding.narrow(1, start, width)?.contiguous(),
+        None => Ok(embedding.clone()),
+    }
+}
+
+fn plus(sum: Option<Tensor>, more: Tensor) -> Result<Tensor> {
+    match sum {
+        Some(sum) => sum + more,
+        None => Ok(more),
     }
 }
 

@@ -10,6 +10,7 @@ use super::compile::{facts_of, groups_of, labels_of, read_by};
 use super::control::mismatched;
 use super::divided::divided;
 use super::freeze;
+use super::part;
 use super::recent::Networks;
 use super::schedule;
 use super::terms::Terms;
@@ -189,6 +190,7 @@ impl Checker<'_> {
         if stage.begins_with.is_none() {
             self.out.extend(dim.and_then(|_| weights::of_stage(stage, image, self.facts)));
         }
+        self.out.extend(part::check(stage));
         if let Some(dim) = dim {
             self.out.extend(freeze::check(stage, (image, dim), &mut self.networks));
         }

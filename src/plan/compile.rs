@@ -7,7 +7,7 @@ use super::schedule::steps_per_epoch;
 use super::transforms::behind;
 use super::{
     Cost, Data, Digest, Division, Evaluation, Frozen, Initial, Method, Model, Named, Projection,
-    Stage, Term, Upstream,
+    Slice, Stage, Term, Upstream,
 };
 use crate::catalog::{
     Bound, ClassMap, DatasetFacts, Facts, Features, Fraction, Labels, ParamType, Place, Subsample,
@@ -106,7 +106,10 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
             .terms
             .iter()
             .filter(|term| !term.weight.node.is_zero())
-            .map(|it| term(it, known, &labels_of(&call)))
+            .map(|it| Term {
+                on: it.call.bound.part().and_then(|on| Slice::of((encoder, on), &at, networks)),
+                ..term(it, known, &labels_of(&call))
+            })
             .collect(),
         optimizer: train.optimizer.bound.clone(),
         schedule: train.schedule.bound.clone(),
@@ -152,6 +155,7 @@ fn term(declared: &DeclaredTerm, known: &DatasetFacts, of_data: &Labels) -> Term
         formula: declared.formula.clone(),
         call: declared.call.bound.clone(),
         classes: known.class_map(&labels_of(&declared.call.bound), of_data).expect(CHECKED),
+        on: None,
     }
 }
 

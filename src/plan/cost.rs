@@ -12,7 +12,7 @@ use super::memory::{self, NUMBER};
 use super::projector::is_comparison;
 use super::recent::{Networks, Recent};
 use super::training::Training;
-use super::{Evaluation, Stage};
+use super::{Evaluation, Slice, Stage};
 use crate::catalog::{
     At, Bound, Duration, ImageShape, Misfit, Network, Op, Pairing, Place, Value, product,
 };
@@ -82,9 +82,16 @@ impl Model {
 pub(super) struct Layers {
     encoder: Rc<Network>,
     whole: Network,
-    pairings: Vec<Pairing>,
-    /// Width of what is compared by pairs.
-    compared: usize,
+    pairings: Vec<Compared>,
+    /// Width of what is compared by pairs behind a projector.
+    projected: usize,
+}
+
+/// What is compared by pairs, of one part of the embedding or of all.
+struct Compared {
+    pairing: Pairing,
+    on: Option<Slice>,
+    width: usize,
 }
 
 impl Layers {
@@ -95,7 +102,7 @@ impl Layers {
         let encoder = networks.of(call, &place)?;
         let (dim, embedding) = (encoder.width(), encoder.here());
         let whole = thawed(call, frozen, &place, networks).unwrap_or_else(|| (*encoder).clone());
-        let mut layers = Self { whole, encoder, pairings: Vec::new(), compared: dim };
+        let mut layers = Self { whole, encoder, pairings: Vec::new(), projected: dim };
         let mut projected = embedding;
         if let Some(projector) = projector {
             let place = Place { dim, ..Place::of_encoder(*image) };
@@ -104,38 +111,45 @@ impl Layers {
                 true => layers.whole.append(embedding, &(*projector).clone().untrained()),
                 false => layers.whole.append(embedding, &projector),
             }
-            (layers.compared, projected) = (projector.width(), layers.whole.here());
+            (layers.projected, projected) = (projector.width(), layers.whole.here());
         }
-        for (term, classes) in terms {
+        for (term, classes, on) in terms {
+            let dim = on.map_or(dim, |slice| slice.width);
             let mut place = Place { image: *image, dim, classes: *classes, train: 0 };
             let mut network = networks.of(term, &place)?;
             let mut from = embedding;
             if projector.is_some() && is_comparison(&network) {
-                place.dim = layers.compared;
+                place.dim = layers.projected;
                 (network, from) = (networks.of(term, &place)?, projected);
             }
-            layers.add(from, &network);
+            layers.add(from, &network, (*on, place.dim));
         }
         Ok(layers)
     }
 
     /// Comparisons of one kind are computed once for all terms.
-    fn add(&mut self, embedding: At, term: &Network) {
+    fn add(&mut self, embedding: At, term: &Network, (on, width): (Option<Slice>, usize)) {
         if let Some(Op::Pairs(pairing)) = term.layers.first().map(|layer| layer.op) {
-            let same = |it: &&mut Pairing| it.normalize == pairing.normalize;
+            let same =
+                |it: &&mut Compared| it.on == on && it.pairing.normalize == pairing.normalize;
             if let Some(known) = self.pairings.iter_mut().find(same) {
-                known.cross &= pairing.cross;
+                known.pairing.cross &= pairing.cross;
                 return;
             }
-            self.pairings.push(pairing);
+            self.pairings.push(Compared { pairing, on, width });
         }
-        self.whole.append(embedding, term);
+        let mut from = embedding;
+        if on.is_some() {
+            self.whole = self.whole.clone().from(embedding).columns(width);
+            from = self.whole.here();
+        }
+        self.whole.append(from, term);
     }
 
     /// Floating-point operations of one step.
     fn flops_of_step(&self, items: u64, views: u64) -> f64 {
         let compared =
-            |it: &Pairing| memory::comparisons(*it, self.compared as u64, (items, views)) * 2.0;
+            |it: &Compared| memory::comparisons(it.pairing, it.width as u64, (items, views)) * 2.0;
         let pairs: f64 = self.pairings.iter().map(compared).sum();
         let (all, cut) = (self.whole.forward_flops() as f64, self.whole.cut_flops() as f64);
         let rows = (items * views) as f64;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::part::parts_below;
+use super::part::{is_below, parts_below};
 use super::projector::compares;
 use super::recent::Networks;
 use crate::catalog::{Bound, ImageShape, Network, Place};
@@ -159,7 +159,8 @@ fn trains(term: &Term, stage: &Stage, place: &Place, frozen: &Frozen) -> bool {
     let own = Place { classes: place.classes.max(2), ..*place };
     let has_own = call.network(&own).is_ok_and(|network| network.parameters() > 0);
     let is_projected = stage.projector.is_some() && compares(call, place);
-    let is_still = frozen.networks.iter().any(|it| it == ENCODER);
+    let seen = call.part().map_or(ENCODER.to_owned(), |part| format!("{ENCODER}.{part}"));
+    let is_still = frozen.networks.iter().any(|it| is_below(&seen, it));
     has_own || !is_still || (is_projected && !frozen.has_projector())
 }
 

@@ -1,6 +1,6 @@
 //! What the layers of a stage are made of.
 
-use super::{Stage, Term};
+use super::{Slice, Stage, Term};
 use crate::catalog::{Bound, ImageShape};
 
 /// What the layers of a stage are made of.
@@ -8,8 +8,8 @@ pub(super) struct Parts {
     pub encoder: Bound,
     pub projector: Option<Bound>,
     pub image: ImageShape,
-    /// With the number of classes it reads.
-    pub terms: Vec<(Bound, usize)>,
+    /// With the number of classes it reads, and the part it sees.
+    pub terms: Vec<(Bound, usize, Option<Slice>)>,
     /// The networks that are not trained.
     pub frozen: Vec<String>,
 }
@@ -17,7 +17,7 @@ pub(super) struct Parts {
 impl Parts {
     /// Those of `stage`.
     pub fn of(stage: &Stage) -> Self {
-        let term = |term: &Term| (term.call.clone(), term.classes.names.len());
+        let term = |term: &Term| (term.call.clone(), term.classes.names.len(), term.on);
         Self {
             encoder: stage.encoder.clone(),
             projector: stage.projector.as_ref().map(|projector| projector.call.clone()),
@@ -35,7 +35,7 @@ impl Parts {
             && self.image == stage.image()
             && self.frozen == stage.frozen_networks()
             && self.terms.len() == stage.terms.len()
-            && terms.into_iter().all(|((call, classes), term)| {
+            && terms.into_iter().all(|((call, classes, _), term)| {
                 *call == term.call && *classes == term.classes.names.len()
             })
     }

@@ -43,6 +43,7 @@ pub use cost::{Cost, Model};
 pub use digest::Digest;
 pub use freeze::Frozen;
 pub use method::Method;
+pub use part::Slice;
 pub use projector::Projection;
 pub use schema::{SCHEMA, schema};
 pub use weights::Initial;
@@ -229,6 +230,9 @@ pub struct Term {
     pub call: Bound,
     /// The labels it reads.
     pub classes: ClassMap,
+    /// What it sees of the embedding, where that is one part of the encoder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on: Option<Slice>,
 }
 
 impl Stage {

@@ -1,6 +1,6 @@
 //! What the losses of a plan are: axes, nearest form, formulas, what each sees, and where it leads.
 
-use crate::catalog::{Bound, Value, shown};
+use crate::catalog::{Bound, Value, is_unsaid, shown};
 use crate::plan::theory::{Theory, is_contrastive, sees, verdict};
 use crate::plan::{Plan, Stage, Term};
 
@@ -88,6 +88,7 @@ fn axes(call: &Bound) -> String {
     let form = call.spec.forms.map(|forms| forms.param);
     let args = call.spec.params.iter().zip(&call.args);
     let args = args.filter(|(param, _)| Some(param.name) != form);
+    let args = args.filter(|(param, value)| !is_unsaid(param, value));
     let shown = args.map(|(param, value)| format!("{}={}", param.name, shown(&param.ty, value)));
     shown.collect::<Vec<_>>().join("  ")
 }

@@ -225,6 +225,7 @@ fn others(ty: &Type, default: &Value) -> Vec<String> {
         Type::Labels => list(&["fine", "coarse"]),
         Type::Seed => list(&["1", "seed"]),
         Type::Side => list(&["32", "input"]),
+        Type::Part => Vec::new(),
         Type::Weights => ["mlp", "cnn", "resnet", "wide_resnet", "vit"]
             .map(|encoder| format!("weights(\"{encoder}.safetensors\")"))
             .to_vec(),

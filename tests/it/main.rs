@@ -46,6 +46,7 @@ mod numeric;
 mod optimizers;
 mod params;
 mod parity;
+mod parts;
 mod preview;
 mod projectors;
 mod properties;

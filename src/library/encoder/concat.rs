@@ -13,8 +13,9 @@ component! {
     /// Two encoders trained end to end, their embeddings side by side.
     ///
     /// Every term of the stage sees the whole embedding, that of `a` first, so both encoders learn
-    /// from every term. Encoders that are trained apart are stages of their own, and joined where
-    /// they are evaluated: `on=concat(contrast.encoder, recon.encoder)`. More than two are
+    /// from every term but those that see one part alone, as `supcon(on=a)`. Encoders that are
+    /// trained apart are stages of their own, and joined where they are evaluated:
+    /// `on=concat(contrast.encoder, recon.encoder)`. More than two are
     /// `concat(a=…, b=concat(a=…, b=…))`.
     ///
     /// Where both keep a Lipschitz bound, the bound of the whole is the root of the sum of their

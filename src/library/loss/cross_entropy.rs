@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::{Activations, Loss, Single, Site, Term};
-use crate::catalog::{Account, ClassWeights, Fraction, Labels, Misfit, Network, Place};
+use crate::catalog::{Account, ClassWeights, Fraction, Labels, Misfit, Network, Part, Place};
 use crate::nn::{Linear, Mode};
 use crate::tensor::Scope;
 use crate::{choice, component, kernel};
@@ -47,6 +47,9 @@ component! {
         /// With `none` all count alike, with `balanced` inversely to the number of training images
         /// of the class, with a list by these numbers, in the order of the classes.
         class_weights: ClassWeights = ClassWeights::Alike,
+        /// The part of the encoder that this term sees, as `a` of `concat(a=…, b=…)`.
+        /// Without it the term sees the embeddings of all parts side by side.
+        on: Option<Part> = None,
     }
 }
 

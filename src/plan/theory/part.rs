@@ -39,6 +39,9 @@ pub(super) fn parts(term: &Term) -> Result<Vec<Part>, Unreached> {
     if !matches!(call.value("class_weights"), None | Some(Value::None)) {
         return Err(Unreached);
     }
+    if call.part().is_some() {
+        return Err(Unreached);
+    }
     if is_long("normalize") || is_long("lc_norm") || !matches!(sum(call), None | Some("out")) {
         return Err(Unreached);
     }

@@ -269,6 +269,9 @@ fn without_on(bound: &Bound) -> Vec<String> {
 fn arguments(bound: &Bound, with_defaults: bool) -> Vec<String> {
     let defaults = Bound::defaults(bound.spec);
     let all = bound.spec.params.iter().zip(bound.args.iter().zip(&defaults.args));
+    // That a term sees all of the embedding is not worth a line.
+    let is_whole = |param: &ParamSpec| matches!(param.ty, Type::Optional(Type::Part));
+    let all = all.filter(|(param, (value, _))| !is_whole(param) || **value != Value::None);
     let given = all.filter(|(_, (value, default))| with_defaults || value != default);
     let part = |(param, (value, _)): (&ParamSpec, (&Value, &Value))| {
         format!("{}={}", param.name, argument(&param.ty, value))
