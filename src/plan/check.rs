@@ -11,6 +11,7 @@ use super::control::mismatched;
 use super::divided::divided;
 use super::freeze;
 use super::part;
+use super::projector;
 use super::recent::Networks;
 use super::schedule;
 use super::terms::Terms;
@@ -112,6 +113,7 @@ impl Checker<'_> {
             .map(Rc::as_ref)
             .collect();
         self.same_data(entry.call.place("on"), &stages);
+        self.out.extend(stages.iter().filter_map(|it| projector::unread(&entry.call, it)));
         if let Some(stage) = stages.first() {
             self.tested(entry, &stage.data);
         }

@@ -189,6 +189,10 @@ pub(super) fn evaluation(
 
 /// The digests of the stages say more than their names, so the names stay out of the address.
 fn without_stage_names(call: &Bound) -> Bound {
-    let on = Value::Features(Features::Auto);
+    let on = match call.value("on") {
+        Some(Value::Features(Features::Projector(_))) => Features::Projector("stage".to_owned()),
+        _ => Features::Auto,
+    };
+    let on = Value::Features(on);
     if call.value("on").is_some() { call.clone().with("on", on) } else { call.clone() }
 }

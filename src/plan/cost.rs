@@ -341,7 +341,7 @@ impl Evaluation {
     pub(super) fn cost(&self, stages: &[&Stage]) -> Cost {
         let Some(first) = stages.first() else { return Cost::default() };
         let division = &first.data.division;
-        let dim = stages.iter().map(|stage| stage.dim).sum();
+        let dim = self.width(stages.iter().copied());
         let classes = self.classes.as_ref().map_or(0, |classes| classes.names.len());
         let place = Place { image: first.image(), dim, classes, train: division.train };
         let head = self.call.network(&place).unwrap_or_else(|_| Network::new(&[dim]));

@@ -56,7 +56,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::catalog::{Bound, ClassMap, Course, Horizon, ImageShape, Subsample, Value};
+use crate::catalog::{Bound, ClassMap, Course, Features, Horizon, ImageShape, Subsample, Value};
 
 /// Raised when the numbers of training or evaluation change, so that no old result is reused.
 pub const NUMERICS: u32 = 1;
@@ -261,6 +261,21 @@ pub struct Evaluation {
     /// The labels it reads, if any.
     pub classes: Option<ClassMap>,
     pub cost: Cost,
+}
+
+impl Evaluation {
+    /// Whether it reads what a projector makes of embeddings.
+    pub fn is_projected(&self) -> bool {
+        matches!(self.call.value("on"), Some(Value::Features(Features::Projector(_))))
+    }
+
+    /// Width of what it reads of `stages`.
+    fn width<'a>(&self, stages: impl Iterator<Item = &'a Stage>) -> usize {
+        let projected = |stage: &Stage| stage.projector.as_ref().map(|it| it.dim);
+        let width =
+            |stage: &Stage| projected(stage).filter(|_| self.is_projected()).unwrap_or(stage.dim);
+        stages.map(width).sum()
+    }
 }
 
 fn is_zero(share: &f64) -> bool {

@@ -108,6 +108,7 @@ fn measure(
     let mut source = Joined {
         session: &session,
         parts,
+        is_projected: evaluation.is_projected(),
         classes: &classes.of_fine,
         count: classes.names.len(),
         augment: stream(evaluation).named("augment"),
@@ -133,6 +134,8 @@ fn stream(evaluation: &Evaluation) -> Stream {
 struct Joined<'a, 'b, 'c> {
     session: &'a RefCell<&'b mut Session<'c>>,
     parts: Vec<Rc<Frozen>>,
+    /// Whether what their projectors make of them is read.
+    is_projected: bool,
     /// The class of each fine class, by the labels the evaluation reads.
     classes: &'a [u32],
     count: usize,
@@ -155,8 +158,11 @@ impl Joined<'_, '_, '_> {
             session.tell(Event::Embedded { done, of });
             if session.around.is_stopped() { Err(EvalError::Stopped) } else { Ok(()) }
         };
-        let columns: Vec<Tensor> =
-            self.parts.iter().map(|part| embed(part, &mut tell)).collect::<Result<_, _>>()?;
+        let column = |part: &Rc<Frozen>| match self.is_projected {
+            true => part.projected(&embed(part, &mut tell)?),
+            false => embed(part, &mut tell),
+        };
+        let columns: Vec<Tensor> = self.parts.iter().map(column).collect::<Result<_, _>>()?;
         let class = |item: &u32| self.classes[pool.fine[*item as usize] as usize];
         let labels = items.iter().map(class).collect();
         Ok(Features { embedding: Tensor::cat(&columns, 1)?, labels })

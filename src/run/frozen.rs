@@ -13,7 +13,9 @@ use super::pool::Pool;
 use super::session::Surroundings;
 use super::train::EVAL_BATCH;
 use crate::graph::{Model, build};
+use crate::kernel::without_gradients;
 use crate::library::eval::{EvalError, Split};
+use crate::nn::Mode;
 use crate::plan::Stage;
 use crate::seed::Stream;
 
@@ -72,6 +74,21 @@ impl Frozen {
         self.embed(self.pool.indices(Split::Train), tell, |items| {
             self.transforms.augmented(&self.pool, items, stream, &self.device)
         })
+    }
+
+    /// What the projector makes of embeddings.
+    pub fn projected(&self, embeddings: &Tensor) -> Result<Tensor, EvalError> {
+        let (mut rows, all) = (Vec::new(), embeddings.dim(0)?);
+        for first in (0..all).step_by(EVAL_BATCH) {
+            let some = embeddings.narrow(0, first, EVAL_BATCH.min(all - first))?;
+            let some = some.to_device(&self.device)?;
+            let seen = without_gradients(|| self.model.project(&some, &Mode::Eval))?;
+            rows.push(seen.detach().to_device(&Device::Cpu)?);
+        }
+        match rows.is_empty() {
+            true => Ok(embeddings.clone()),
+            false => Ok(Tensor::cat(&rows, 0)?),
+        }
     }
 
     fn embed(
