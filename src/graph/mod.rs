@@ -236,6 +236,12 @@ impl Model {
         }
     }
 
+    /// The same as an evaluation sees it.
+    pub fn projected(&self, embedding: &Tensor) -> Result<Tensor> {
+        let projected = without_gradients(|| self.project(embedding, &Mode::Eval));
+        Ok(projected?.detach())
+    }
+
     /// For each term with a classifier: its name, and how many of the images it has right.
     pub fn count_right(&self, images: &Tensor, fine: &[u32]) -> Result<Vec<(String, usize)>> {
         let embedding = self.embed(images)?;

@@ -13,9 +13,7 @@ use super::pool::Pool;
 use super::session::Surroundings;
 use super::train::EVAL_BATCH;
 use crate::graph::{Model, build};
-use crate::kernel::without_gradients;
 use crate::library::eval::{EvalError, Split};
-use crate::nn::Mode;
 use crate::plan::Stage;
 use crate::seed::Stream;
 
@@ -81,9 +79,8 @@ impl Frozen {
         let (mut rows, all) = (Vec::new(), embeddings.dim(0)?);
         for first in (0..all).step_by(EVAL_BATCH) {
             let some = embeddings.narrow(0, first, EVAL_BATCH.min(all - first))?;
-            let some = some.to_device(&self.device)?;
-            let seen = without_gradients(|| self.model.project(&some, &Mode::Eval))?;
-            rows.push(seen.detach().to_device(&Device::Cpu)?);
+            let seen = self.model.projected(&some.to_device(&self.device)?)?;
+            rows.push(seen.to_device(&Device::Cpu)?);
         }
         match rows.is_empty() {
             true => Ok(embeddings.clone()),
