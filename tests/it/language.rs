@@ -118,6 +118,7 @@ fn an_address_depends_on_what_is_computed() {
         ("5 epochs }", "5 epochs; chunk = 32 }"),
         ("5 epochs }", "5 epochs; ema = 0.99 }"),
         ("5 epochs }", "5 epochs; swa = 3 epochs }"),
+        ("5 epochs }", "5 epochs; freeze = [encoder] }"),
         ("lr=1e-3", "lr=2e-3"),
         ("seeds = 0..2", "seeds = 1..3"),
         ("linear(labels=fine)", "linear(labels=coarse)"),
@@ -162,7 +163,8 @@ fn calling(kind: Kind, call: &str) -> String {
         if kind == wanted { call.to_owned() } else { other.to_owned() }
     };
     let loss = match kind {
-        Kind::Loss => format!("term = {call}"),
+        // Another term sees the parts of the encoder that this one may not see.
+        Kind::Loss => format!("term = {call}; rest = cross_entropy()"),
         Kind::Projector => "term = supcon()".to_owned(),
         Kind::Decoder => format!("term = class_autoencoder(decoder={call})"),
         _ => "term = cross_entropy()".to_owned(),
@@ -190,7 +192,11 @@ experiment calling {{
 }}
 "#,
         data = of(Kind::Dataset, "cifar10(labels=coarse)"),
-        encoder = of(Kind::Encoder, "mlp()"),
+        encoder = match kind {
+            Kind::Encoder => call,
+            Kind::Loss => "concat(a=mlp(), b=mlp())",
+            _ => "mlp()",
+        },
         augment = of(Kind::Augment, "hflip()"),
         optimizer = of(Kind::Optimizer, "adamw(lr=1e-3)"),
         schedule = of(Kind::Schedule, "constant()"),
@@ -225,7 +231,7 @@ fn others(ty: &Type, default: &Value) -> Vec<String> {
         Type::Labels => list(&["fine", "coarse"]),
         Type::Seed => list(&["1", "seed"]),
         Type::Side => list(&["32", "input"]),
-        Type::Part => Vec::new(),
+        Type::Part => list(&["a", "b"]),
         Type::Weights => ["mlp", "cnn", "resnet", "wide_resnet", "vit"]
             .map(|encoder| format!("weights(\"{encoder}.safetensors\")"))
             .to_vec(),
