@@ -14,7 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("data", &["diag", "digest"]),
     ("tensor", &["seed"]),
     ("kernel", &[]),
-    ("measure", &["kernel"]),
+    ("measure", &["kernel", "seed"]),
     ("nn", &["kernel", "seed", "tensor"]),
     ("resolve", &["catalog", "diag", "syntax"]),
     ("plan", &["catalog", "diag", "digest", "resolve"]),

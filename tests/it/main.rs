@@ -37,6 +37,7 @@ mod learning;
 mod locality;
 mod loss_cases;
 mod losses;
+mod measure;
 #[path = "../fuzz/mutation.rs"]
 mod mutation;
 mod networks;

@@ -1,0 +1,105 @@
+//! Clusters inside one class, when nobody says how many: by silhouettes, and split further.
+
+use super::kmeans::{Clusters, KMeans};
+use super::mixture::{Covariance, Fit, Mixture};
+use super::points::Points;
+use super::silhouette::{mean_of_clusters, silhouettes};
+use crate::seed::Stream;
+
+/// Silhouettes are those of so many points, drawn where there are more: their cost is quadratic.
+pub const LOOKED_AT: usize = 10_000;
+
+/// How clusters are looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Search {
+    /// The covariance of a Gaussian mixture's components; k-means without one.
+    pub mixture: Option<Fit>,
+    /// How often each is begun anew.
+    pub starts: usize,
+}
+
+/// Clusters, and which points belong to each.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// Those of k-means.
+    Clusters(Clusters),
+    /// The components of a mixture.
+    Mixture(Mixture),
+}
+
+impl Found {
+    /// The cluster of each of `points`.
+    pub fn predict(&self, points: Points) -> Vec<u32> {
+        match self {
+            Self::Clusters(clusters) => clusters.predict(points),
+            Self::Mixture(mixture) => mixture.predict(points),
+        }
+    }
+}
+
+/// Why a mixture was not found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IllDefined;
+
+impl Search {
+    /// By k-means, or by a mixture that begins with its clusters.
+    pub fn new(covariance: Option<Covariance>, starts: usize) -> Self {
+        Self { mixture: covariance.map(Fit::new), starts }
+    }
+
+    /// `k` clusters of `points`, or as many as there are points.
+    ///
+    /// # Errors
+    /// When the covariance of a mixture's component cannot be inverted.
+    pub fn fit(&self, points: Points, k: usize, stream: &Stream) -> Result<Found, IllDefined> {
+        let Some(fit) = self.mixture else {
+            return Ok(Found::Clusters(KMeans::new(k, self.starts).fit(points, stream)));
+        };
+        let mut best: Option<(f64, Mixture)> = None;
+        for start in 0..self.starts.max(1) {
+            let clusters = KMeans::new(k, 1).fit(points, &stream.at(start as u64));
+            let mixture = fit.from(points, &clusters.labels, clusters.count()).ok_or(IllDefined)?;
+            let likelihood = mixture.log_likelihood(points);
+            if best.as_ref().is_none_or(|(known, _)| likelihood > *known) {
+                best = Some((likelihood, mixture));
+            }
+        }
+        best.map(|(_, mixture)| Found::Mixture(mixture)).ok_or(IllDefined)
+    }
+
+    /// The number of clusters from 2 to `most` whose mean of the clusters' mean silhouettes is
+    /// largest, of equal ones the larger, with the clusters (Sohoni et al., 2020).
+    ///
+    /// # Errors
+    /// When the covariance of a mixture's component cannot be inverted.
+    pub fn choose(
+        &self,
+        points: Points,
+        most: usize,
+        stream: &Stream,
+    ) -> Result<Found, IllDefined> {
+        let most = most.min(points.len().saturating_sub(1));
+        let try_each = |k: usize| self.fit(points, k, &stream.named("k").at(k as u64));
+        let found: Vec<Found> = (2..=most.max(2)).map(try_each).collect::<Result<_, _>>()?;
+        let looked_at = drawn(points, &stream.named("silhouettes"));
+        let looked_at = Points::new(&looked_at, points.dim);
+        let labellings: Vec<Vec<u32>> = found.iter().map(|it| it.predict(looked_at)).collect();
+        let values = silhouettes(looked_at, &labellings);
+        let score = |(values, labels): (&Vec<f64>, &Vec<u32>)| mean_of_clusters(values, labels);
+        let scores: Vec<f64> = values.iter().zip(&labellings).map(score).collect();
+        let best = (1..scores.len()).fold(0, |best, it| match scores[it] >= scores[best] {
+            true => it,
+            false => best,
+        });
+        Ok(found.into_iter().nth(best).expect("at least two clusters were tried"))
+    }
+}
+
+/// Points whose silhouettes stand for all: those of a random order that come first.
+fn drawn(points: Points, stream: &Stream) -> Vec<f32> {
+    if points.len() <= LOOKED_AT {
+        return points.values.to_vec();
+    }
+    let order = stream.clone().permutation(points.len());
+    order[..LOOKED_AT].iter().flat_map(|at| points.row(*at as usize)).copied().collect()
+}
