@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::kernel::matrix::{Matrix, Product};
 
 /// Queries that one task compares with the whole gallery.
-const QUERIES: usize = 16;
+const QUERIES: usize = 64;
 
 /// Unit vectors, one after another, and the class of each.
 #[derive(Debug, Clone, Copy)]

@@ -29,15 +29,20 @@ pub fn silhouettes(points: Points, labellings: &[Vec<u32>]) -> Vec<Vec<f64>> {
 
 /// The mean over clusters of the mean over their points; 0 without points.
 pub fn mean_of_clusters(silhouettes: &[f64], labels: &[u32]) -> f64 {
+    let means: Vec<f64> =
+        means(silhouettes, labels).into_iter().filter(|it| !it.is_nan()).collect();
+    if means.is_empty() { 0.0 } else { means.iter().sum::<f64>() / means.len() as f64 }
+}
+
+/// The mean over the points of each cluster; not a number for one without points.
+pub(super) fn means(silhouettes: &[f64], labels: &[u32]) -> Vec<f64> {
     let count = labels.iter().max().map_or(0, |most| *most as usize + 1);
     let (mut sums, mut sizes) = (vec![0.0; count], vec![0.0; count]);
     for (value, label) in silhouettes.iter().zip(labels) {
         sums[*label as usize] += value;
         sizes[*label as usize] += 1.0;
     }
-    let means: Vec<f64> =
-        sums.iter().zip(&sizes).filter(|(_, size)| **size > 0.0).map(|(s, n)| s / n).collect();
-    if means.is_empty() { 0.0 } else { means.iter().sum::<f64>() / means.len() as f64 }
+    sums.iter().zip(&sizes).map(|(sum, size)| sum / size).collect()
 }
 
 /// Which points are in which cluster of which labelling.

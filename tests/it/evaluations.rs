@@ -21,11 +21,14 @@ struct Source {
     classes: usize,
     dim: usize,
     flips: bool,
+    /// How many classes one of those makes that an evaluation looks within: all of them, if not
+    /// said.
+    inside: u32,
 }
 
 impl Source {
     fn new(dim: usize, classes: usize) -> Self {
-        Self { splits: BTreeMap::new(), classes, dim, flips: false }
+        Self { splits: BTreeMap::new(), classes, dim, flips: false, inside: classes as u32 }
     }
 
     fn with(mut self, split: Split, rows: Vec<Vec<f32>>, labels: Vec<u32>) -> Self {
@@ -65,7 +68,10 @@ impl FeatureSource for Source {
     fn column(&mut self, split: Split, column: Column) -> Result<Option<Labelling>, EvalError> {
         let (_, labels) = self.splits.get(&split).cloned().unwrap_or_default();
         Ok(match column {
-            Column::Within => Some(Labelling { labels, names: Vec::new() }),
+            Column::Within => Some(Labelling {
+                labels: labels.iter().map(|label| label / self.inside).collect(),
+                names: (0..=self.classes as u32 / self.inside).map(|it| format!("c{it}")).collect(),
+            }),
             Column::Groups => None,
         })
     }
@@ -111,6 +117,11 @@ fn value(outcome: &Outcome, split: Split, metric: &str) -> f64 {
     found.unwrap_or_else(|| panic!("no {metric} in {scores:?}")).value
 }
 
+/// Whether an evaluation guesses classes from those of training images.
+fn guesses(bound: &Bound) -> bool {
+    ["linear", "knn"].contains(&bound.spec.name)
+}
+
 /// Corner `label` of a simplex with as many corners as there are classes.
 fn corner(label: u32, classes: usize) -> Vec<f32> {
     let share = 1.0 / classes as f32;
@@ -133,7 +144,10 @@ fn perfect_features_have_the_best_values() {
         let outcome = measure(&bound, &source);
         for metric in bound.spec.metrics {
             let (best, tolerance) = match *metric {
-                "accuracy" => (1.0, 0.0),
+                "accuracy" | "recall_at_1" | "map_at_r" | "rarest_f1" => (1.0, 0.0),
+                "nmi" | "ami" | "ari" => (1.0, 1e-12),
+                // A probe of so few steps is right before it is sure.
+                "ece" => (0.5, 0.5),
                 "within_variance" | "etf_distance" => (0.0, 1e-6),
                 "within_cosine" => (1.0, 1e-6),
                 "between_cosine" => (-0.25, 1e-6),
@@ -155,6 +169,10 @@ fn constant_features_are_worth_chance() {
             let outcome = measure(&bound, &source);
             if bound.spec.metrics.contains(&"accuracy") {
                 assert_eq!(value(&outcome, Split::Test, "accuracy"), 0.25, "{bound}");
+            } else if bound.spec.name == "retrieval" {
+                // All are as near, so the first rows are found, of a class each.
+                let found = value(&outcome, Split::Test, "map_at_r");
+                assert!((0.0..0.3).contains(&found), "{bound}: {found}");
             } else {
                 let variance = value(&outcome, Split::Test, "within_variance");
                 assert!(variance.abs() < 1e-12, "{bound}: {variance}");
@@ -172,7 +190,7 @@ fn every_row_counts_once_at_any_size() {
         let labels: Vec<u32> = (0..count).map(|it| (it % 3) as u32).collect();
         let rows = labels.iter().enumerate().map(|(item, label)| rows(*label, item)).collect();
         let source = clean.with(Split::Test, rows, labels);
-        for bound in variants().into_iter().filter(|it| it.spec.metrics == ["accuracy"]) {
+        for bound in variants().into_iter().filter(guesses) {
             let found = value(&measure(&bound, &source), Split::Test, "accuracy");
             assert_eq!(found, (count - 1) as f64 / count as f64, "{bound}");
         }
@@ -205,7 +223,8 @@ fn features_that_are_not_finite_are_an_error() {
         for split in [Split::Train, Split::Test] {
             let mut source = noisy(4, 2, [40, 10, 20], 0.5);
             source.splits.get_mut(&split).unwrap().0[7][1] = bad;
-            for bound in variants() {
+            let reads = |it: &Bound| it.spec.name != "retrieval" || split == Split::Test;
+            for bound in variants().into_iter().filter(reads) {
                 match measure(&bound, &source) {
                     Err(EvalError::Failed(message)) => {
                         assert!(
@@ -229,11 +248,19 @@ fn odd_splits_are_measured_or_refused() {
     // Fewer training images than neighbours or than a batch, and classes without images.
     for bound in variants() {
         let outcome = measure(&bound, &small);
+        if bound.spec.name == "subclasses" {
+            let Err(EvalError::Failed(message)) = outcome else { panic!("{outcome:?}") };
+            assert!(message.contains("nothing to find"), "{message}");
+            continue;
+        }
         let scores = outcome.unwrap_or_else(|error| panic!("{bound}: {error:?}"));
         assert!(scores.iter().all(|it| it.split != Split::Val && it.value.is_finite()), "{bound}");
-        assert!(scores.iter().any(|it| it.split == Split::Test), "{bound}");
-        if bound.spec.metrics == ["accuracy"] {
-            assert!(scores.iter().all(|it| it.value == 1.0), "{bound}: {scores:?}");
+        // An image alone has nothing to find.
+        let is_alone = bound.spec.name == "retrieval";
+        assert!(is_alone || scores.iter().any(|it| it.split == Split::Test), "{bound}");
+        if guesses(&bound) {
+            let mut guessed = scores.iter().filter(|it| it.metric == "accuracy");
+            assert!(guessed.all(|it| it.value == 1.0), "{bound}: {scores:?}");
         }
         match measure(&bound, &Source::new(3, 3)) {
             Ok(scores) => assert!(scores.is_empty(), "{bound}"),
@@ -412,4 +439,91 @@ fn a_probe_of_no_length_guesses_the_first_class() {
     let source = Source::new(3, 3).cycle([90, 0, 30], |label, _| corner(label, 3));
     let bound = defaults("linear").with("for", Value::Duration(Duration::epochs(0.0)));
     assert_eq!(value(&measure(&bound, &source), Split::Test, "accuracy"), 1.0 / 3.0);
+}
+
+#[test]
+fn subclasses_are_found_inside_their_classes() {
+    // Six subclasses in three classes of two; the last class is one point in the embedding.
+    let stream = RefCell::new(Stream::new(2));
+    let mut source = Source::new(6, 6).cycle([240, 60, 120], |label, _| {
+        let mut stream = stream.borrow_mut();
+        let mut row = corner(if label == 5 { 4 } else { label }, 6);
+        row.iter_mut().for_each(|x| *x += 0.01 * stream.normal() as f32);
+        row
+    });
+    source.inside = 2;
+    for method in ["kmeans", "gmm"] {
+        let bound = defaults("subclasses").with("method", Value::Word(method.into()));
+        let inside = |name: &str| bound.clone().with("inside", Value::Text(name.into()));
+        let of = |bound: &Bound, metric: &str| value(&measure(bound, &source), Split::Test, metric);
+        assert_eq!(of(&inside("c0"), "accuracy"), 1.0, "{method}");
+        assert_eq!(of(&inside("c1"), "rarest_f1"), 1.0, "{method}");
+        let blurred = of(&inside("c2"), "accuracy");
+        assert!((0.3..0.7).contains(&blurred), "{method}: {blurred}");
+        let all = of(&bound, "accuracy");
+        assert!((all - (2.0 + blurred) / 3.0).abs() < 1e-12, "{method}: {all}");
+        let nmi = (2.0 + of(&inside("c2"), "nmi")) / 3.0;
+        assert!((of(&bound, "nmi") - nmi).abs() < 1e-12, "{method}");
+        let Err(EvalError::Failed(message)) = measure(&inside("c9"), &source) else { panic!() };
+        assert!(message.contains("no class `c9`"), "{message}");
+    }
+}
+
+#[test]
+fn more_clusters_than_images_are_as_many_as_images() {
+    let mut source = noisy(8, 4, [12, 0, 8], 0.3);
+    source.inside = 2;
+    for method in ["kmeans", "gmm"] {
+        for covariance in ["full", "diagonal", "spherical"] {
+            let bound = defaults("subclasses")
+                .with("method", Value::Word(method.into()))
+                .with("covariance", Value::Word(covariance.into()))
+                .with("k", Value::Int(50));
+            let found = value(&measure(&bound, &source), Split::Train, "accuracy");
+            assert!((0.0..=1.0).contains(&found), "{bound}: {found}");
+        }
+    }
+}
+
+#[test]
+fn a_mixture_without_regularisation_may_have_no_inverse() {
+    let source = Source::new(3, 4).cycle([40, 0, 20], |_, _| vec![0.5, 0.5, 0.5]);
+    let bound = defaults("subclasses")
+        .with("method", Value::Word("gmm".into()))
+        .with("regularisation", Value::Real(0.0));
+    let Err(EvalError::Failed(message)) = measure(&bound, &source) else { panic!() };
+    assert!(message.contains("regularisation"), "{message}");
+}
+
+#[test]
+fn a_class_without_test_images_is_left_out_of_the_test_split() {
+    let mut source = noisy(6, 4, [80, 0, 40], 0.05);
+    source.inside = 2;
+    let (rows, labels) = source.splits[&Split::Test].clone();
+    let first = rows.into_iter().zip(labels).filter(|(_, label)| *label == 0);
+    let (rows, labels) = first.unzip();
+    let source = source.with(Split::Test, rows, labels);
+    let outcome = measure(&defaults("subclasses"), &source);
+    assert_eq!(value(&outcome, Split::Test, "accuracy"), 1.0);
+    assert_eq!(value(&outcome, Split::Test, "rarest_f1"), 1.0);
+}
+
+#[test]
+fn retrieval_leaves_out_what_is_alone() {
+    let rows =
+        vec![vec![1.0, 0.0], vec![0.9, 0.1], vec![0.0, 1.0], vec![0.1, 0.9], vec![-1.0, 0.0]];
+    let source = Source::new(2, 3).with(Split::Train, rows.clone(), vec![0, 1, 1, 2, 2]).with(
+        Split::Test,
+        rows,
+        vec![0, 0, 1, 0, 2],
+    );
+    let outcome = measure(&defaults("retrieval"), &source);
+    // Classes 1 and 2 are of one image each; the last image of class 0 sees class 1 first.
+    assert_eq!(value(&outcome, Split::Test, "recall_at_1"), 2.0 / 3.0);
+    let expected = (1.0 + 1.0 + (0.0 + 1.0 / 2.0) / 2.0) / 3.0;
+    assert!((value(&outcome, Split::Test, "map_at_r") - expected).abs() < 1e-12);
+    let bound = defaults("retrieval").with("among", Value::Word("train".into()));
+    let outcome = measure(&bound, &source);
+    // Image 0 finds itself, 1 finds 1 of class 1, 2 and 4 themselves, 3 finds class 2.
+    assert_eq!(value(&outcome, Split::Test, "recall_at_1"), 3.0 / 5.0);
 }

@@ -358,3 +358,34 @@ fn equal_items_are_found_in_their_order() {
     let near = nearest(&[1.0, 0.0], &unit, 2, 3);
     assert_eq!(near[0].iter().map(|it| it.index).collect::<Vec<_>>(), [0, 1, 2]);
 }
+
+#[test]
+fn clusters_are_cut_where_silhouettes_grow() {
+    // One cluster is five heaps, the other is one.
+    let mut stream = Stream::new(8);
+    let mut values = Vec::new();
+    for item in 0..800 {
+        let mut row = [4.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        if item % 2 == 0 {
+            row[0] = -4.0;
+            row[1 + item / 2 % 5] = 3.0;
+        }
+        values.extend(row.map(|x| (x + 0.2 * stream.normal()) as f32));
+    }
+    let points = Points::new(&values, 7);
+    let search = Search::new(None, 3);
+    let found = search.fit(points, 2, &Stream::new(0)).unwrap();
+    let heaps: Vec<u32> =
+        (0..800).map(|item| if item % 2 == 0 { 1 + item / 2 % 5 } else { 0 }).collect();
+    let cut = |val: Option<&[f32]>| {
+        let val = val.map(|val| Points::new(val, 7));
+        let cut = search.cut(points, val, found.clone(), &Stream::new(1));
+        Contingency::of(&cut.predict(points), &heaps)
+    };
+    assert_eq!(cut(None).ari(), 1.0);
+    assert_eq!(cut(Some(&values)).ari(), 1.0);
+    // Ten images of validation are too few for any part.
+    let few = cut(Some(&values[..10 * 7]));
+    assert_eq!(few.counts.len(), 2);
+    assert!(few.ari() < 0.8);
+}

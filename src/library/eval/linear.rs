@@ -13,7 +13,11 @@ use crate::kernel;
 use crate::library::build;
 use crate::library::optimizer::{Stepper, adamw};
 use crate::library::schedule::{Horizon, SCHEDULES, Schedule};
+use crate::measure::calibration::expected_calibration_error;
 use crate::{choice, component};
+
+/// The bins of confidence that calibration is measured in.
+const BINS: usize = 15;
 
 choice! {
     /// Which features the probe is trained on.
@@ -33,6 +37,10 @@ component! {
     /// the seed only sets the order of the images. Accuracies are those after the last step, on
     /// untouched images; the encoder sees every image as at evaluation, without dropout.
     ///
+    /// `ece` is the expected calibration error of its guesses (Guo et al., 2017): over 15 bins of
+    /// equal width, the mean distance between how likely the classifier holds its guess to be and
+    /// how often it is right, by the size of the bin; 0 when it knows what it does not know.
+    ///
     /// ```exp
     /// edition 1
     ///
@@ -44,7 +52,7 @@ component! {
     ///   eval { probe = linear(labels=fine, for=20 epochs) }
     /// }
     /// ```
-    Evaluation as dyn Evaluation, version 1, needs [Embedding, Labels], metrics [accuracy],
+    Evaluation as dyn Evaluation, version 2, needs [Embedding, Labels], metrics [accuracy, ece],
         network network;
     linear => Linear {
         /// The encoder to measure, or several joined: `concat(a.encoder, b.encoder)`.
@@ -97,11 +105,11 @@ impl Evaluation for Linear {
         let scale = self.standardize.then(|| Scale::of(&rows));
         let train = Examples::new(rows, scale.as_ref())?;
         let probe = self.train(&train, &mut Inputs { source, scale: scale.as_ref() }, site)?;
-        let mut scores = vec![probe.score(Split::Train, &train)?];
+        let mut scores = probe.scores(Split::Train, &train)?;
         for split in [Split::Val, Split::Test] {
             let rows = Rows::of(source, split)?;
             if rows.len() > 0 {
-                scores.push(probe.score(split, &Examples::new(rows, scale.as_ref())?)?);
+                scores.extend(probe.scores(split, &Examples::new(rows, scale.as_ref())?)?);
             }
         }
         Ok(scores)
@@ -273,9 +281,18 @@ impl Probe {
         Ok(kernel::cross_entropy(&self.logits(&examples.embedding)?, &examples.labels, 0.0)?)
     }
 
-    fn score(&self, split: Split, examples: &Examples) -> Result<Score, EvalError> {
-        let guesses = self.logits(&examples.embedding)?.argmax(D::Minus1)?.to_vec1::<u32>()?;
-        Ok(Score { split, metric: "accuracy", value: accuracy(&guesses, &examples.labels) })
+    fn scores(&self, split: Split, examples: &Examples) -> Result<Vec<Score>, EvalError> {
+        let logits = self.logits(&examples.embedding)?;
+        let guesses = logits.argmax(D::Minus1)?.to_vec1::<u32>()?;
+        let pairs = guesses.iter().zip(&examples.labels);
+        let is_right: Vec<bool> = pairs.map(|(guess, label)| guess == label).collect();
+        let confidences: Vec<f64> =
+            logits.to_vec2::<f32>()?.iter().map(|row| confidence(row)).collect();
+        let ece = expected_calibration_error(&confidences, &is_right, BINS);
+        let value = accuracy(&guesses, &examples.labels);
+        let accuracy = Score { split, metric: "accuracy", value };
+        let ece = ece.map(|value| Score { split, metric: "ece", value });
+        Ok([accuracy].into_iter().chain(ece).collect())
     }
 
     fn check(&self) -> Result<(), EvalError> {
@@ -287,6 +304,12 @@ impl Probe {
             "the linear probe diverged; give it a lower learning rate or `standardize=true`".into(),
         ))
     }
+}
+
+/// How likely the likeliest class is.
+fn confidence(logits: &[f32]) -> f64 {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    1.0 / logits.iter().map(|it| (f64::from(*it) - f64::from(most)).exp()).sum::<f64>()
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 mod geometry;
 mod knn;
 mod linear;
+mod retrieval;
 mod rows;
+mod subclasses;
 
 use std::ops::ControlFlow;
 
@@ -15,7 +17,7 @@ use crate::seed::Stream;
 
 /// Every evaluation, in the order the reference lists them.
 pub static EVALUATIONS: &[&Entry<dyn Evaluation>] =
-    &[&linear::ENTRY, &knn::ENTRY, &geometry::ENTRY];
+    &[&linear::ENTRY, &knn::ENTRY, &geometry::ENTRY, &retrieval::ENTRY, &subclasses::ENTRY];
 
 /// A declared evaluation.
 pub trait Evaluation: Send + Sync {
