@@ -16,8 +16,8 @@ use super::trials::plan;
 use super::unused::unused_stages;
 use super::weights;
 use super::{Division, Plan};
-use crate::catalog::{DatasetFacts, Facts, ImageShape, Labels, Misfit, Place, follows_seed};
-use crate::diag::{Diagnostic, Span, codes, distinct, has_errors, plural};
+use crate::catalog::{DatasetFacts, Facts, ImageShape, Labels, Misfit, Place, Value, follows_seed};
+use crate::diag::{Diagnostic, Span, closest, codes, distinct, has_errors, plural};
 use crate::resolve::{Called, Design, Entry, Experiment, Keep, Stage};
 
 /// The arguments of an evaluation that say which labels it reads.
@@ -121,6 +121,7 @@ impl Checker<'_> {
             for param in LABELS.iter().filter(|it| entry.call.bound.value(it).is_some()) {
                 self.out.extend(labels_misfit(known, &entry.call, param, &stage.data));
             }
+            self.out.extend(not_inside(known, &entry.call, &stage.data));
             if let Ok(division) = Division::of(&stage.data.bound, known) {
                 self.out.extend(schedule::of_evaluation(&entry.call, &division));
             }
@@ -275,6 +276,24 @@ pub(super) fn unfit(Misfit { param, message, label, help }: Misfit, call: &Calle
     let place = param.map_or(call.span, |param| call.place(param));
     let code = if param == Some("lipschitz") { &codes::NO_BOUND } else { &codes::SHAPE };
     Diagnostic::new(code, message).at(place, label).help(help)
+}
+
+/// The class that an evaluation looks inside must be one of those it looks within.
+fn not_inside(known: &DatasetFacts, call: &Called, data: &Called) -> Option<Diagnostic> {
+    let Some(Value::Text(name)) = call.bound.value("inside") else { return None };
+    let within =
+        known.class_map(&labels_in(&call.bound, "within"), &labels_of(&data.bound)).ok()?;
+    if within.names.contains(name) {
+        return None;
+    }
+    let label = match closest(name, within.names.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "looked for here".to_owned(),
+    };
+    let diagnostic =
+        Diagnostic::new(&codes::UNKNOWN_NAME, format!("no class of `within` is called `{name}`"))
+            .at(call.place("inside"), label);
+    Some(diagnostic.help(format!("its classes are {}", within.names.join(", "))))
 }
 
 /// What is wrong with the labels that the argument `param` of `call` asks of `data`.
