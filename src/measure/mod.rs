@@ -4,6 +4,7 @@
 pub mod cka;
 pub mod eigen;
 pub mod moments;
+pub mod nearest;
 pub mod neural_collapse;
 pub mod rank;
 pub mod uniformity;
