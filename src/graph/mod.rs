@@ -224,6 +224,17 @@ impl Model {
         }
     }
 
+    /// Scores `[rows, classes]` of embeddings by the first term with a classifier that reads the
+    /// labels `classes`, which give each fine class its own; none without such a term.
+    pub fn scores(&self, embedding: &Tensor, classes: &[u32]) -> Result<Option<Tensor>> {
+        for single in self.singles.iter().filter(|single| single.classes == classes) {
+            if let Some(logits) = without_gradients(|| single.term.logits(embedding))? {
+                return Ok(Some(logits.detach()));
+            }
+        }
+        Ok(None)
+    }
+
     /// For each term with a classifier: its name, and how many of the images it has right.
     pub fn count_right(&self, images: &Tensor, fine: &[u32]) -> Result<Vec<(String, usize)>> {
         let embedding = self.embed(images)?;

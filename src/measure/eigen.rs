@@ -98,7 +98,8 @@ fn reflect_rows(rows: &mut [Vec<f64>], from: usize, v: &[f64]) {
 impl ThreeDiagonals {
     /// Rotates what is beside the diagonal to zero, and `rows` with it.
     fn diagonalise(&mut self, rows: &mut [Vec<f64>]) {
-        let scale = self.diagonal.iter().chain(&self.beside).fold(0.0, |most: f64, x| most.max(x.abs()));
+        let scale =
+            self.diagonal.iter().chain(&self.beside).fold(0.0, |most: f64, x| most.max(x.abs()));
         for first in 0..self.diagonal.len() {
             loop {
                 let last = self.block(first, scale);

@@ -7,4 +7,5 @@ pub mod moments;
 pub mod nearest;
 pub mod neural_collapse;
 pub mod rank;
+pub mod sphere;
 pub mod uniformity;

@@ -40,7 +40,10 @@ impl Classes {
         let occurs = |class: &usize| sizes[*class] > 0;
         Self {
             ids: (0..count).filter(occurs).map(|class| class as u32).collect(),
-            means: (0..count).filter(occurs).map(|class| std::mem::take(&mut means[class])).collect(),
+            means: (0..count)
+                .filter(occurs)
+                .map(|class| std::mem::take(&mut means[class]))
+                .collect(),
             variances: (0..count).filter(occurs).map(|class| variances[class]).collect(),
             rounding: f64::from(f32::EPSILON).powi(2) * rows.squares() / rows.len().max(1) as f64,
         }

@@ -45,13 +45,13 @@ fn label_noise(data: &Bound) -> f64 {
     data.value("label_noise").map_or(0.0, |value| Fraction::from_value(value).get())
 }
 
-/// The stages an evaluation reads.
+/// The stages an evaluation reads: those it measures, and those it compares them with.
 pub(super) fn read_by(bound: &Bound) -> Vec<String> {
-    match bound.value("on") {
-        Some(Value::Features(Features::Auto)) | None => Vec::new(),
-        Some(Value::Features(on)) => on.stages().into_iter().map(str::to_owned).collect(),
-        Some(_) => Vec::new(),
-    }
+    let read = ["on", "with"].into_iter().flat_map(|param| match bound.value(param) {
+        Some(Value::Features(features)) => features.stages(),
+        _ => Vec::new(),
+    });
+    read.map(str::to_owned).collect()
 }
 
 /// The stages that some evaluation of `experiment` reads.
@@ -191,6 +191,14 @@ pub(super) fn evaluation(
 
 /// The digests of the stages say more than their names, so the names stay out of the address.
 fn without_stage_names(call: &Bound) -> Bound {
-    let on = Value::Features(Features::Auto);
-    if call.value("on").is_some() { call.clone().with("on", on) } else { call.clone() }
+    let mut call = call.clone();
+    if call.value("on").is_some() {
+        call = call.with("on", Value::Features(Features::Auto));
+    }
+    // How many of them are compared with the others is no name.
+    if let Some(Value::Features(with)) = call.value("with") {
+        let nameless = vec![String::new(); with.stages().len()];
+        call = call.with("with", Value::Features(Features::Concat(nameless)));
+    }
+    call
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::event::{Event, RunError};
 use super::frozen::Frozen;
 use super::session::Session;
-use crate::catalog::ClassMap;
+use crate::catalog::{ClassMap, Value};
 use crate::library;
 use crate::library::eval::{
     Column, EvalError, Evaluation as Component, FeatureSource, Features, Labelling, Score, Site,
@@ -103,12 +103,13 @@ fn measure(
     let around = session.around;
     let component: Box<dyn Component> =
         library::build(&around.library.evaluations, &evaluation.call);
-    let parts: Vec<Rc<Frozen>> =
+    let mut parts: Vec<Rc<Frozen>> =
         stages.iter().map(|stage| session.frozen(stage)).collect::<Result<_, _>>()?;
     let session = RefCell::new(session);
     let classes = evaluation.classes.as_ref().unwrap_or(&stages[0].data.classes);
     let mut source = Joined {
         session: &session,
+        with: parts.split_off(measured(evaluation).min(parts.len())),
         parts,
         classes: &classes.of_fine,
         count: classes.names.len(),
@@ -128,6 +129,14 @@ fn measure(
     Ok(component.evaluate(&mut source, &mut site)?)
 }
 
+/// How many of the stages that an evaluation reads it measures; it compares them with the others.
+fn measured(evaluation: &Evaluation) -> usize {
+    match evaluation.call.value("on") {
+        Some(Value::Features(on)) => on.stages().len(),
+        _ => evaluation.on.len(),
+    }
+}
+
 /// The address of an evaluation's randomness.
 fn stream(evaluation: &Evaluation) -> Stream {
     Stream::new(evaluation.seed).named("eval").named(&evaluation.name)
@@ -137,6 +146,8 @@ fn stream(evaluation: &Evaluation) -> Stream {
 struct Joined<'a, 'b, 'c> {
     session: &'a RefCell<&'b mut Session<'c>>,
     parts: Vec<Rc<Frozen>>,
+    /// Those that the parts are compared with.
+    with: Vec<Rc<Frozen>>,
     /// The class of each fine class, by the labels the evaluation reads.
     classes: &'a [u32],
     count: usize,
@@ -149,12 +160,13 @@ impl Joined<'_, '_, '_> {
     /// The embeddings of a split, each part's by `embed`, which is told to whom to report.
     fn join(
         &self,
+        parts: &[Rc<Frozen>],
         split: Split,
         embed: impl Fn(&Frozen, &mut super::frozen::Tell) -> Result<Tensor, EvalError>,
     ) -> Result<Features, EvalError> {
         let pool = &self.parts[0].pool;
         let items = pool.indices(split);
-        let (mut done, of) = (0, items.len() * self.parts.len());
+        let (mut done, of) = (0, items.len() * parts.len());
         let mut tell = |images| {
             done += images;
             let mut session = self.session.borrow_mut();
@@ -162,7 +174,7 @@ impl Joined<'_, '_, '_> {
             if session.around.is_stopped() { Err(EvalError::Stopped) } else { Ok(()) }
         };
         let columns: Vec<Tensor> =
-            self.parts.iter().map(|part| embed(part, &mut tell)).collect::<Result<_, _>>()?;
+            parts.iter().map(|part| embed(part, &mut tell)).collect::<Result<_, _>>()?;
         let class = |item: &u32| self.classes[pool.fine[*item as usize] as usize];
         let labels = items.iter().map(class).collect();
         Ok(Features { embedding: Tensor::cat(&columns, 1)?, labels })
@@ -171,12 +183,23 @@ impl Joined<'_, '_, '_> {
 
 impl FeatureSource for Joined<'_, '_, '_> {
     fn features(&mut self, split: Split) -> Result<Features, EvalError> {
-        self.join(split, |part, tell| part.features(split, tell))
+        self.join(&self.parts, split, |part, tell| part.features(split, tell))
     }
 
     fn augmented(&mut self, epoch: usize) -> Result<Features, EvalError> {
         let stream = self.augment.at(epoch as u64);
-        self.join(Split::Train, |part, tell| part.augmented(&stream, tell))
+        self.join(&self.parts, Split::Train, |part, tell| part.augmented(&stream, tell))
+    }
+
+    fn with(&mut self, split: Split) -> Result<Features, EvalError> {
+        self.join(&self.with, split, |part, tell| part.features(split, tell))
+    }
+
+    fn scores(&mut self, embedding: &Tensor) -> Result<Option<Tensor>, EvalError> {
+        match &self.parts[..] {
+            [only] => Ok(only.scores(embedding, self.classes)?),
+            _ => Ok(None),
+        }
     }
 
     fn classes(&self) -> usize {

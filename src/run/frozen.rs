@@ -74,6 +74,17 @@ impl Frozen {
         })
     }
 
+    /// Scores of embeddings by the first classifier that was trained on the labels `classes`, which
+    /// give each fine class its own.
+    pub fn scores(
+        &self,
+        embedding: &Tensor,
+        classes: &[u32],
+    ) -> candle_core::Result<Option<Tensor>> {
+        let scores = self.model.scores(&embedding.to_device(&self.device)?, classes)?;
+        scores.map(|scores| scores.to_device(&Device::Cpu)).transpose()
+    }
+
     fn embed(
         &self,
         items: &[u32],

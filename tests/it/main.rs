@@ -26,6 +26,7 @@ mod evaluations;
 mod extension;
 mod format;
 mod fuzz;
+mod geometry;
 mod golden;
 mod gradients;
 mod kernels;

@@ -1,9 +1,13 @@
 //! Evaluations: what frozen features are worth.
 
+mod alignment;
+mod cka;
+mod collapse;
 mod geometry;
 mod knn;
 mod linear;
 mod rows;
+mod spectrum;
 
 use std::ops::ControlFlow;
 
@@ -14,8 +18,15 @@ use crate::catalog::{self, Entry, Labels};
 use crate::seed::Stream;
 
 /// Every evaluation, in the order the reference lists them.
-pub static EVALUATIONS: &[&Entry<dyn Evaluation>] =
-    &[&linear::ENTRY, &knn::ENTRY, &geometry::ENTRY];
+pub static EVALUATIONS: &[&Entry<dyn Evaluation>] = &[
+    &linear::ENTRY,
+    &knn::ENTRY,
+    &geometry::ENTRY,
+    &spectrum::ENTRY,
+    &collapse::ENTRY,
+    &alignment::ENTRY,
+    &cka::ENTRY,
+];
 
 /// A declared evaluation.
 pub trait Evaluation: Send + Sync {
@@ -97,6 +108,18 @@ pub trait FeatureSource {
     /// A further label of each row of a split, in the order of [`Self::features`]; none when the
     /// evaluation did not ask for it, or the dataset has none.
     fn column(&mut self, split: Split, column: Column) -> Result<Option<Labelling>, EvalError>;
+
+    /// The features of the encoders that the argument `with` names, in the order of
+    /// [`Self::features`].
+    fn with(&mut self, _split: Split) -> Result<Features, EvalError> {
+        Err(EvalError::Failed("nothing is named to compare with".to_owned()))
+    }
+
+    /// Scores `[n, classes]` that a linear classifier gives to embeddings, one that was trained with
+    /// the encoder on the labels asked for; none where there is none.
+    fn scores(&mut self, _embedding: &Tensor) -> Result<Option<Tensor>, EvalError> {
+        Ok(None)
+    }
 }
 
 /// Labels beside those an evaluation asks for by `labels`.
