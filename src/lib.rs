@@ -20,3 +20,4 @@ pub mod seed;
 pub mod store;
 pub mod syntax;
 pub mod tensor;
+pub mod theory;

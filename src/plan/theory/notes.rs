@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::geometry::Phase;
+use super::Phase;
 use super::part::{is_supervised, is_within_class};
 use super::stage::{Theory, digits, is_of_classes};
 use crate::catalog::{Facts, Port, Value};

@@ -1,6 +1,6 @@
 //! Contrastive terms as the closed forms see them: sums of a supervised and a class-conditional part.
 
-use super::geometry::Denominator;
+use super::Denominator;
 use crate::catalog::{Bound, Value};
 use crate::plan::Term;
 use crate::plan::constant::is_word;

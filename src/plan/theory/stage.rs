@@ -2,9 +2,8 @@
 
 use std::fmt::{self, Display};
 
-use super::geometry::{Denominator, Phase, Setting};
 use super::part::{Part, PartKind, parts};
-use super::reference::{Contrast, Reference};
+use super::{Contrast, Denominator, Phase, Reference, Setting};
 use crate::catalog::Port;
 use crate::plan::{Plan, Stage, Term};
 
