@@ -86,6 +86,7 @@ codes! {
     PARTNERS = "B0212" "lonely-anchors" Warning "many anchors have no other example of their class in the batch";
     PIECES = "B0213" "pieces-differ" Warning "a batch in pieces is not the whole batch for what compares its items";
     CHUNKS = "B0214" "chunks-differ" Error "a batch in chunks cannot be computed as the whole batch is";
+    OUT_OF_REACH = "B0215" "theory-out-of-reach" Warning "an evaluation asks theory of a training that it does not reach";
     SCHEDULE = "B0301" "schedule-ends-early" Error "a schedule disagrees with the length of training";
     ZERO_WEIGHT = "B0302" "weight-zero" Note "a term of weight 0 is left out of training";
     UNFINISHED = "B0303" "schedule-unfinished" Warning "training ends before its schedule has run";

@@ -73,6 +73,7 @@ impl Which {
 }
 
 /// One step's images. Row `view * items + item` of `images` belongs to that view of that item.
+#[derive(Clone)]
 pub struct Batch {
     /// `[views * items, height, width, channels]`
     pub images: Tensor,
@@ -185,6 +186,22 @@ impl Model {
             });
         }
         Ok((total, terms))
+    }
+
+    /// What each term comes to, times its weight, when a batch has such embeddings, as evaluations
+    /// see them.
+    pub fn values(&self, embedding: &Tensor, batch: Batch) -> Result<Vec<(String, f64)>> {
+        let terms = || self.terms(embedding.clone(), batch, &Mode::Eval, Which::All);
+        let (_, values) = without_gradients(terms)?;
+        let paired = self.pairs.iter().map(|it| (&it.name, it.weight.now()));
+        let weights: Vec<_> =
+            paired.chain(self.singles.iter().map(|it| (&it.name, it.weight.now()))).collect();
+        let weight = |name: &str| weights.iter().find(|(it, _)| *it == name).map(|(_, it)| *it);
+        let weighted = |(name, value): (String, f64)| {
+            let weight = weight(&name).unwrap_or_default();
+            (name, weight * value)
+        };
+        Ok(values.into_iter().map(weighted).collect())
     }
 
     /// The value of each paired term from those of all their parts.

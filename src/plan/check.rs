@@ -11,6 +11,7 @@ use super::divided::divided;
 use super::recent::Networks;
 use super::schedule;
 use super::terms::Terms;
+use super::theory::out_of_reach;
 use super::transforms;
 use super::trials::plan;
 use super::unused::unused_stages;
@@ -53,6 +54,7 @@ pub fn check(
     }
     let plan = Plan { analysis, ..plan(design, facts, limit, &mut out) };
     out.extend(mismatched(design, &plan));
+    out.extend(out_of_reach(design, &plan));
     ((!has_errors(&out)).then_some(plan), distinct(out))
 }
 

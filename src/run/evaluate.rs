@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::event::{Event, RunError};
 use super::frozen::Frozen;
 use super::session::Session;
-use crate::catalog::{ClassMap, Value};
+use crate::catalog::{ClassMap, Port, Value};
 use crate::library;
 use crate::library::eval::{
-    Column, EvalError, Evaluation as Component, FeatureSource, Features, Labelling, Score, Site,
-    Split,
+    Column, EvalError, Evaluation as Component, FeatureSource, Features, Foretold, Labelling,
+    Score, Sees, Site, Split, TermValue,
 };
-use crate::plan::{Evaluation, Plan, Stage};
+use crate::plan::theory::{Theory, is_foretold};
+use crate::plan::{Evaluation, Plan, Stage, Term};
 use crate::seed::Stream;
 use crate::store::{self, RESULT};
 
@@ -116,6 +117,7 @@ fn measure(
         within: evaluation.within.as_ref(),
         groups: evaluation.groups.as_ref(),
         augment: stream(evaluation).named("augment"),
+        stages,
     };
     let mut progress = |share| {
         session.borrow_mut().tell(Event::EvaluationShare(share));
@@ -142,6 +144,27 @@ fn stream(evaluation: &Evaluation) -> Stream {
     Stream::new(evaluation.seed).named("eval").named(&evaluation.name)
 }
 
+/// A value with what its term sees, of classes that an evaluation looks `within`.
+fn term_value((name, value): (String, f64), stage: &Stage, within: Option<&ClassMap>) -> TermValue {
+    let term = stage.terms.iter().find(|it| it.name == name);
+    let sees = term.map_or(Sees::Image, |term| sees(term, within));
+    TermValue { name, value, sees, is_foretold: term.is_some_and(is_foretold) }
+}
+
+fn sees(term: &Term, within: Option<&ClassMap>) -> Sees {
+    let needs = |port| term.call.needs(port);
+    if needs(Port::Input) || needs(Port::Clean) {
+        return Sees::Image;
+    }
+    let Some(within) = within.filter(|_| needs(Port::Labels)) else { return Sees::Class };
+    let mut label_of = vec![None; within.names.len()];
+    let labels = within.of_fine.iter().zip(&term.classes.of_fine);
+    let is_class = labels
+        .into_iter()
+        .all(|(class, label)| *label_of[*class as usize].get_or_insert(*label) == *label);
+    if is_class { Sees::Class } else { Sees::Label }
+}
+
 /// The embeddings of several encoders, side by side.
 struct Joined<'a, 'b, 'c> {
     session: &'a RefCell<&'b mut Session<'c>>,
@@ -154,6 +177,8 @@ struct Joined<'a, 'b, 'c> {
     within: Option<&'a ClassMap>,
     groups: Option<&'a ClassMap>,
     augment: Stream,
+    /// The trainings of the parts, and then of what they are compared with.
+    stages: &'a [&'a Stage],
 }
 
 impl Joined<'_, '_, '_> {
@@ -200,6 +225,31 @@ impl FeatureSource for Joined<'_, '_, '_> {
             [only] => Ok(only.scores(embedding, self.classes)?),
             _ => Ok(None),
         }
+    }
+
+    fn foretold(&mut self) -> Option<Foretold> {
+        let [only] = self.stages else { return None };
+        let theory = Theory::of(only)?;
+        let (near, spread) = theory.weights;
+        Some(Foretold { setting: theory.setting, weight: near + spread })
+    }
+
+    fn losses(
+        &mut self,
+        rows: &[u32],
+        orders: &[Vec<u32>],
+    ) -> Result<Vec<Vec<TermValue>>, EvalError> {
+        let mut all = vec![Vec::new(); orders.len()];
+        for (part, stage) in self.parts.iter().zip(self.stages) {
+            for (all, values) in all.iter_mut().zip(part.losses(rows, orders)?) {
+                all.extend(values.into_iter().map(|it| term_value(it, stage, self.within)));
+            }
+        }
+        Ok(all)
+    }
+
+    fn batch(&self) -> usize {
+        self.stages.first().map_or(1, |stage| stage.batch)
     }
 
     fn classes(&self) -> usize {

@@ -19,7 +19,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("nn", &["kernel", "seed", "tensor"]),
     ("resolve", &["catalog", "diag", "syntax"]),
     ("plan", &["catalog", "diag", "digest", "resolve", "theory"]),
-    ("library", &["catalog", "data", "digest", "kernel", "measure", "nn", "seed", "tensor"]),
+    (
+        "library",
+        &["catalog", "data", "digest", "kernel", "measure", "nn", "seed", "tensor", "theory"],
+    ),
     ("graph", &["catalog", "kernel", "library", "nn", "plan", "seed", "tensor"]),
     ("store", &["plan"]),
     ("run", &["catalog", "data", "graph", "library", "plan", "seed", "store"]),

@@ -8,6 +8,8 @@ mod knn;
 mod linear;
 mod rows;
 mod spectrum;
+mod theory;
+mod training;
 
 use std::ops::ControlFlow;
 
@@ -16,6 +18,8 @@ use candle_core::Tensor;
 use super::Library;
 use crate::catalog::{self, Entry, Labels};
 use crate::seed::Stream;
+
+pub use training::{Foretold, Sees, TermValue};
 
 /// Every evaluation, in the order the reference lists them.
 pub static EVALUATIONS: &[&Entry<dyn Evaluation>] = &[
@@ -26,6 +30,7 @@ pub static EVALUATIONS: &[&Entry<dyn Evaluation>] = &[
     &collapse::ENTRY,
     &alignment::ENTRY,
     &cka::ENTRY,
+    &theory::ENTRY,
 ];
 
 /// A declared evaluation.
@@ -119,6 +124,27 @@ pub trait FeatureSource {
     /// the encoder on the labels asked for; none where there is none.
     fn scores(&mut self, _embedding: &Tensor) -> Result<Option<Tensor>, EvalError> {
         Ok(None)
+    }
+
+    /// What theory says of the training depends on; none where the closed forms do not reach it.
+    fn foretold(&mut self) -> Option<Foretold> {
+        None
+    }
+
+    /// What the loss terms of the trainings come to on some rows of the training split as one batch,
+    /// in the views of the first epoch: for each of `orders`, when the image at place `i` has the
+    /// embeddings of that at place `order[i]`.
+    fn losses(
+        &mut self,
+        _rows: &[u32],
+        _orders: &[Vec<u32>],
+    ) -> Result<Vec<Vec<TermValue>>, EvalError> {
+        Ok(Vec::new())
+    }
+
+    /// Images in a batch of the training.
+    fn batch(&self) -> usize {
+        1
     }
 }
 

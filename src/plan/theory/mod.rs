@@ -3,10 +3,12 @@
 
 mod notes;
 mod part;
+mod reach;
 mod stage;
 mod verdict;
 
 pub use crate::theory::{Contrast, Denominator, Phase, Reference, Setting, bessel_ratio};
 pub use notes::theory_notes;
-pub use stage::{Theory, theory_lines};
+pub use reach::out_of_reach;
+pub use stage::{Theory, is_foretold, theory_lines};
 pub use verdict::{is_contrastive, sees, verdict};
