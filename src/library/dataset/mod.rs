@@ -13,6 +13,7 @@ mod isic;
 mod local;
 mod mnist;
 mod npz;
+mod synthetic_free;
 mod synthetic_nested;
 mod tiny_imagenet;
 mod waterbirds;
@@ -39,6 +40,7 @@ pub static DATASETS: &[&Entry<dyn Dataset>] = &[
     &csv::ENTRY,
     &npz::ENTRY,
     &synthetic_nested::ENTRY,
+    &synthetic_free::ENTRY,
     &colored::ENTRY,
     &dominoes::ENTRY,
 ];

@@ -3,6 +3,7 @@
 mod channels;
 mod cnn;
 mod concat;
+mod free;
 pub(crate) mod layers;
 mod mlp;
 mod resnet;
@@ -21,8 +22,15 @@ use crate::tensor::Scope;
 pub use stored::{Order, Stored};
 
 /// Every encoder, in the order the reference lists them.
-pub static ENCODERS: &[&Entry<dyn Encoder>] =
-    &[&mlp::ENTRY, &cnn::ENTRY, &resnet::ENTRY, &wide_resnet::ENTRY, &vit::ENTRY, &concat::ENTRY];
+pub static ENCODERS: &[&Entry<dyn Encoder>] = &[
+    &mlp::ENTRY,
+    &cnn::ENTRY,
+    &resnet::ENTRY,
+    &wide_resnet::ENTRY,
+    &vit::ENTRY,
+    &concat::ENTRY,
+    &free::ENTRY,
+];
 
 /// A declared encoder.
 pub trait Encoder: Send + Sync {
