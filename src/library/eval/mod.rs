@@ -6,6 +6,7 @@ mod collapse;
 mod geometry;
 mod knn;
 mod linear;
+mod permutation;
 mod rows;
 mod spectrum;
 mod theory;
@@ -31,6 +32,7 @@ pub static EVALUATIONS: &[&Entry<dyn Evaluation>] = &[
     &alignment::ENTRY,
     &cka::ENTRY,
     &theory::ENTRY,
+    &permutation::ENTRY,
 ];
 
 /// A declared evaluation.
