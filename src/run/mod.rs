@@ -4,6 +4,7 @@ mod ahead;
 mod average;
 mod batch;
 mod checkpoint;
+mod collapse;
 mod evaluate;
 mod event;
 mod frozen;
@@ -20,6 +21,7 @@ mod trials;
 mod weights;
 
 pub use checkpoint::Best;
+pub use collapse::Collapse;
 pub use evaluate::{Evaluated, Scored};
 pub use event::{Event, Observer, RunError, Silent};
 pub use log::Epoch;

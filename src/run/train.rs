@@ -11,6 +11,7 @@ use super::ahead::{Batches, Maker};
 use super::average::Average;
 use super::batch::Transforms;
 use super::checkpoint::{self, Best, Checkpoint, Progress, State, spoilt};
+use super::collapse::{self, Collapse, Lie};
 use super::event::{Event, RunError, first_line};
 use super::log::{Epoch, Log};
 use super::machine::Machine;
@@ -80,6 +81,8 @@ struct Training<'a> {
     machine: Machine,
     /// When to save next.
     due: f64,
+    /// Whether it was told that all embeddings are one point.
+    is_alarmed: bool,
 }
 
 impl<'a> Training<'a> {
@@ -109,6 +112,7 @@ impl<'a> Training<'a> {
             log: Log::open(&folder, progress.metrics_bytes)?,
             machine: Machine::begin(around, &folder, progress.step),
             due: (around.clock)() + REST,
+            is_alarmed: false,
             stage,
             folder,
             model,
@@ -238,7 +242,7 @@ impl<'a> Training<'a> {
         RunError::failed(what, help)
     }
 
-    fn end_epoch(&mut self, pool: &Pool, session: &Session) -> Result<(), RunError> {
+    fn end_epoch(&mut self, pool: &Pool, session: &mut Session) -> Result<(), RunError> {
         let step = self.progress.step;
         let items = self.progress.items.max(1) as f64;
         let mut means: Vec<f64> = self.progress.sums.iter().map(|sum| sum / items).collect();
@@ -247,18 +251,43 @@ impl<'a> Training<'a> {
         self.average.after_epoch(&self.model, step, self.stage.steps_per_epoch)?;
         let accuracies = self.average.during(&self.model, || self.validate(pool, session))?;
         let epoch = step.div_ceil(self.stage.steps_per_epoch);
+        let collapse = self.collapse(epoch, pool, session)?;
         self.log.append(&Epoch {
             epoch,
             step,
             learning_rate: self.rate * self.schedule.factor(step - 1, &self.horizon()),
             loss,
             terms: names.into_iter().zip(means.into_iter().map(Value::from)).collect(),
+            collapse,
             val: named(&accuracies),
         })?;
         self.progress.metrics_bytes = self.log.bytes();
         self.progress.sums.clear();
         self.progress.items = 0;
         self.keep_if_best(epoch, &accuracies)
+    }
+
+    /// What has collapsed, at the epochs that are looked at; the alarm is given once.
+    fn collapse(
+        &mut self,
+        epoch: usize,
+        pool: &Pool,
+        session: &mut Session,
+    ) -> Result<Option<Collapse>, RunError> {
+        if !collapse::is_due(self.stage, epoch, self.progress.step) {
+            return Ok(None);
+        }
+        let device = session.around.device;
+        let images = |items: &[u32]| self.transforms.untouched(pool, items, device);
+        let seen = (self.stage, &self.model, pool);
+        let lie = self.average.during(&self.model, || collapse::look(seen, images))?;
+        let Some(lie) = lie else { return Ok(None) };
+        if lie.is_one_point() && !self.is_alarmed {
+            let Lie { cosine, .. } = lie;
+            session.tell(Event::OnePoint { stage: self.stage, epoch, cosine });
+            self.is_alarmed = true;
+        }
+        Ok(lie.collapse)
     }
 
     /// The accuracy of each classifier on the validation split.

@@ -25,7 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("graph", &["catalog", "kernel", "library", "nn", "plan", "seed", "tensor"]),
     ("store", &["plan"]),
-    ("run", &["catalog", "data", "graph", "library", "plan", "seed", "store"]),
+    ("run", &["catalog", "data", "graph", "library", "measure", "plan", "seed", "store"]),
     ("analysis", &["plan", "run"]),
     ("report", &["analysis", "catalog", "diag", "plan", "resolve", "run"]),
     (

@@ -24,6 +24,7 @@ mod docs;
 mod engine;
 mod evaluations;
 mod extension;
+mod foretold;
 mod format;
 mod fuzz;
 mod geometry;
