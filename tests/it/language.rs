@@ -225,7 +225,7 @@ fn others(ty: &Type, default: &Value) -> Vec<String> {
         Type::Labels => list(&["fine", "coarse"]),
         Type::Seed => list(&["1", "seed"]),
         Type::Side => list(&["32", "input"]),
-        Type::Weights => ["mlp", "cnn", "resnet", "wide_resnet", "vit"]
+        Type::Weights => ["mlp", "cnn", "resnet", "wide_resnet", "vit", "free"]
             .map(|encoder| format!("weights(\"{encoder}.safetensors\")"))
             .to_vec(),
         Type::Features => list(&["b.encoder", "concat(a.encoder, b.encoder)"]),

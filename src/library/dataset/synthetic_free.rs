@@ -46,7 +46,7 @@ component! {
     Dataset as dyn Dataset, version 1;
     synthetic.free => Free {
         /// How many classes there are.
-        classes: Count = 2,
+        classes: Count = 4,
         /// How many members each has.
         members: Count = 64,
         /// The labels training sees: `fine`, `coarse`, or `group({"name" = [class, …]})`.
