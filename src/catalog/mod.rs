@@ -102,6 +102,8 @@ pub enum Port {
     Embedding,
     /// The class of each item.
     Labels,
+    /// The group of each item, as the dataset names groups.
+    Groups,
     /// Two or more views of each item.
     Views,
     /// The images the encoder saw, `[rows, height, width, channels]`.

@@ -115,6 +115,8 @@ codes! {
     NO_DATA = "B0803" "no-data" Error "a dataset that is needed is not on this machine";
     BAD_DATA = "B0804" "bad-data" Error "the files of a dataset are not what they should be";
     SKIPPED = "B0805" "images-skipped" Warning "images that cannot be decoded are left out";
+    NO_GROUPS = "B0806" "no-groups" Error "groups are read, and the data name none";
+    EMPTY_GROUP = "B0807" "empty-group" Warning "a group has no image to train on";
     WEIGHTS = "B0810" "weights-misfit" Error "a file of weights is not one of this encoder";
     LEFT_OUT = "B0811" "weights-left-out" Note "a classifier in a file of weights is not used";
     COLLAPSE = "T01" "collapse-expected" Note "every class is expected to collapse to a point";

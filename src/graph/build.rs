@@ -19,6 +19,7 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
     let params = Params::new(stream, dtype, device.clone());
     let root = params.root();
     let encoder: Box<dyn Encoder> = library::build(&library.encoders, &stage.encoder);
+    let groups = stage.data.groups.as_ref();
     let mut model = Model {
         encoder: encoder.build_from(library, stage.image(), &root.pp("encoder"))?,
         projector: match &stage.projector {
@@ -31,6 +32,7 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
         pairs: Vec::new(),
         singles: Vec::new(),
         classes: stage.data.classes.of_fine.clone(),
+        groups: groups.map(|it| (it.of_fine.clone(), vec![0; it.names.len()])),
         params,
     };
     for declared in &stage.terms {
@@ -40,6 +42,7 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
             dim: stage.dim,
             image: stage.image(),
             classes: declared.classes.names.len(),
+            groups: groups.map_or(0, |it| it.names.len()),
         };
         let (name, weight) =
             (declared.name.clone(), Weight::new(&declared.weight, &stage.horizon()));

@@ -32,6 +32,8 @@ pub struct Model {
     singles: Vec<SingleTerm>,
     /// The training class of each fine class.
     classes: Vec<u32>,
+    /// The group of each fine class, and the number of training images in each group.
+    groups: Option<(Vec<u32>, Vec<usize>)>,
     params: Params,
 }
 
@@ -80,6 +82,8 @@ pub struct Batch {
     pub clean: Option<Tensor>,
     /// The fine class of each item.
     pub fine: Vec<u32>,
+    /// The group of each item; empty where the dataset names none.
+    pub groups: Vec<u32>,
     pub views: usize,
 }
 
@@ -111,8 +115,13 @@ impl Model {
         pairs.chain(self.singles.iter().map(|single| single.name.clone())).collect()
     }
 
-    /// Balances the weights of classes by the fine classes of the training images.
+    /// Balances the weights of classes, and counts groups, by the fine classes of the training
+    /// images.
     pub fn balance(&mut self, fine: &[u32]) {
+        if let Some((of_fine, sizes)) = &mut self.groups {
+            sizes.fill(0);
+            fine.iter().for_each(|id| sizes[of_fine[*id as usize] as usize] += 1);
+        }
         let labels = mapped(&self.classes, fine);
         self.pairs.iter_mut().for_each(|paired| paired.of_classes.balance(&labels));
         for single in &mut self.singles {
@@ -171,6 +180,8 @@ impl Model {
             clean: batch.clean,
             labels: Vec::new(),
             class_weights: None,
+            groups: batch.groups,
+            group_sizes: self.groups.as_ref().map_or(Vec::new(), |(_, sizes)| sizes.clone()),
             views: batch.views,
         };
         for single in self.singles.iter().filter(|single| which.has(single)) {

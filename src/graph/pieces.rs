@@ -22,6 +22,7 @@ impl Batch {
             images: rows(&self.images, (self.items(), self.views), items)?,
             clean: clean.transpose()?,
             fine: self.fine[items.clone()].to_vec(),
+            groups: self.groups.get(items.clone()).unwrap_or_default().to_vec(),
             views: self.views,
         })
     }

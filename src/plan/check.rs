@@ -8,6 +8,7 @@ use super::batches::batches;
 use super::compile::{facts_of, groups_of, labels_of, read_by};
 use super::control::mismatched;
 use super::divided::divided;
+use super::grouped;
 use super::recent::Networks;
 use super::schedule;
 use super::terms::Terms;
@@ -109,6 +110,9 @@ impl Checker<'_> {
         self.same_data(entry.call.place("on"), &stages);
         if let Some(stage) = stages.first() {
             self.tested(entry, &stage.data);
+            let known = facts_of(&stage.data.bound, self.facts);
+            let known = known.filter(|known| !known.fine.is_empty());
+            self.out.extend(known.and_then(|it| grouped::read(&entry.call, &stage.data, it)));
         }
         if let Some(stage) = stages.first()
             && entry.call.bound.value("labels").is_some()
@@ -177,6 +181,7 @@ impl Checker<'_> {
         let own = labels_of(&stage.data.bound);
         self.out.extend(labels_misfit(known, (&own, &Labels::Declared), &stage.data, &stage.data));
         self.groups(&stage.data, known);
+        self.out.extend(grouped::of_stage(stage, known));
         self.sizes(stage, known);
         let image = transforms::check(stage, known.image);
         let image = image.map_err(|found| self.out.extend(found)).ok();

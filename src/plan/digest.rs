@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::{Data, Evaluation, NUMERICS, Stage};
-use crate::catalog::{Bound, Value};
+use crate::catalog::{Bound, Port, Value};
 use crate::digest::blake3;
 
 /// BLAKE3 of a canonical text, in hexadecimal.
@@ -64,7 +64,7 @@ impl Stage {
         lines.push(format!("steps {}", self.steps));
         lines.push(format!("keep {}", self.keep_best.as_deref().unwrap_or("last")));
         lines.extend(self.method.canonical());
-        let groups = self.data.groups.as_ref().filter(|_| self.method.reads_groups());
+        let groups = self.data.groups.as_ref().filter(|_| self.reads_groups());
         lines.extend(groups.map(|groups| format!("groups {:?}", groups.of_fine)));
         lines.push("precision f32".to_owned());
         lines.join("\n")
@@ -72,6 +72,11 @@ impl Stage {
 }
 
 impl Stage {
+    /// Whether its training depends on the groups of the data.
+    pub(super) fn reads_groups(&self) -> bool {
+        self.method.reads_groups() || self.terms.iter().any(|it| it.call.needs(Port::Groups))
+    }
+
     /// The encoder as it would be with weights that are drawn.
     fn drawn_encoder(&self) -> Bound {
         let drawn = |value: &Value| match value {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::compile::labels_of;
 use super::recent::Networks;
-use crate::catalog::{DatasetFacts, ImageShape, Network, Op, Place};
+use crate::catalog::{DatasetFacts, ImageShape, Network, Op, Place, Port};
 use crate::diag::{Diagnostic, Span, codes, plural};
 use crate::resolve::{Stage, Term};
 
@@ -37,6 +37,7 @@ pub(super) fn divided(
     if !parts.comparing.is_empty() {
         found.push(compared(pieces.span, items, std::mem::take(&mut parts.comparing)));
     }
+    found.extend(parts.weighing.first().map(|at| weighed(pieces.span, items, *at)));
     found.extend(parts.normalised.first().map(|at| normalised(pieces.span, items, *at)));
     found
 }
@@ -46,6 +47,8 @@ pub(super) fn divided(
 struct Parts {
     /// Terms that compare embeddings.
     comparing: Vec<Span>,
+    /// Terms that weigh groups by what the batch has of them.
+    weighing: Vec<Span>,
     /// Networks that normalise over a batch.
     normalised: Vec<Span>,
 }
@@ -62,6 +65,9 @@ impl Parts {
             parts.add(&encoder, stage.encoder.span);
         }
         for term in stage.terms.iter().filter(|term| !term.weight.node.is_zero()) {
+            if term.call.bound.needs(Port::Groups) {
+                parts.weighing.push(term.call.span);
+            }
             if let Some(network) = network(term, stage, (known, image, dim), networks) {
                 parts.add(&network, term.call.span);
             }
@@ -102,6 +108,14 @@ fn compared(pieces: Span, items: usize, terms: Vec<Span>) -> Diagnostic {
     diagnostic.help("adding up gradients makes no larger contrastive batch").help(format!(
         "`chunk = {items}` instead of `accumulate` compares all of the batch, in the same memory"
     ))
+}
+
+fn weighed(pieces: Span, items: usize, term: Span) -> Diagnostic {
+    let message = "a term that weighs groups sees a piece of the batch, not all of it";
+    Diagnostic::new(&codes::PIECES, message)
+        .at(pieces, format!("pieces of {}", plural(items, "item")))
+        .at(term, "has the groups of one piece, and moves their weights once for each")
+        .help(format!("`chunk = {items}` instead of `accumulate` sees all of the batch"))
 }
 
 fn normalised(pieces: Span, items: usize, network: Span) -> Diagnostic {

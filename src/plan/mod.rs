@@ -12,6 +12,7 @@ mod control;
 mod cost;
 mod digest;
 mod divided;
+mod grouped;
 mod memory;
 mod method;
 mod partners;

@@ -66,7 +66,8 @@ impl Transforms {
             false => None,
         };
         let fine = items.iter().map(|item| pool.observed[*item as usize]).collect();
-        Ok(Batch { images, clean, fine, views: self.views })
+        let groups = items.iter().filter_map(|item| pool.groups.get(*item as usize)).copied();
+        Ok(Batch { images, clean, fine, groups: groups.collect(), views: self.views })
     }
 
     /// The images of `items` with the fixed transforms only.

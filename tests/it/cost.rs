@@ -111,7 +111,7 @@ fn terms_train_what_they_declare() {
         for entry in LOSSES {
             for bound in terms(&entry.spec) {
                 let params = params();
-                let site = Site { library, dim: DIM, image, classes: CLASSES };
+                let site = Site { library, dim: DIM, image, classes: CLASSES, groups: 3 };
                 (entry.build)(&bound).build(&site, &params.root()).unwrap();
                 let layers = bound.network(&place(image)).unwrap();
                 assert_counted(&layers, &params, &bound.to_string());

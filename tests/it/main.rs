@@ -60,3 +60,4 @@ mod tools;
 mod training;
 mod weights;
 mod worked;
+mod worst_group;

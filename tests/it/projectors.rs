@@ -40,7 +40,8 @@ fn contrastive_terms_see_the_projection_and_others_the_embedding() {
     let kind = PairKind::SupCon { sum: Sum::Out, denominator: Denominator::Own };
     let term = PairTerm { temperature: 0.2, ..PairTerm::new(kind) };
     let expected = contrastive(&projected, &[0, 0, 1, 1], 2, &[term]).unwrap().1[0];
-    let batch = Batch { images: images.clone(), clean: None, fine: fine.clone(), views: 2 };
+    let (images, fine) = (images.clone(), fine.clone());
+    let batch = Batch { images, clean: None, fine, groups: Vec::new(), views: 2 };
     let loss = model.loss(batch, &Mode::Train(Stream::new(1))).unwrap();
     assert!((loss.terms[0].1 - expected).abs() < 1e-12, "{} {expected}", loss.terms[0].1);
     let shapes: Vec<_> = model.params().vars();

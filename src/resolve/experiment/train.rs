@@ -123,7 +123,9 @@ impl Eval<'_> {
 
     /// Whether training measures `term.metric`.
     fn measured(&mut self, term: &Name, metric: &Name, terms: &[Term]) -> Option<()> {
-        let heads = terms.iter().filter(|it| it.call.bound.spec.name == "cross_entropy");
+        let has_head =
+            |it: &&Term| ["cross_entropy", "group_dro"].contains(&it.call.bound.spec.name);
+        let heads = terms.iter().filter(has_head);
         let heads: Vec<&str> = heads.map(|it| it.name.node.as_str()).collect();
         if heads.contains(&term.node.as_str()) && metric.node == "accuracy" {
             return Some(());
