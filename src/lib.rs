@@ -10,6 +10,7 @@ pub mod digest;
 pub mod graph;
 pub mod kernel;
 pub mod library;
+pub mod measure;
 pub mod nn;
 pub mod plan;
 pub mod report;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::analysis::analyse;
 use super::batches::batches;
-use super::compile::{facts_of, groups_of, labels_of, read_by};
+use super::compile::{facts_of, groups_of, labels_in, labels_of, read_by};
 use super::control::mismatched;
 use super::divided::divided;
 use super::grouped;
@@ -20,6 +20,9 @@ use super::{Division, Plan};
 use crate::catalog::{DatasetFacts, Facts, ImageShape, Labels, Misfit, Place, follows_seed};
 use crate::diag::{Diagnostic, Span, codes, distinct, has_errors, plural};
 use crate::resolve::{Called, Design, Entry, Experiment, Keep, Stage};
+
+/// The arguments of an evaluation that say which labels it reads.
+const LABELS: [&str; 2] = ["labels", "within"];
 
 /// Checks a design against what is known of the world, and plans it when nothing is wrong; `limit`
 /// is the most steps any training may take.
@@ -119,9 +122,9 @@ impl Checker<'_> {
             && let Some(known) = facts_of(&stage.data.bound, self.facts)
             && !known.fine.is_empty()
         {
-            let labels = labels_of(&entry.call.bound);
-            let own = labels_of(&stage.data.bound);
-            self.out.extend(labels_misfit(known, (&labels, &own), &entry.call, &stage.data));
+            for param in LABELS.iter().filter(|it| entry.call.bound.value(it).is_some()) {
+                self.out.extend(labels_misfit(known, &entry.call, param, &stage.data));
+            }
             if let Ok(division) = Division::of(&stage.data.bound, known) {
                 self.out.extend(schedule::of_evaluation(&entry.call, &division));
             }
@@ -178,8 +181,7 @@ impl Checker<'_> {
             self.is_unknown = true;
             return;
         }
-        let own = labels_of(&stage.data.bound);
-        self.out.extend(labels_misfit(known, (&own, &Labels::Declared), &stage.data, &stage.data));
+        self.out.extend(labels_misfit(known, &stage.data, "labels", &stage.data));
         self.groups(&stage.data, known);
         self.out.extend(grouped::of_stage(stage, known));
         self.sizes(stage, known);
@@ -280,21 +282,23 @@ pub(super) fn unfit(Misfit { param, message, label, help }: Misfit, call: &Calle
     Diagnostic::new(code, message).at(place, label).help(help)
 }
 
-/// What is wrong with the labels that `call` asks of `data`; `own` are those that `data` declares.
+/// What is wrong with the labels that the argument `param` of `call` asks of `data`.
 pub(super) fn labels_misfit(
     known: &DatasetFacts,
-    (labels, own): (&Labels, &Labels),
     call: &Called,
+    param: &str,
     data: &Called,
 ) -> Option<Diagnostic> {
     let is_data = call.span == data.span;
+    let labels = &labels_in(&call.bound, param);
+    let own = if is_data { Labels::Declared } else { labels_of(&data.bound) };
     // What is wrong with the dataset's own labels is said there.
     if *labels == Labels::Declared && !is_data {
         return None;
     }
-    let error = known.class_map(labels, own).err()?;
+    let error = known.class_map(labels, &own).err()?;
     let diagnostic =
-        Diagnostic::new(&codes::UNKNOWN_NAME, error.message).at(call.place("labels"), error.label);
+        Diagnostic::new(&codes::UNKNOWN_NAME, error.message).at(call.place(param), error.label);
     let diagnostic = match error.help {
         Some(help) => diagnostic.help(help),
         None => diagnostic,

@@ -10,7 +10,7 @@ use super::{
     Term,
 };
 use crate::catalog::{
-    Bound, ClassMap, DatasetFacts, Facts, Features, Fraction, Labels, ParamType, Place, Subsample,
+    Bound, DatasetFacts, Facts, Features, Fraction, Labels, ParamType, Place, Port, Subsample,
     Value,
 };
 use crate::resolve::{Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm};
@@ -24,7 +24,12 @@ pub(super) fn facts_of<'a>(data: &Bound, facts: &'a Facts) -> Option<&'a Dataset
 
 /// The classes a component's `labels` argument asks for; the dataset's own without one.
 pub(super) fn labels_of(bound: &Bound) -> Labels {
-    match bound.value("labels") {
+    labels_in(bound, "labels")
+}
+
+/// The classes the argument `param` of a component asks for; the dataset's own without one.
+pub(super) fn labels_in(bound: &Bound, param: &str) -> Labels {
+    match bound.value(param) {
         Some(Value::Labels(labels)) => labels.clone(),
         _ => Labels::Declared,
     }
@@ -158,18 +163,24 @@ pub(super) fn evaluation(
     facts: &Facts,
     seed: u64,
 ) -> Evaluation {
-    let classes: Option<ClassMap> =
-        upstream.first().filter(|_| call.value("labels").is_some()).map(|stage| {
+    let first = upstream.first();
+    let classes = |param| {
+        first.filter(|_| call.value(param).is_some()).map(|stage| {
             let known = facts_of(&stage.data.call, facts).expect(CHECKED);
-            known.class_map(&labels_of(call), &labels_of(&stage.data.call)).expect(CHECKED)
-        });
+            let own = labels_of(&stage.data.call);
+            known.class_map(&labels_in(call, param), &own).expect(CHECKED)
+        })
+    };
+    let groups = first.filter(|_| call.needs(Port::Groups));
     let mut evaluation = Evaluation {
         digest: Digest::of(""),
         name: name.to_owned(),
         seed,
         call: without_stage_names(call),
         on: Vec::new(),
-        classes,
+        classes: classes("labels"),
+        within: classes("within"),
+        groups: groups.and_then(|stage| stage.data.groups.clone()),
         cost: Cost::default(),
     };
     let digests: Vec<&Digest> = upstream.iter().map(|stage| &stage.digest).collect();

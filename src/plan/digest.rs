@@ -125,6 +125,9 @@ impl Evaluation {
         if let Some(classes) = &self.classes {
             lines.push(format!("labels {:?}", classes.of_fine));
         }
+        // What is not read is not said, so that digests of older files stay.
+        lines.extend(self.within.iter().map(|it| format!("within {:?}", it.of_fine)));
+        lines.extend(self.groups.iter().map(|it| format!("groups {:?}", it.of_fine)));
         lines.join("\n")
     }
 }

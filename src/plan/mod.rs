@@ -240,6 +240,12 @@ pub struct Evaluation {
     pub on: Vec<usize>,
     /// The labels it reads, if any.
     pub classes: Option<ClassMap>,
+    /// The classes inside which it looks, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within: Option<ClassMap>,
+    /// The groups it reads, if it reads any and the dataset names them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<ClassMap>,
     pub cost: Cost,
 }
 

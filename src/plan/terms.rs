@@ -73,13 +73,7 @@ impl Terms<'_> {
     }
 
     fn term(&mut self, term: &Term) {
-        let misfit = labels_misfit(
-            self.known,
-            (&labels_of(&term.call.bound), &self.own()),
-            &term.call,
-            &self.stage.data,
-        );
-        self.out.extend(misfit);
+        self.out.extend(labels_misfit(self.known, &term.call, "labels", &self.stage.data));
         if term.weight.node.is_zero() {
             // In a sweep a weight of 0 is one end of an axis.
             if !self.is_sweep {

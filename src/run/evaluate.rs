@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::event::{Event, RunError};
 use super::frozen::Frozen;
 use super::session::Session;
+use crate::catalog::ClassMap;
 use crate::library;
 use crate::library::eval::{
-    EvalError, Evaluation as Component, FeatureSource, Features, Score, Site, Split,
+    Column, EvalError, Evaluation as Component, FeatureSource, Features, Labelling, Score, Site,
+    Split,
 };
 use crate::plan::{Evaluation, Plan, Stage};
 use crate::seed::Stream;
@@ -110,6 +112,8 @@ fn measure(
         parts,
         classes: &classes.of_fine,
         count: classes.names.len(),
+        within: evaluation.within.as_ref(),
+        groups: evaluation.groups.as_ref(),
         augment: stream(evaluation).named("augment"),
     };
     let mut progress = |share| {
@@ -136,6 +140,8 @@ struct Joined<'a, 'b, 'c> {
     /// The class of each fine class, by the labels the evaluation reads.
     classes: &'a [u32],
     count: usize,
+    within: Option<&'a ClassMap>,
+    groups: Option<&'a ClassMap>,
     augment: Stream,
 }
 
@@ -175,5 +181,17 @@ impl FeatureSource for Joined<'_, '_, '_> {
 
     fn classes(&self) -> usize {
         self.count
+    }
+
+    fn column(&mut self, split: Split, column: Column) -> Result<Option<Labelling>, EvalError> {
+        let map = match column {
+            Column::Within => self.within,
+            Column::Groups => self.groups,
+        };
+        let fine = self.parts[0].pool.fine_of(split);
+        Ok(map.map(|map| Labelling {
+            labels: fine.iter().map(|fine| map.of_fine[*fine as usize]).collect(),
+            names: map.names.clone(),
+        }))
     }
 }

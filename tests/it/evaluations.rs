@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use balance::catalog::{Bound, Duration, Type, Value};
-use balance::library::eval::{EVALUATIONS, EvalError, FeatureSource, Features, Score, Site, Split};
+use balance::library::eval::{
+    Column, EVALUATIONS, EvalError, FeatureSource, Features, Labelling, Score, Site, Split,
+};
 use balance::library::optimizer::OPTIMIZERS;
 use balance::library::{Library, build};
 use balance::seed::Stream;
@@ -58,6 +60,14 @@ impl FeatureSource for Source {
 
     fn classes(&self) -> usize {
         self.classes
+    }
+
+    fn column(&mut self, split: Split, column: Column) -> Result<Option<Labelling>, EvalError> {
+        let (_, labels) = self.splits.get(&split).cloned().unwrap_or_default();
+        Ok(match column {
+            Column::Within => Some(Labelling { labels, names: Vec::new() }),
+            Column::Groups => None,
+        })
     }
 }
 

@@ -296,7 +296,7 @@ mod tests {
     use super::*;
     use crate::catalog::Value;
     use crate::library::Library;
-    use crate::library::eval::Features;
+    use crate::library::eval::{Column, Features, Labelling};
     use crate::seed::Stream;
 
     /// Two classes in the plane that no line divides.
@@ -325,6 +325,10 @@ mod tests {
 
         fn classes(&self) -> usize {
             2
+        }
+
+        fn column(&mut self, _: Split, _: Column) -> Result<Option<Labelling>, EvalError> {
+            Ok(None)
         }
     }
 

@@ -93,6 +93,26 @@ pub trait FeatureSource {
 
     /// Classes of the labels asked for.
     fn classes(&self) -> usize;
+
+    /// A further label of each row of a split, in the order of [`Self::features`]; none when the
+    /// evaluation did not ask for it, or the dataset has none.
+    fn column(&mut self, split: Split, column: Column) -> Result<Option<Labelling>, EvalError>;
+}
+
+/// Labels beside those an evaluation asks for by `labels`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// The classes inside which an evaluation looks: its argument `within`.
+    Within,
+    /// The groups that the dataset names.
+    Groups,
+}
+
+/// One label for each row, and what the labels are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labelling {
+    pub labels: Vec<u32>,
+    pub names: Vec<String>,
 }
 
 /// Embeddings `[n, dim]` (f32, on the CPU) and the class of each.

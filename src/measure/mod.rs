@@ -1,0 +1,4 @@
+//! What evaluations compute of embeddings: numbers in, numbers out, and the same bits at any number
+//! of threads. No N × N matrix is ever formed.
+
+pub mod nearest;
