@@ -175,6 +175,8 @@ pub struct Spec {
     pub also: Option<NeedsFn>,
     /// What an evaluation measures; the first is shown where one number is asked for.
     pub metrics: &'static [&'static str],
+    /// How many of them tables show.
+    pub shown: usize,
     /// The parameter that names sets of arguments.
     pub forms: Option<Forms>,
     /// What it computes, in formulas.
@@ -298,6 +300,7 @@ macro_rules! component {
         $kind:ident as dyn $trait:path, version $version:literal
             $(, needs [$($port:ident),* $(,)?])? $(, also $also:path)?
             $(, metrics [$($metric:ident),* $(,)?])? $(, splits [$($split:ident),* $(,)?])?
+            $(, shown $shown:literal)?
             $(, forms $form:ident by $forms:path)? $(, account $account:path)?
             $(, network $network:path)? $(, stored $stored:path)? $(, moments $moments:literal)?
             $(, fixed $fixed:literal)? $(, picture $picture:path)?
@@ -335,6 +338,7 @@ macro_rules! component {
                 needs: &[ $($( $crate::catalog::Port::$port ),*)? ],
                 also: $crate::component!(@also $struct $($also)?),
                 metrics: &[ $($( stringify!($metric) ),*)? ],
+                shown: $crate::component!(@shown $($shown)?),
                 account: $crate::component!(@account $struct $($account)?),
                 forms: $crate::component!(@forms $($form $forms)?),
                 network: $crate::component!(@network $struct $($network)?),
@@ -372,6 +376,8 @@ macro_rules! component {
         Some(|bound, image| $stored(&$struct::from_bound(bound), image))
     };
     (@stored $struct:ident) => { None };
+    (@shown $shown:literal) => { $shown };
+    (@shown) => { 1 };
     (@moments $moments:literal) => { $moments };
     (@moments) => { 0 };
     (@unbounded $unbounded:literal) => { Some($unbounded) };

@@ -235,8 +235,19 @@ impl Model {
         }
     }
 
-    /// For each term with a classifier: its name, and how many of the images it has right.
-    pub fn count_right(&self, images: &Tensor, fine: &[u32]) -> Result<Vec<(String, usize)>> {
+    /// The class scores of embeddings by the first classifier that reads the labels `of_fine`.
+    pub fn class_scores(&self, embedding: &Tensor, of_fine: &[u32]) -> Result<Option<Tensor>> {
+        for single in self.singles.iter().filter(|single| single.classes == of_fine) {
+            let scores = without_gradients(|| single.term.logits(embedding))?;
+            if let Some(scores) = scores {
+                return Ok(Some(scores.detach()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// For each term with a classifier: its name, and which of the images it has right.
+    pub fn right(&self, images: &Tensor, fine: &[u32]) -> Result<Vec<(String, Vec<bool>)>> {
         let embedding = self.embed(images)?;
         let mut right = Vec::new();
         for single in &self.singles {
@@ -266,17 +277,17 @@ pub fn scalar(value: &Tensor) -> Result<f64> {
     value.to_dtype(candle_core::DType::F64)?.to_scalar()
 }
 
-/// How many rows of `logits` are largest at their label; of equal scores the first counts.
-fn hits(logits: &Tensor, labels: &[u32]) -> Result<usize> {
+/// Which rows of `logits` are largest at their label; of equal scores the first counts.
+fn hits(logits: &Tensor, labels: &[u32]) -> Result<Vec<bool>> {
     let rows = logits.to_dtype(candle_core::DType::F32)?.to_vec2::<f32>()?;
-    let right = rows.iter().zip(labels).filter(|(row, label)| {
+    let is_right = |(row, label): (&Vec<f32>, &u32)| {
         let best = row.iter().enumerate().fold(
             0,
             |best, (at, value)| {
                 if *value > row[best] { at } else { best }
             },
         );
-        best == **label as usize
-    });
-    Ok(right.count())
+        best == *label as usize
+    };
+    Ok(rows.iter().zip(labels).map(is_right).collect())
 }

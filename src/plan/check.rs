@@ -114,8 +114,9 @@ impl Checker<'_> {
         if let Some(stage) = stages.first() {
             self.tested(entry, &stage.data);
             let known = facts_of(&stage.data.bound, self.facts);
-            let known = known.filter(|known| !known.fine.is_empty());
-            self.out.extend(known.and_then(|it| grouped::read(&entry.call, &stage.data, it)));
+            if let Some(known) = known.filter(|known| !known.fine.is_empty()) {
+                self.out.extend(grouped::of_evaluation(&entry.call, &stages, known));
+            }
         }
         if let Some(stage) = stages.first()
             && entry.call.bound.value("labels").is_some()
@@ -263,7 +264,7 @@ impl Checker<'_> {
         }
         self.out.extend(schedule::of_stage(stage, &division));
         self.out.extend(batches(stage, known, &division));
-        if let Keep::Best { term } = &stage.train.keep
+        if let Keep::Best { term, .. } = &stage.train.keep
             && division.val == 0
         {
             self.out.push(

@@ -6,14 +6,16 @@ use super::recent::Networks;
 use super::schedule::steps_per_epoch;
 use super::transforms::behind;
 use super::{
-    Cost, Data, Digest, Division, Evaluation, Initial, Method, Model, Named, Projection, Stage,
-    Term,
+    Cost, Data, Digest, Division, Evaluation, GroupLabels, Initial, Method, Model, Named,
+    Projection, Stage, Term,
 };
 use crate::catalog::{
     Bound, DatasetFacts, Facts, Features, Fraction, Labels, ParamType, Place, Port, Subsample,
     Value,
 };
-use crate::resolve::{Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm};
+use crate::resolve::{
+    Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm, WORST_GROUP,
+};
 
 const CHECKED: &str = "the check has passed this experiment";
 
@@ -74,7 +76,6 @@ pub(super) struct Asked<'a> {
 /// A sound stage; [`super::check`] has made sure that nothing here can fail.
 pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks) -> Stage {
     let Asked { facts, seed, pins, limit } = *asked;
-    let limit = limit.unwrap_or(usize::MAX);
     let call = declared.data.bound.clone();
     let known = facts_of(&call, facts).expect(CHECKED);
     let division = Division::of(&call, known).expect(CHECKED);
@@ -88,7 +89,7 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
     let model = Model::new(encoder, image, &network);
     let place = Place { dim: model.out, ..Place::of_encoder(image) };
     let projector = Projection::of(declared, &place, networks);
-    let mut stage = Stage {
+    let stage = Stage {
         digest: Digest::of(""),
         name: declared.name.node.clone(),
         seed,
@@ -111,7 +112,7 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
         optimizer: train.optimizer.bound.clone(),
         schedule: train.schedule.bound.clone(),
         batch,
-        steps: train.length.node.steps(steps_per_epoch, batch).min(limit),
+        steps: train.length.node.steps(steps_per_epoch, batch).min(limit.unwrap_or(usize::MAX)),
         steps_per_epoch,
         drop_last: train.drop_last,
         pins: pins
@@ -121,15 +122,17 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
             .collect(),
         keep_best: match &train.keep {
             Keep::Last => None,
-            Keep::Best { term } => Some(term.node.clone()),
+            Keep::Best { term, .. } => Some(term.node.clone()),
         },
+        keep_worst_group: matches!(&train.keep, Keep::Best { metric, .. } if *metric == WORST_GROUP),
+        group_labels: None,
         method: Method::of(train, steps_per_epoch),
         data: data(call, known, division),
         model,
         cost: Cost::default(),
     };
-    stage.digest = Digest::of(&stage.canonical());
-    stage
+    let (digest, group_labels) = (Digest::of(&stage.canonical()), GroupLabels::of_stage(&stage));
+    Stage { digest, group_labels, ..stage }
 }
 
 fn data(call: Bound, known: &DatasetFacts, division: Division) -> Data {
@@ -181,8 +184,10 @@ pub(super) fn evaluation(
         classes: classes("labels"),
         within: classes("within"),
         groups: groups.and_then(|stage| stage.data.groups.clone()),
+        group_labels: None,
         cost: Cost::default(),
     };
+    evaluation.group_labels = GroupLabels::of_evaluation(&evaluation, upstream);
     let digests: Vec<&Digest> = upstream.iter().map(|stage| &stage.digest).collect();
     evaluation.digest = Digest::of(&evaluation.canonical(&digests));
     evaluation.call = call.clone();

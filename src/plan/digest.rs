@@ -63,6 +63,9 @@ impl Stage {
         lines.push(format!("batch {} drop_last {}", self.batch, self.drop_last));
         lines.push(format!("steps {}", self.steps));
         lines.push(format!("keep {}", self.keep_best.as_deref().unwrap_or("last")));
+        if self.keep_worst_group {
+            lines.push("keep by worst group".to_owned());
+        }
         lines.extend(self.method.canonical());
         let groups = self.data.groups.as_ref().filter(|_| self.reads_groups());
         lines.extend(groups.map(|groups| format!("groups {:?}", groups.of_fine)));
@@ -74,6 +77,11 @@ impl Stage {
 impl Stage {
     /// Whether its training depends on the groups of the data.
     pub(super) fn reads_groups(&self) -> bool {
+        self.keep_worst_group || self.trains_on_groups()
+    }
+
+    /// Whether its steps do.
+    pub(super) fn trains_on_groups(&self) -> bool {
         self.method.reads_groups() || self.terms.iter().any(|it| it.call.needs(Port::Groups))
     }
 

@@ -13,6 +13,7 @@ mod cost;
 mod digest;
 mod divided;
 mod grouped;
+mod ledger;
 mod memory;
 mod method;
 mod partners;
@@ -37,6 +38,7 @@ pub use check::check;
 pub use control::{Capacity, Control};
 pub use cost::{Cost, Model};
 pub use digest::Digest;
+pub use ledger::{GroupLabels, Stamp, stamp_lines};
 pub use method::Method;
 pub use projector::Projection;
 pub use schema::{SCHEMA, schema};
@@ -44,6 +46,7 @@ pub use weights::Initial;
 
 pub use crate::catalog::is_share;
 pub use crate::diag::plural;
+pub use crate::resolve::WORST_GROUP;
 
 use std::collections::BTreeMap;
 
@@ -166,6 +169,12 @@ pub struct Stage {
     /// The term whose accuracy on the validation split chooses the state that is kept; the last
     /// state without one.
     pub keep_best: Option<String>,
+    /// Whether it is the accuracy on the group where that is lowest.
+    #[serde(skip_serializing_if = "is_false")]
+    pub keep_worst_group: bool,
+    /// The group labels that training reads, where its data name groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_labels: Option<GroupLabels>,
     #[serde(flatten)]
     pub method: Method,
     /// The encoder as the graph will hold it.
@@ -246,7 +255,14 @@ pub struct Evaluation {
     /// The groups it reads, if it reads any and the dataset names them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<ClassMap>,
+    /// The group labels that its numbers owe something to, where its data name groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_labels: Option<GroupLabels>,
     pub cost: Cost,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn is_zero(share: &f64) -> bool {

@@ -144,7 +144,7 @@ impl Terms<'_> {
 
     /// A state is not chosen by a classifier that is left out.
     fn kept(&mut self) {
-        let Keep::Best { term } = &self.stage.train.keep else { return };
+        let Keep::Best { term, .. } = &self.stage.train.keep else { return };
         let left_out = |it: &&Term| it.name.node == term.node && it.weight.node.is_zero();
         if let Some(it) = self.stage.terms.iter().find(left_out) {
             let message = "the best state cannot be chosen";

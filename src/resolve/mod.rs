@@ -149,7 +149,7 @@ impl Stage {
         let projector = |it: &Self| it.projector.as_ref().map(|projector| projector.bound.clone());
         let keep = |it: &Train| match &it.keep {
             Keep::Last => None,
-            Keep::Best { term } => Some(term.node.clone()),
+            Keep::Best { term, metric } => Some((term.node.clone(), *metric)),
         };
         let (a, b) = (&self.train, &other.train);
         (&self.name.node, &self.data.bound, &self.encoder.bound, self.views.node)
@@ -217,6 +217,13 @@ pub struct Term {
     pub call: Called,
 }
 
+impl Term {
+    /// Whether it trains a classifier, which guesses the classes of its labels.
+    pub fn has_classifier(&self) -> bool {
+        ["cross_entropy", "group_dro"].contains(&self.call.bound.spec.name)
+    }
+}
+
 /// How a stage is trained.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Train {
@@ -281,9 +288,16 @@ impl Method {
 pub enum Keep {
     /// The last one.
     Last,
-    /// The one with the highest accuracy of a term's classifier on the validation split.
-    Best { term: Spanned<String> },
+    /// The one with the highest accuracy of a term's classifier on the validation split, or on the
+    /// group of it where that is lowest.
+    Best { term: Spanned<String>, metric: &'static str },
 }
+
+/// What the best state is the best by: metrics that training measures of a classifier.
+pub const KEPT_BY: [&str; 2] = ["accuracy", WORST_GROUP];
+
+/// The least accuracy of a group.
+pub const WORST_GROUP: &str = "worst_group_accuracy";
 
 /// The experiments of `program` that `run` would leave out, and the errors of them that `known`
 /// does not hold yet: what is only doubtful in them, those that build on them may well mend.

@@ -109,7 +109,7 @@ impl List<'_> {
         self.add(&["train", "drop_last"], drop_last, "true | false", train.optimizer.span);
         let (keep, span) = match &train.keep {
             Keep::Last => ("last".to_owned(), train.optimizer.span),
-            Keep::Best { term } => (format!("best(val.{}.accuracy)", term.node), term.span),
+            Keep::Best { term, metric } => (format!("best(val.{}.{metric})", term.node), term.span),
         };
         self.add(&["train", "keep"], keep, "last | best(val.TERM.accuracy)", span);
         self.method(train);

@@ -13,10 +13,10 @@ use super::session::Session;
 use crate::catalog::ClassMap;
 use crate::library;
 use crate::library::eval::{
-    Column, EvalError, Evaluation as Component, FeatureSource, Features, Labelling, Score, Site,
-    Split,
+    Column, EvalError, Evaluation as Component, FeatureSource, Features, Labelling, OfGroup, Score,
+    Site, Split,
 };
-use crate::plan::{Evaluation, Plan, Stage};
+use crate::plan::{Evaluation, GroupLabels, Plan, Stage};
 use crate::seed::Stream;
 use crate::store::{self, RESULT};
 
@@ -28,7 +28,13 @@ pub struct Evaluated {
     pub seed: u64,
     /// The trainings it reads: each one's folder in the store.
     pub on: Vec<String>,
+    /// The group labels that the scores owe something to, where the data name groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_labels: Option<GroupLabels>,
     pub scores: Vec<Scored>,
+    /// Of every group of a split that has images, where groups were read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<OfGroup>,
 }
 
 /// One number, named as in the language: `split.metric`.
@@ -62,8 +68,8 @@ pub(super) fn evaluate(
     let declared = folder.join("plan.json");
     store::write_json(&declared, evaluation).map_err(|error| RunError::io(&declared, &error))?;
     let stages: Vec<&Stage> = evaluation.on.iter().map(|at| &plan.stages[*at]).collect();
-    let scores = measure(session, &stages, evaluation)?;
-    let evaluated = kept(evaluation, &stages, &scores)?;
+    let (scores, groups) = measure(session, &stages, evaluation)?;
+    let evaluated = Evaluated { groups, ..kept(evaluation, &stages, &scores)? };
     let path = folder.join(RESULT);
     store::write_json(&path, &evaluated).map_err(|error| RunError::io(&path, &error))?;
     held.complete();
@@ -91,7 +97,9 @@ fn kept(
         evaluation: evaluation.name.clone(),
         seed: evaluation.seed,
         on: stages.iter().map(|stage| store::folder(&stage.name, &stage.digest)).collect(),
+        group_labels: evaluation.group_labels.clone(),
         scores: scores.iter().map(scored).collect(),
+        groups: Vec::new(),
     })
 }
 
@@ -99,7 +107,7 @@ fn measure(
     session: &mut Session,
     stages: &[&Stage],
     evaluation: &Evaluation,
-) -> Result<Vec<Score>, RunError> {
+) -> Result<(Vec<Score>, Vec<OfGroup>), RunError> {
     let around = session.around;
     let component: Box<dyn Component> =
         library::build(&around.library.evaluations, &evaluation.call);
@@ -114,6 +122,7 @@ fn measure(
         count: classes.names.len(),
         within: evaluation.within.as_ref(),
         groups: evaluation.groups.as_ref(),
+        of_groups: Vec::new(),
         augment: stream(evaluation).named("augment"),
     };
     let mut progress = |share| {
@@ -125,7 +134,8 @@ fn measure(
     };
     let stream = stream(evaluation);
     let mut site = Site { library: around.library, stream, progress: &mut progress };
-    Ok(component.evaluate(&mut source, &mut site)?)
+    let scores = component.evaluate(&mut source, &mut site)?;
+    Ok((scores, source.of_groups))
 }
 
 /// The address of an evaluation's randomness.
@@ -142,6 +152,7 @@ struct Joined<'a, 'b, 'c> {
     count: usize,
     within: Option<&'a ClassMap>,
     groups: Option<&'a ClassMap>,
+    of_groups: Vec<OfGroup>,
     augment: Stream,
 }
 
@@ -177,6 +188,16 @@ impl FeatureSource for Joined<'_, '_, '_> {
     fn augmented(&mut self, epoch: usize) -> Result<Features, EvalError> {
         let stream = self.augment.at(epoch as u64);
         self.join(Split::Train, |part, tell| part.augmented(&stream, tell))
+    }
+
+    fn class_scores(&mut self, split: Split) -> Result<Option<Tensor>, EvalError> {
+        let [part] = &self.parts[..] else { return Ok(None) };
+        let features = self.join(split, |part, tell| part.features(split, tell))?;
+        part.class_scores(&features.embedding, self.classes)
+    }
+
+    fn keep_groups(&mut self, found: Vec<OfGroup>) {
+        self.of_groups.extend(found);
     }
 
     fn classes(&self) -> usize {

@@ -67,6 +67,17 @@ impl Frozen {
         Ok(features)
     }
 
+    /// The scores of embeddings by a classifier that was trained on the labels `of_fine`, if there
+    /// is one.
+    pub fn class_scores(
+        &self,
+        embedding: &Tensor,
+        of_fine: &[u32],
+    ) -> Result<Option<Tensor>, EvalError> {
+        let scores = self.model.class_scores(&embedding.to_device(&self.device)?, of_fine)?;
+        Ok(scores.map(|it| it.to_device(&Device::Cpu)).transpose()?)
+    }
+
     /// The embeddings of one augmented view of each training image, drawn from `stream`.
     pub fn augmented(&self, stream: &Stream, tell: &mut Tell) -> Result<Tensor, EvalError> {
         self.embed(self.pool.indices(Split::Train), tell, |items| {

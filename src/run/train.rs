@@ -1,5 +1,6 @@
 //! One training, from its first step or from its checkpoint to its kept state.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use crate::library;
 use crate::library::eval::Split;
 use crate::library::optimizer::{Optimizer, Stepper};
 use crate::library::schedule::{Horizon, Schedule};
-use crate::plan::Stage;
+use crate::plan::{Stage, WORST_GROUP};
 use crate::store::{self, RESULT};
 
 /// Images per forward pass where nothing is learned.
@@ -261,28 +262,40 @@ impl<'a> Training<'a> {
         self.keep_if_best(epoch, &accuracies)
     }
 
-    /// The accuracy of each classifier on the validation split.
+    /// The accuracy of each classifier on the validation split, and what the best state is chosen
+    /// by, where that is another number.
     fn validate(&self, pool: &Pool, session: &Session) -> Result<Vec<(String, f64)>, RunError> {
         let val = pool.indices(Split::Val);
-        let mut right: Vec<(String, usize)> = Vec::new();
+        let mut right: Vec<(String, Vec<bool>)> = Vec::new();
         for items in val.chunks(EVAL_BATCH) {
             let images = self.transforms.untouched(pool, items, session.around.device)?;
             let fine: Vec<u32> = items.iter().map(|item| pool.fine[*item as usize]).collect();
-            let found = self.model.count_right(&images, &fine)?;
+            let found = self.model.right(&images, &fine)?;
             for (at, (name, hits)) in found.into_iter().enumerate() {
                 match right.get_mut(at) {
-                    Some((_, sum)) => *sum += hits,
+                    Some((_, all)) => all.extend(hits),
                     None => right.push((name, hits)),
                 }
             }
         }
-        Ok(right.into_iter().map(|(name, hits)| (name, hits as f64 / val.len() as f64)).collect())
+        let mut found = Vec::new();
+        for (name, hits) in right {
+            let share = hits.iter().filter(|hit| **hit).count() as f64 / val.len() as f64;
+            found.push((format!("{name}.accuracy"), share));
+            if self.stage.keep_worst_group && self.stage.keep_best.as_ref() == Some(&name) {
+                let groups: Vec<u32> = val.iter().map(|at| pool.groups[*at as usize]).collect();
+                found.push((format!("{name}.{WORST_GROUP}"), worst(&groups, &hits)));
+            }
+        }
+        Ok(found)
     }
 
     /// Of equally good states the first is kept.
     fn keep_if_best(&mut self, epoch: usize, found: &[(String, f64)]) -> Result<(), RunError> {
         let Some(term) = &self.stage.keep_best else { return Ok(()) };
-        let found = found.iter().find(|(name, _)| name == term);
+        let metric = if self.stage.keep_worst_group { WORST_GROUP } else { "accuracy" };
+        let chosen = format!("{term}.{metric}");
+        let found = found.iter().find(|(name, _)| *name == chosen);
         let Some(accuracy) = found.map(|(_, accuracy)| *accuracy) else { return Ok(()) };
         if self.progress.best.as_ref().is_none_or(|best| accuracy > best.accuracy) {
             self.best = self.evaluated()?;
@@ -358,8 +371,19 @@ fn restore(
 }
 
 /// `val.TERM.accuracy` of each term.
-fn named(accuracies: &[(String, f64)]) -> Map<String, Value> {
-    let line =
-        |(term, accuracy): &(String, f64)| (format!("val.{term}.accuracy"), (*accuracy).into());
-    accuracies.iter().map(line).collect()
+/// The least share of hits in a group that has any.
+fn worst(groups: &[u32], hits: &[bool]) -> f64 {
+    let mut counts: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
+    for (group, hit) in groups.iter().zip(hits) {
+        let (right, all) = counts.entry(*group).or_default();
+        *right += usize::from(*hit);
+        *all += 1;
+    }
+    let shares = counts.into_values().map(|(right, all)| right as f64 / all as f64);
+    shares.fold(f64::INFINITY, f64::min)
+}
+
+fn named(measured: &[(String, f64)]) -> Map<String, Value> {
+    let line = |(name, value): &(String, f64)| (format!("val.{name}"), (*value).into());
+    measured.iter().map(line).collect()
 }

@@ -1,13 +1,18 @@
 //! Evaluations: what frozen features are worth.
 
+mod classify;
+mod dfr;
 mod geometry;
+mod grouped;
 mod knn;
 mod linear;
 mod rows;
+mod scale;
 
 use std::ops::ControlFlow;
 
 use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
 
 use super::Library;
 use crate::catalog::{self, Entry, Labels};
@@ -15,7 +20,7 @@ use crate::seed::Stream;
 
 /// Every evaluation, in the order the reference lists them.
 pub static EVALUATIONS: &[&Entry<dyn Evaluation>] =
-    &[&linear::ENTRY, &knn::ENTRY, &geometry::ENTRY];
+    &[&linear::ENTRY, &knn::ENTRY, &classify::ENTRY, &dfr::ENTRY, &geometry::ENTRY];
 
 /// A declared evaluation.
 pub trait Evaluation: Send + Sync {
@@ -97,6 +102,24 @@ pub trait FeatureSource {
     /// A further label of each row of a split, in the order of [`Self::features`]; none when the
     /// evaluation did not ask for it, or the dataset has none.
     fn column(&mut self, split: Split, column: Column) -> Result<Option<Labelling>, EvalError>;
+
+    /// The scores `[n, classes]` that a classifier trained with the encoder gives a split, for the
+    /// labels asked for; none where none was trained on them.
+    fn class_scores(&mut self, _split: Split) -> Result<Option<Tensor>, EvalError> {
+        Ok(None)
+    }
+
+    /// Takes note of what was measured of groups, to be kept beside the scores.
+    fn keep_groups(&mut self, _found: Vec<OfGroup>) {}
+}
+
+/// The accuracy on one group of a split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OfGroup {
+    pub split: String,
+    pub group: String,
+    pub images: usize,
+    pub accuracy: f64,
 }
 
 /// Labels beside those an evaluation asks for by `labels`.

@@ -48,6 +48,16 @@ impl Rows {
         self.labels.len()
     }
 
+    /// Some of the rows, in the order of `places`.
+    pub(super) fn pick(&self, places: &[usize]) -> Self {
+        let row = |at: &usize| &self.values[at * self.dim..(at + 1) * self.dim];
+        Self {
+            values: places.iter().flat_map(row).copied().collect(),
+            dim: self.dim,
+            labels: places.iter().map(|at| self.labels[*at]).collect(),
+        }
+    }
+
     /// The embeddings, one after another.
     pub(super) fn iter(&self) -> impl Iterator<Item = &[f32]> {
         self.values.chunks_exact(self.dim.max(1))
