@@ -52,6 +52,28 @@ impl Stream {
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
+    /// Beta with both parameters `alpha`, which is above 0: `a / (a + b)` of two Gamma numbers.
+    pub fn beta(&mut self, alpha: f64) -> f64 {
+        // The quotient is worked out as a logarithm, since for a small alpha both may be 0.
+        let lift = |stream: &mut Self| (1.0 - stream.uniform()).ln();
+        let [own, other] = [(); 2].map(|()| (self.gamma(alpha + 1.0).ln(), lift(self)));
+        let odds = other.0 - own.0 + (other.1 - own.1) / alpha;
+        1.0 / (1.0 + odds.exp())
+    }
+
+    /// Gamma of the shape `alpha`, which is 1 or more, over `alpha - 1/3` (Marsaglia & Tsang, 2000).
+    fn gamma(&mut self, alpha: f64) -> f64 {
+        let scale = alpha - 1.0 / 3.0;
+        loop {
+            let normal = self.normal();
+            let cube = (1.0 + normal / (9.0 * scale).sqrt()).powi(3);
+            let bound = 0.5 * normal * normal + scale * (1.0 - cube + cube.ln());
+            if cube > 0.0 && (1.0 - self.uniform()).ln() < bound {
+                return cube;
+            }
+        }
+    }
+
     /// A random order of 0..n (Fisher–Yates).
     pub fn permutation(&mut self, n: usize) -> Vec<u32> {
         let mut order: Vec<u32> = (0..n as u32).collect();

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::plan::{Plan, is_share};
+use crate::plan::{Plan, Stamp, is_share};
 use crate::run::{Outcome, TrialOutcome};
 
 /// A table of a design's results.
@@ -16,6 +16,19 @@ pub struct Table {
     pub rows: Vec<Row>,
     /// The seeds each cell was run with.
     pub seeds: Vec<u64>,
+    /// The group labels behind the numbers, where the data name groups.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub group_labels: Vec<Stamp>,
+}
+
+impl Table {
+    /// The label of a row: of its level on every axis.
+    pub fn label(&self, row: usize) -> String {
+        match &self.rows[row].labels[..] {
+            [] => self.title.clone(),
+            labels => labels.join(", "),
+        }
+    }
 }
 
 /// One measure.
@@ -83,7 +96,7 @@ impl Summary {
     }
 }
 
-/// The table of `outcome`: every evaluation's first metric on the test split.
+/// The table of `outcome`: the metrics of every evaluation that tables show, on the test split.
 pub fn tabulate(plan: &Plan, outcome: &Outcome) -> Table {
     let columns = columns(plan);
     let rows = (0..plan.cells.len())
@@ -98,6 +111,7 @@ pub fn tabulate(plan: &Plan, outcome: &Outcome) -> Table {
         columns,
         rows,
         seeds: plan.seeds.clone(),
+        group_labels: plan.stamps("test"),
     }
 }
 
@@ -106,14 +120,16 @@ fn columns(plan: &Plan) -> Vec<Column> {
     let mut columns: Vec<Column> = Vec::new();
     for at in plan.trials.iter().flat_map(|trial| &trial.evaluations) {
         let evaluation = &plan.evaluations[*at];
-        let Some(metric) = evaluation.call.spec.metrics.first() else { continue };
-        let column = Column {
-            evaluation: evaluation.name.clone(),
-            metric: (*metric).to_owned(),
-            split: "test".to_owned(),
-        };
-        if !columns.contains(&column) {
-            columns.push(column);
+        let spec = evaluation.call.spec;
+        for metric in spec.metrics.iter().take(spec.shown) {
+            let column = Column {
+                evaluation: evaluation.name.clone(),
+                metric: (*metric).to_owned(),
+                split: "test".to_owned(),
+            };
+            if !columns.contains(&column) {
+                columns.push(column);
+            }
         }
     }
     columns

@@ -58,7 +58,7 @@ impl Bound {
         write!(out, "{}(", self.spec.name)?;
         let mut gap = "";
         for (param, value) in self.spec.params.iter().zip(self.args.iter()) {
-            if Some(param.name) != left_out && !is_drawn(param, value) {
+            if Some(param.name) != left_out && !is_unsaid(param, value) {
                 write!(out, "{gap}{}={}", param.name, Shown(&param.ty, value))?;
                 gap = ", ";
             }
@@ -94,9 +94,11 @@ impl Bound {
     }
 }
 
-/// Weights that are drawn are no part of a call, as they were before files were read.
-fn is_drawn(param: &ParamSpec, value: &Value) -> bool {
-    matches!(param.ty, Type::Optional(Type::Weights)) && *value == Value::None
+/// Whether an argument is no part of a call: weights that are drawn, and all of the embedding for a
+/// term, are said by nothing, as they were before there was anything else.
+pub fn is_unsaid(param: &ParamSpec, value: &Value) -> bool {
+    let is_later = matches!(param.ty, Type::Optional(Type::Weights | Type::Part));
+    is_later && *value == Value::None
 }
 
 impl fmt::Display for Bound {

@@ -58,6 +58,23 @@ impl Network {
         self.layer(Op::Narrow, shape)
     }
 
+    /// The same with nothing trained: what was, is kept as it is.
+    pub fn untrained(mut self) -> Self {
+        for layer in &mut self.layers {
+            layer.buffers = layer.buffers.saturating_add(layer.parameters);
+            layer.parameters = 0;
+        }
+        self
+    }
+
+    /// The same with some layers untrained, and passed forwards alone.
+    pub fn cut(mut self, layers: std::ops::Range<usize>) -> Self {
+        let cut = Self { layers: self.layers[layers.clone()].to_vec(), ..Self::new(&[]) };
+        let cut = cut.untrained().layers.into_iter().map(|layer| Layer { is_cut: true, ..layer });
+        self.layers.splice(layers, cut);
+        self
+    }
+
     /// Notes that the last layer makes distances longer by a factor of at most `most`.
     pub fn stretching(self, most: f64) -> Self {
         self.noting(|layer| layer.stretch = Some(most))

@@ -4,7 +4,7 @@
 use super::{Bound, ImageShape, Misfit};
 
 /// What a component is given when it declares its layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place {
     pub image: ImageShape,
     /// Width of the embedding; an encoder decides it.
@@ -60,6 +60,8 @@ pub struct Layer {
     pub made: u64,
     /// The most by which it makes the distance of two inputs longer, where there is a bound.
     pub stretch: Option<f64>,
+    /// Whether it is passed forwards alone, and keeps nothing for a way back.
+    pub is_cut: bool,
 }
 
 /// What an operation is, as far as its memory depends on it.
@@ -160,6 +162,7 @@ impl Network {
             constants: 0,
             made: 0,
             stretch: None,
+            is_cut: false,
         });
         self.at = writes;
         self
@@ -332,6 +335,11 @@ impl Network {
         self.layer(Op::Narrow, shape)
     }
 
+    /// Some of the numbers of each row.
+    pub fn columns(self, width: usize) -> Self {
+        self.layer(Op::Narrow, vec![width])
+    }
+
     /// The mean over rows, as one row.
     pub fn mean_row(self) -> Self {
         let shape = vec![self.width()];
@@ -373,23 +381,5 @@ impl Network {
     pub fn compared_with(self, rows: usize) -> Self {
         let multiply_adds = product(&[rows, self.width()]);
         self.layer(Op::Kernel, vec![rows]).noting(|layer| layer.multiply_adds = multiply_adds)
-    }
-
-    /// Trained numbers.
-    pub fn parameters(&self) -> u64 {
-        self.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.parameters))
-    }
-
-    /// Numbers that are kept but not trained.
-    pub fn buffers(&self) -> u64 {
-        self.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.buffers))
-    }
-
-    /// Floating-point operations of one image's way forward: two for each multiplication that is
-    /// added up, none for what is done to each number once.
-    pub fn forward_flops(&self) -> u64 {
-        let multiply_adds = |layer: &Layer| layer.multiply_adds;
-        let sum = self.layers.iter().map(multiply_adds).fold(0u64, u64::saturating_add);
-        sum.saturating_mul(2)
     }
 }

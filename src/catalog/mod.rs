@@ -1,6 +1,7 @@
 //! What a component is: one declaration that the checker, the help, the plan and the engine read.
 
 mod account;
+mod arguments;
 mod bound;
 mod compose;
 mod cost;
@@ -10,14 +11,17 @@ mod facts;
 mod forms;
 mod nested;
 mod page;
+mod part;
 mod picture;
 mod subsample;
+mod sums;
 mod types;
 mod value;
 mod weights;
 
 pub use account::Account;
-pub use bound::{Bound, shown};
+pub use arguments::{Arguments, counted, joined, plain};
+pub use bound::{Bound, is_unsaid, shown};
 pub use cost::{At, Layer, Network, NetworkFn, Op, Pairing, Place, product};
 pub use course::{Course, Horizon, Join, Shape, Varying};
 pub use division::{Division, TooMany, follows_seed, shares};
@@ -26,7 +30,8 @@ pub use facts::{
 };
 pub use forms::Forms;
 pub use nested::*;
-pub use picture::{Picture, PictureFn};
+pub use part::Part;
+pub use picture::{ImageShape, Picture, PictureFn};
 pub use subsample::{Draw, Subsample};
 pub use types::*;
 pub use value::*;
@@ -102,6 +107,8 @@ pub enum Port {
     Embedding,
     /// The class of each item.
     Labels,
+    /// The group of each item, as the dataset names groups.
+    Groups,
     /// Two or more views of each item.
     Views,
     /// The images the encoder saw, `[rows, height, width, channels]`.
@@ -110,27 +117,10 @@ pub enum Port {
     Clean,
     /// Values of an image in 0..=1, before they are normalised; what a transform reads.
     Unit,
-}
-
-/// Height, width and channels of an image.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
-pub struct ImageShape {
-    pub height: usize,
-    pub width: usize,
-    pub channels: usize,
-}
-
-impl ImageShape {
-    /// Numbers in one image.
-    pub fn size(self) -> usize {
-        self.height * self.width * self.channels
-    }
-}
-
-impl std::fmt::Display for ImageShape {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "[{}, {}, {}]", self.channels, self.height, self.width)
-    }
+    /// All images of a batch, to mix them and their classes; what a transform reads.
+    Batch,
+    /// Several classes of an item, each with its share, where images are mixed.
+    Shares,
 }
 
 /// Why a component does not fit the images it is given.
@@ -173,6 +163,8 @@ pub struct Spec {
     pub also: Option<NeedsFn>,
     /// What an evaluation measures; the first is shown where one number is asked for.
     pub metrics: &'static [&'static str],
+    /// How many of them tables show.
+    pub shown: usize,
     /// The parameter that names sets of arguments.
     pub forms: Option<Forms>,
     /// What it computes, in formulas.
@@ -220,7 +212,7 @@ impl Bound {
 }
 
 /// The declaration of a parameter.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct ParamSpec {
     pub name: &'static str,
     pub docs: &'static str,
@@ -280,14 +272,6 @@ impl Catalog {
     }
 }
 
-/// A parameter's name in the language: `r#for`, which Rust spells so, is called `for`.
-pub const fn plain(name: &'static str) -> &'static str {
-    match name.as_bytes() {
-        [b'r', b'#', ..] => name.split_at(2).1,
-        _ => name,
-    }
-}
-
 /// Declares a component: a struct of typed parameters, and the [`Entry`] for its registry.
 #[macro_export]
 macro_rules! component {
@@ -296,24 +280,34 @@ macro_rules! component {
         $kind:ident as dyn $trait:path, version $version:literal
             $(, needs [$($port:ident),* $(,)?])? $(, also $also:path)?
             $(, metrics [$($metric:ident),* $(,)?])? $(, splits [$($split:ident),* $(,)?])?
+            $(, shown $shown:literal)?
             $(, forms $form:ident by $forms:path)? $(, account $account:path)?
             $(, network $network:path)? $(, stored $stored:path)? $(, moments $moments:literal)?
             $(, fixed $fixed:literal)? $(, picture $picture:path)?
             $(, unbounded $unbounded:literal)?;
         $name:ident $(. $part:ident)? => $struct:ident {
-            $( $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)? ),* $(,)?
+            $(
+                $(#[doc = $param_doc:literal])+ $param:ident: $ty:ty $(= $default:expr)?,
+                $( ..$shared:ident: $group:ty, )*
+            )*
         }
     ) => {
         $(#[doc = $doc])+
         #[derive(Debug, Clone)]
         #[allow(dead_code, reason = "some arguments are read from the plan, not by the component")]
-        pub struct $struct { $( $(#[doc = $param_doc])+ pub $param: $ty ),* }
+        pub struct $struct { $(
+            $(#[doc = $param_doc])+ pub $param: $ty,
+            $( #[doc = "Arguments that it shares."] pub $shared: $group, )*
+        )* }
 
         impl $struct {
             /// From checked arguments.
             #[allow(unused_variables)]
             pub fn from_bound(bound: &$crate::catalog::Bound) -> Self {
-                Self { $( $param: bound.get($crate::catalog::plain(stringify!($param))) ),* }
+                Self { $(
+                    $param: bound.get($crate::catalog::plain(stringify!($param))),
+                    $( $shared: $crate::catalog::Arguments::from_bound(bound), )*
+                )* }
             }
         }
 
@@ -324,15 +318,19 @@ macro_rules! component {
                 name: concat!(stringify!($name) $(, ".", stringify!($part))?),
                 version: $version,
                 docs: concat!($($doc, "\n"),+),
-                params: &[ $( $crate::catalog::ParamSpec {
-                    name: $crate::catalog::plain(stringify!($param)),
-                    docs: concat!($($param_doc, "\n"),+),
-                    ty: <$ty as $crate::catalog::ParamType>::TYPE,
-                    default: $crate::component!(@default $ty $(= $default)?),
-                } ),* ],
+                params: {
+                    const PARTS: &[&[$crate::catalog::ParamSpec]] = &[ $(
+                        &[$crate::component!(@param [$($param_doc)+] $param: $ty $(= $default)?)],
+                        $( <$group as $crate::catalog::Arguments>::PARAMS, )*
+                    )* ];
+                    const PARAMS: [$crate::catalog::ParamSpec; $crate::catalog::counted(PARTS)] =
+                        $crate::catalog::joined(PARTS);
+                    &PARAMS
+                },
                 needs: &[ $($( $crate::catalog::Port::$port ),*)? ],
                 also: $crate::component!(@also $struct $($also)?),
                 metrics: &[ $($( stringify!($metric) ),*)? ],
+                shown: $crate::component!(@shown $($shown)?),
                 account: $crate::component!(@account $struct $($account)?),
                 forms: $crate::component!(@forms $($form $forms)?),
                 network: $crate::component!(@network $struct $($network)?),
@@ -345,6 +343,14 @@ macro_rules! component {
             },
             build: |bound| Box::new($struct::from_bound(bound)),
         };
+    };
+    (@param [$($doc:literal)+] $param:ident: $ty:ty $(= $default:expr)?) => {
+        $crate::catalog::ParamSpec {
+            name: $crate::catalog::plain(stringify!($param)),
+            docs: concat!($($doc, "\n"),+),
+            ty: <$ty as $crate::catalog::ParamType>::TYPE,
+            default: $crate::component!(@default $ty $(= $default)?),
+        }
     };
     (@default $ty:ty = $default:expr) => {
         Some(|| $crate::catalog::ParamType::to_value(&<$ty>::from($default)))
@@ -370,6 +376,8 @@ macro_rules! component {
         Some(|bound, image| $stored(&$struct::from_bound(bound), image))
     };
     (@stored $struct:ident) => { None };
+    (@shown $shown:literal) => { $shown };
+    (@shown) => { 1 };
     (@moments $moments:literal) => { $moments };
     (@moments) => { 0 };
     (@unbounded $unbounded:literal) => { Some($unbounded) };

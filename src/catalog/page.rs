@@ -25,7 +25,7 @@ impl Spec {
     /// The signature with the parameter `first` first, and as many others as stand in `width`
     /// columns.
     pub fn signature_with(&self, first: &str, width: usize) -> String {
-        let (mut shown, others): (Vec<_>, Vec<_>) =
+        let (mut shown, others): (Vec<&ParamSpec>, Vec<&ParamSpec>) =
             self.params.iter().partition(|param| param.name == first);
         let all = self.params.len();
         shown.extend(others);

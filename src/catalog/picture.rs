@@ -1,6 +1,27 @@
-//! What images are between two transforms, as far as the next one depends on it.
+//! The shape of images, and what they are between two transforms, as the next one sees them.
 
-use super::{Bound, ImageShape, Misfit};
+use super::{Bound, Misfit};
+
+/// Height, width and channels of an image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+pub struct ImageShape {
+    pub height: usize,
+    pub width: usize,
+    pub channels: usize,
+}
+
+impl ImageShape {
+    /// Numbers in one image.
+    pub fn size(self) -> usize {
+        self.height * self.width * self.channels
+    }
+}
+
+impl std::fmt::Display for ImageShape {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "[{}, {}, {}]", self.channels, self.height, self.width)
+    }
+}
 
 /// Images on their way to the encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,6 +31,8 @@ pub enum Type {
     },
     Labels,
     Features,
+    /// A part of an encoder.
+    Part,
     /// A file of weights.
     Weights,
     /// A whole number, or `seed`: the trial's.
@@ -60,6 +62,7 @@ impl fmt::Display for Type {
             Self::Interval { .. } => f.write_str("interval"),
             Self::Labels => f.write_str("labels"),
             Self::Features => f.write_str("features"),
+            Self::Part => f.write_str("part of the encoder"),
             Self::Weights => f.write_str("weights(text)"),
             Self::Seed => f.write_str("natural | seed"),
             Self::Side => f.write_str("count | input"),

@@ -118,6 +118,8 @@ pub enum Features {
     Auto,
     /// `stage.encoder`
     Encoder(String),
+    /// `stage.projector`: what its projector makes of the embedding.
+    Projector(String),
     /// `concat(a.encoder, b.encoder)`
     Concat(Vec<String>),
 }
@@ -127,7 +129,7 @@ impl Features {
     pub fn stages(&self) -> Vec<&str> {
         match self {
             Self::Auto => Vec::new(),
-            Self::Encoder(stage) => vec![stage],
+            Self::Encoder(stage) | Self::Projector(stage) => vec![stage],
             Self::Concat(stages) => stages.iter().map(String::as_str).collect(),
         }
     }
@@ -231,6 +233,7 @@ impl fmt::Display for Features {
         match self {
             Self::Auto => f.write_str("auto"),
             Self::Encoder(stage) => write!(f, "{stage}.encoder"),
+            Self::Projector(stage) => write!(f, "{stage}.projector"),
             Self::Concat(stages) => {
                 let stages: Vec<_> = stages.iter().map(|it| format!("{it}.encoder")).collect();
                 write!(f, "concat({})", stages.join(", "))

@@ -2,6 +2,7 @@
 //! enter here.
 
 mod audit;
+mod ceiling;
 mod check;
 mod data;
 mod diff;
@@ -11,7 +12,9 @@ mod fmt;
 mod format;
 mod graph;
 mod inspect;
+mod loss;
 mod machine;
+mod measure;
 mod origins;
 mod plan;
 mod preview;
@@ -73,6 +76,10 @@ enum Command {
     Parse(check::ParseArgs),
     /// A component, a code, where a value comes from: explain FILE PATH, or a loss: explain loss FILE
     Explain(explain::ExplainArgs),
+    /// What the losses of an experiment come to on given embeddings, with gradients
+    Loss(loss::LossArgs),
+    /// What embeddings of another program are worth: any evaluation, on a file of arrays
+    Measure(measure::MeasureArgs),
     /// The JSON Schema of what is written for other programs
     Schema(schema::SchemaArgs),
     /// Datasets: list, fetch, inspect; and the views that an experiment declares of one
@@ -160,6 +167,8 @@ pub fn main(library: &Library) -> ExitCode {
         Command::Graph(args) => graph::graph(library, &args),
         Command::Parse(args) => check::parse(&args),
         Command::Explain(args) => explain::explain(library, &args),
+        Command::Loss(args) => loss::loss(library, &args),
+        Command::Measure(args) => measure::measure(library, &args),
         Command::Schema(args) => schema::schema(&args),
         Command::Data(command) => data::data(library, &command),
     };

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::ceiling::ceiling;
 use super::workspace::{Workspace, data_root};
 use super::{Target, exit, prompt};
 use crate::catalog::{ClassMap, Labels};
@@ -85,6 +86,7 @@ fn draw(
     let fine =
         dataset.facts(&root).class_map(&Labels::Column("fine".to_owned()), &Labels::Declared);
     prompt::print(&captions((plan, stage), &preview, fine.ok().as_ref()));
+    prompt::print(&ceiling(library, &stage.data, &root).unwrap_or_default());
     prompt::print(&format!("{}\n", path.display()));
     Ok(())
 }
@@ -108,12 +110,18 @@ fn captions((plan, stage): (&Plan, &Stage), preview: &Preview, fine: Option<&Cla
         preview.shape.channels
     );
     text += &format!("columns: as evaluations see it, then {views} of epoch 1\n");
+    let class = |id: u32| {
+        let class = &stage.data.classes.names[stage.data.classes.of_fine[id as usize] as usize];
+        let fine = name(id).unwrap_or(class);
+        if fine == class { fine.clone() } else { format!("{fine} ({class})") }
+    };
     for (at, row) in preview.rows.iter().enumerate() {
-        let class = stage.data.classes.of_fine[row.fine as usize] as usize;
-        let class = &stage.data.classes.names[class];
-        let fine = name(row.fine).unwrap_or(class);
-        let of = if fine == class { String::new() } else { format!(" ({class})") };
-        text += &format!("row {:<3} image {:<6} {fine}{of}\n", at + 1, row.item);
+        text += &format!("row {:<3} image {:<6} {}", at + 1, row.item, class(row.fine));
+        if let Some((other, fine, own)) = row.mixed {
+            let share = 100.0 * (1.0 - own);
+            text += &format!(", views mixed: {share:.0}% of image {other}, {}", class(fine));
+        }
+        text.push('\n');
     }
     text
 }

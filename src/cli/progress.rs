@@ -71,6 +71,13 @@ impl Observer for Progress {
                 self.bar.set_position(step as u64);
                 self.bar.set_message(format!("loss {loss:.4}"));
             }
+            Event::OnePoint { stage, epoch, cosine } => {
+                let (name, seed) = (&stage.name, stage.seed);
+                self.line(&format!(
+                    "warning: all embeddings of {name} seed {seed} are one point after epoch {epoch}: mean cosine {cosine:.5}"
+                ));
+                self.line("  a larger temperature or a smaller learning rate may keep them apart");
+            }
             Event::StageEnds { stage, loss } => {
                 let (name, digest, seed) = (&stage.name, stage.digest.short(), stage.seed);
                 let steps = stage.steps;

@@ -1,10 +1,12 @@
 //! `show`: an experiment with every value worked out, or some of its values.
 
+use super::ceiling::ceilings;
 use super::plan::json;
-use super::workspace::Workspace;
+use super::workspace::{Workspace, data_root};
 use super::{Target, exit, prompt};
 use crate::diag::closest;
 use crate::library::Library;
+use crate::plan::Plan;
 use crate::report::{Row, listing, rows, rows_json};
 use crate::resolve::{Design, Origins};
 
@@ -32,9 +34,11 @@ pub fn show(library: &Library, args: &ShowArgs) -> u8 {
     if let Some(code) = workspace.report() {
         return code;
     }
+    let root = data_root(&args.target.places);
+    let text = |plan: &Plan| format!("{plan}{}", ceilings(library, plan, &root));
     prompt::print(&match args.json {
         true => json(&workspace.plans),
-        false => workspace.plans.iter().map(ToString::to_string).collect(),
+        false => workspace.plans.iter().map(text).collect(),
     });
     if !args.json {
         prompt::print(&workspace.listed_searches());

@@ -3,6 +3,7 @@
 //! A dataset is a folder `NAME` below the data root with the files its authors published. It is
 //! pinned by the digest of its decoded content, so an altered file is an error and never an input.
 
+mod arrays;
 mod celeba;
 mod census;
 mod cifar;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 
 use crate::diag::closest;
 
+pub use arrays::{NamedArray, Numbers, arrays};
 pub use census::{Census, ClassCounts, census};
 pub use description::{Archive, Coarse, Content, DataFile, Description, Layout, Source, WebFile};
 pub use error::{DataError, Fault};

@@ -97,7 +97,9 @@ impl Model {
     ) -> Result<(Tensor, GradStore)> {
         gradients(|| {
             let (images, clean) = (batch.images.clone(), batch.clean.clone());
-            let whole = Batch { images, clean, fine: batch.fine.clone(), views: batch.views };
+            let (fine, mixed) = (batch.fine.clone(), batch.mixed.clone());
+            let groups = batch.groups.clone();
+            let whole = Batch { images, clean, fine, groups, views: batch.views, mixed };
             let embedding = embedding.as_tensor().clone();
             let mode = Mode::Train(stream.clone());
             let zero = embedding.zeros_like()?.sum_all()?;

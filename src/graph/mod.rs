@@ -3,22 +3,25 @@
 
 mod build;
 mod cached;
+mod given;
 mod gradient;
 mod pieces;
 mod weight;
 
 pub use build::{build, stage_stream};
+pub use given::{OnGiven, on_given};
 pub use gradient::{clip, gradient};
 pub use pieces::shares;
 
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 
 use crate::catalog::{Course, Horizon};
 use crate::kernel::{PairTerm, contrastive_weighted, gradients, without_gradients};
 use crate::library::encoder::Network;
-use crate::library::loss::{Activations, Single};
+use crate::library::loss::{Activations, Mixed, Single};
 use crate::nn::Mode;
+use crate::plan::Slice;
 use crate::tensor::Params;
 use weight::{OfClasses, Weight};
 
@@ -32,11 +35,15 @@ pub struct Model {
     singles: Vec<SingleTerm>,
     /// The training class of each fine class.
     classes: Vec<u32>,
+    /// The group of each fine class, and the number of training images in each group.
+    groups: Option<(Vec<u32>, Vec<usize>)>,
     params: Params,
 }
 
 struct PairedTerm {
     name: String,
+    /// What it sees of the embedding, where that is not all.
+    on: Option<Slice>,
     weight: Weight,
     of_classes: OfClasses,
     /// The temperature, where it changes.
@@ -47,6 +54,8 @@ struct PairedTerm {
 
 struct SingleTerm {
     name: String,
+    /// What it sees of the embedding, where that is not all.
+    on: Option<Slice>,
     weight: Weight,
     of_classes: OfClasses,
     /// The class of each fine class, by the labels the term reads.
@@ -73,6 +82,7 @@ impl Which {
 }
 
 /// One step's images. Row `view * items + item` of `images` belongs to that view of that item.
+#[derive(Clone)]
 pub struct Batch {
     /// `[views * items, height, width, channels]`
     pub images: Tensor,
@@ -80,7 +90,11 @@ pub struct Batch {
     pub clean: Option<Tensor>,
     /// The fine class of each item.
     pub fine: Vec<u32>,
+    /// The group of each item; empty where the dataset names none.
+    pub groups: Vec<u32>,
     pub views: usize,
+    /// What images are mixed with, by fine classes.
+    pub mixed: Option<Mixed>,
 }
 
 /// The value of each term before its weight.
@@ -111,8 +125,13 @@ impl Model {
         pairs.chain(self.singles.iter().map(|single| single.name.clone())).collect()
     }
 
-    /// Balances the weights of classes by the fine classes of the training images.
+    /// Balances the weights of classes, and counts groups, by the fine classes of the training
+    /// images.
     pub fn balance(&mut self, fine: &[u32]) {
+        if let Some((of_fine, sizes)) = &mut self.groups {
+            sizes.fill(0);
+            fine.iter().for_each(|id| sizes[of_fine[*id as usize] as usize] += 1);
+        }
         let labels = mapped(&self.classes, fine);
         self.pairs.iter_mut().for_each(|paired| paired.of_classes.balance(&labels));
         for single in &mut self.singles {
@@ -151,44 +170,77 @@ impl Model {
     ) -> Result<(Option<Tensor>, Values)> {
         let mut terms = Vec::new();
         let mut total: Option<Tensor> = None;
-        if !self.pairs.is_empty() && which != Which::Means {
-            let labels = mapped(&self.classes, &batch.fine);
-            let parts: Vec<PairTerm> = self.pairs.iter().flat_map(PairedTerm::weighted).collect();
-            let weights = self.pairs.iter().flat_map(|paired| {
-                let of_items = paired.of_classes.of_items(&labels);
-                paired.parts.iter().map(move |_| of_items.clone())
-            });
-            let weights: Vec<Option<Vec<f64>>> = weights.collect();
-            let compared = self.project(&embedding, mode)?;
-            let (sum, values) =
-                contrastive_weighted(&compared, &labels, batch.views, &parts, &weights)?;
-            terms.extend(self.paired_values(&values));
-            total = Some(sum);
+        let alike = |a: &PairedTerm, b: &PairedTerm| a.on == b.on;
+        for pairs in self.pairs.chunk_by(alike).filter(|_| which != Which::Means) {
+            let (sum, values) = self.compared(pairs, &embedding, &batch, mode)?;
+            terms.extend(values);
+            total = Some(plus(total, sum)?);
         }
         let mut activations = Activations {
-            embedding,
+            embedding: embedding.clone(),
             input: batch.images,
             clean: batch.clean,
             labels: Vec::new(),
             class_weights: None,
+            groups: batch.groups,
+            group_sizes: self.groups.as_ref().map_or(Vec::new(), |(_, sizes)| sizes.clone()),
             views: batch.views,
+            mixed: None,
         };
         for single in self.singles.iter().filter(|single| which.has(single)) {
             activations.labels = mapped(&single.classes, &batch.fine);
+            activations.mixed = batch
+                .mixed
+                .as_ref()
+                .map(|mixed| Mixed { others: mapped(&single.classes, &mixed.others), ..*mixed });
             activations.class_weights = single.of_classes.by_class().cloned();
+            activations.embedding = part(&embedding, single.on)?;
             let value = single.term.value(&activations, mode)?;
             terms.push((single.name.clone(), scalar(&value)?));
-            let weighted = single.weight.of(&value)?;
-            total = Some(match total {
-                Some(sum) => (sum + weighted)?,
-                None => weighted,
-            });
+            total = Some(plus(total, single.weight.of(&value)?)?);
         }
         Ok((total, terms))
     }
 
-    /// The value of each paired term from those of all their parts.
-    fn paired_values(&self, values: &[f64]) -> Vec<(String, f64)> {
+    /// What each term comes to, times its weight, when a batch has such embeddings, as evaluations
+    /// see them.
+    pub fn values(&self, embedding: &Tensor, batch: Batch) -> Result<Vec<(String, f64)>> {
+        let terms = || self.terms(embedding.clone(), batch, &Mode::Eval, Which::All);
+        let (_, values) = without_gradients(terms)?;
+        let paired = self.pairs.iter().map(|it| (&it.name, it.weight.now()));
+        let weights: Vec<_> =
+            paired.chain(self.singles.iter().map(|it| (&it.name, it.weight.now()))).collect();
+        let weight = |name: &str| weights.iter().find(|(it, _)| *it == name).map(|(_, it)| *it);
+        let weighted = |(name, value): (String, f64)| {
+            let weight = weight(&name).unwrap_or_default();
+            (name, weight * value)
+        };
+        Ok(values.into_iter().map(weighted).collect())
+    }
+
+    /// Terms that compare the same part of embeddings: their weighted sum, and the value of each.
+    fn compared(
+        &self,
+        pairs: &[PairedTerm],
+        embedding: &Tensor,
+        batch: &Batch,
+        mode: &Mode,
+    ) -> Result<(Tensor, Values)> {
+        if batch.mixed.is_some() {
+            bail!("images that are mixed have no class to compare them by");
+        }
+        let labels = mapped(&self.classes, &batch.fine);
+        let parts: Vec<PairTerm> = pairs.iter().flat_map(PairedTerm::weighted).collect();
+        let weights = pairs.iter().flat_map(|paired| {
+            let of_items = paired.of_classes.of_items(&labels);
+            paired.parts.iter().map(move |_| of_items.clone())
+        });
+        let weights: Vec<Option<Vec<f64>>> = weights.collect();
+        let seen = match pairs[0].on {
+            None => self.project(embedding, mode)?,
+            on => part(embedding, on)?,
+        };
+        let (sum, values) = contrastive_weighted(&seen, &labels, batch.views, &parts, &weights)?;
         let mut values = values.iter();
         let value = |paired: &PairedTerm| {
             let parts = paired.parts.iter().zip(values.by_ref());
@@ -196,7 +248,7 @@ impl Model {
             let value = parts.map(|(part, value)| part.weight * value).reduce(|a, b| a + b);
             (paired.name.clone(), value.unwrap_or_default())
         };
-        self.pairs.iter().map(value).collect()
+        Ok((sum, pairs.iter().map(value).collect()))
     }
 
     /// The loss of one batch, and the gradients of every variable.
@@ -224,12 +276,29 @@ impl Model {
         }
     }
 
-    /// For each term with a classifier: its name, and how many of the images it has right.
-    pub fn count_right(&self, images: &Tensor, fine: &[u32]) -> Result<Vec<(String, usize)>> {
+    /// Scores `[rows, classes]` of embeddings by the first term with a classifier that reads the
+    /// labels `classes`, which give each fine class its own; none without such a term.
+    pub fn scores(&self, embedding: &Tensor, classes: &[u32]) -> Result<Option<Tensor>> {
+        for single in self.singles.iter().filter(|single| single.classes == classes) {
+            if let Some(logits) = without_gradients(|| single.term.logits(embedding))? {
+                return Ok(Some(logits.detach()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same as an evaluation sees it.
+    pub fn projected(&self, embedding: &Tensor) -> Result<Tensor> {
+        let projected = without_gradients(|| self.project(embedding, &Mode::Eval));
+        Ok(projected?.detach())
+    }
+
+    /// For each term with a classifier: its name, and which of the images it has right.
+    pub fn right(&self, images: &Tensor, fine: &[u32]) -> Result<Vec<(String, Vec<bool>)>> {
         let embedding = self.embed(images)?;
         let mut right = Vec::new();
         for single in &self.singles {
-            if let Some(logits) = single.term.logits(&embedding)? {
+            if let Some(logits) = single.term.logits(&part(&embedding, single.on)?)? {
                 let labels = mapped(&single.classes, fine);
                 right.push((single.name.clone(), hits(&logits, &labels)?));
             }
@@ -246,6 +315,21 @@ impl PairedTerm {
     }
 }
 
+/// What is seen of an embedding.
+fn part(embedding: &Tensor, on: Option<Slice>) -> Result<Tensor> {
+    match on {
+        Some(Slice { start, width }) => embedding.narrow(1, start, width)?.contiguous(),
+        None => Ok(embedding.clone()),
+    }
+}
+
+fn plus(sum: Option<Tensor>, more: Tensor) -> Result<Tensor> {
+    match sum {
+        Some(sum) => sum + more,
+        None => Ok(more),
+    }
+}
+
 fn mapped(classes: &[u32], fine: &[u32]) -> Vec<u32> {
     fine.iter().map(|id| classes[*id as usize]).collect()
 }
@@ -255,17 +339,17 @@ pub fn scalar(value: &Tensor) -> Result<f64> {
     value.to_dtype(candle_core::DType::F64)?.to_scalar()
 }
 
-/// How many rows of `logits` are largest at their label; of equal scores the first counts.
-fn hits(logits: &Tensor, labels: &[u32]) -> Result<usize> {
+/// Which rows of `logits` are largest at their label; of equal scores the first counts.
+fn hits(logits: &Tensor, labels: &[u32]) -> Result<Vec<bool>> {
     let rows = logits.to_dtype(candle_core::DType::F32)?.to_vec2::<f32>()?;
-    let right = rows.iter().zip(labels).filter(|(row, label)| {
+    let is_right = |(row, label): (&Vec<f32>, &u32)| {
         let best = row.iter().enumerate().fold(
             0,
             |best, (at, value)| {
                 if *value > row[best] { at } else { best }
             },
         );
-        best == **label as usize
-    });
-    Ok(right.count())
+        best == *label as usize
+    };
+    Ok(rows.iter().zip(labels).map(is_right).collect())
 }

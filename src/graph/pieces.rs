@@ -5,6 +5,7 @@ use std::ops::Range;
 use candle_core::{Result, Tensor};
 
 use super::Batch;
+use crate::library::loss::Mixed;
 
 impl Batch {
     /// The number of items.
@@ -22,7 +23,12 @@ impl Batch {
             images: rows(&self.images, (self.items(), self.views), items)?,
             clean: clean.transpose()?,
             fine: self.fine[items.clone()].to_vec(),
+            groups: self.groups.get(items.clone()).unwrap_or_default().to_vec(),
             views: self.views,
+            mixed: self
+                .mixed
+                .as_ref()
+                .map(|mixed| Mixed { others: mixed.others[items.clone()].to_vec(), ..*mixed }),
         })
     }
 }

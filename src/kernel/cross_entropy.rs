@@ -34,25 +34,54 @@ pub fn cross_entropy_weighted(
     smoothing: f64,
     weights: Option<&[f64]>,
 ) -> Result<Tensor> {
+    cross_entropy_mixed(logits, &[Portion { labels, share: 1.0 }], smoothing, weights)
+}
+
+/// One class of each row, and how much of the row is of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Portion<'a> {
+    pub labels: &'a [u32],
+    pub share: f64,
+}
+
+/// The same for rows that are of several classes in parts, whose shares come to 1: the target is the
+/// mean of theirs, and a row counts in the mean for what its parts do.
+///
+/// # Errors
+/// As [`cross_entropy_weighted`], for each part.
+pub fn cross_entropy_mixed(
+    logits: &Tensor,
+    parts: &[Portion],
+    smoothing: f64,
+    weights: Option<&[f64]>,
+) -> Result<Tensor> {
     let (rows, classes) = logits.dims2()?;
-    if rows != labels.len() || rows == 0 {
-        bail!("expected a label for each of at least one row, found {} for {rows}", labels.len());
-    }
-    if let Some(label) = labels.iter().find(|label| **label as usize >= classes) {
-        bail!("a label of {label} is not one of {classes} classes");
+    for Portion { labels, .. } in parts {
+        if rows != labels.len() || rows == 0 {
+            let found = labels.len();
+            bail!("expected a label for each of at least one row, found {found} for {rows}");
+        }
+        if let Some(label) = labels.iter().find(|label| **label as usize >= classes) {
+            bail!("a label of {label} is not one of {classes} classes");
+        }
     }
     if weights.is_some_and(|weights| weights.len() != classes) {
         bail!("expected a weight for each of {classes} classes");
     }
-    let labels: Vec<usize> = labels.iter().map(|label| *label as usize).collect();
+    let owned = |part: &Portion| {
+        (part.labels.iter().map(|label| *label as usize).collect::<Vec<_>>(), part.share)
+    };
+    let parts = parts.iter().map(owned).collect();
     let weights = weights.map_or(Vec::new(), <[f64]>::to_vec);
-    let mut op = CrossEntropy { labels, smoothing, weights, total: 0.0 };
-    op.total = op.labels.iter().map(|label| op.weight(*label)).sum();
+    let mut op = CrossEntropy { parts, classes, smoothing, weights, total: 0.0 };
+    op.total = (0..rows).map(|row| op.weight_of_row(row)).sum();
     apply1(&logits.contiguous()?, op)
 }
 
 struct CrossEntropy {
-    labels: Vec<usize>,
+    /// A class of each row, and the share of it.
+    parts: Vec<(Vec<usize>, f64)>,
+    classes: usize,
     smoothing: f64,
     /// Of each class; none where all count alike.
     weights: Vec<f64>,
@@ -68,9 +97,18 @@ fn log_sum_exp<T: Real>(row: &[T]) -> f64 {
 }
 
 impl CrossEntropy {
+    /// The classes of a row, each with how much it counts.
     #[inline(always)]
-    fn weight(&self, label: usize) -> f64 {
-        self.weights.get(label).copied().unwrap_or(1.0)
+    fn parts(&self, row: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+        self.parts.iter().map(move |(labels, share)| {
+            let label = labels[row];
+            (label, share * self.weights.get(label).copied().unwrap_or(1.0))
+        })
+    }
+
+    #[inline(always)]
+    fn weight_of_row(&self, row: usize) -> f64 {
+        self.parts(row).map(|(_, weight)| weight).sum()
     }
 
     /// `sum` over the weight of all rows.
@@ -78,44 +116,50 @@ impl CrossEntropy {
         if self.total == 0.0 { 0.0 } else { sum / self.total }
     }
 
+    /// What a row adds to the weighted sum.
     #[inline(always)]
-    fn value<T: Real>(&self, row: &[T], label: usize) -> f64 {
+    fn value<T: Real>(&self, row: &[T], at: usize) -> f64 {
         let mean = sum_of(row, |x| x).to_f64() / row.len() as f64;
-        let target = (1.0 - self.smoothing) * row[label].to_f64() + self.smoothing * mean;
-        log_sum_exp(row) - target
+        let all = log_sum_exp(row);
+        let of_part = |(label, weight): (usize, f64)| {
+            let own: f64 = row[label].to_f64();
+            weight * (all - ((1.0 - self.smoothing) * own + self.smoothing * mean))
+        };
+        self.parts(at).map(of_part).sum()
     }
 
-    /// `(softmax(row) - t) * scale`.
+    /// `(softmax(row) - t) * scale`, times what the row counts.
     #[inline(always)]
-    fn gradient<T: Real>(&self, (row, label): (&[T], usize), scale: f64, to: &mut [T]) {
-        let (most, factor) = (largest(row), T::of(scale));
+    fn gradient<T: Real>(&self, (row, at): (&[T], usize), scale: f64, to: &mut [T]) {
+        let (most, factor) = (largest(row), T::of(scale * self.weight_of_row(at)));
         let inverse = T::ONE / sum_of(row, |x| (x - most).exp());
         let everywhere = T::of(self.smoothing / row.len() as f64);
         for (to, x) in to.iter_mut().zip(row) {
             *to = ((*x - most).exp() * inverse - everywhere) * factor;
         }
-        to[label] -= T::of((1.0 - self.smoothing) * scale);
+        for (label, weight) in self.parts(at) {
+            to[label] -= T::of((1.0 - self.smoothing) * (scale * weight));
+        }
     }
 }
 
-/// Rows of scores and their labels.
-type Rows<'a, T> = (&'a [T], &'a [usize]);
+/// Rows of scores, and the place of the first.
+type Rows<'a, T> = (&'a [T], usize);
 
 wide! {
-    fn sum_of_values<T: Real>(op: &CrossEntropy, logits: &[T], labels: &[usize]) -> f64 {
-        let classes = logits.len() / labels.len();
-        let rows = logits.chunks_exact(classes).zip(labels);
-        rows.fold(0.0, |sum, (row, label)| sum + op.weight(*label) * op.value(row, *label))
+    fn sum_of_values<T: Real>(op: &CrossEntropy, rows: Rows<T>) -> f64 {
+        let (logits, first) = rows;
+        let rows = logits.chunks_exact(op.classes).zip(first..);
+        rows.fold(0.0, |sum, (row, at)| sum + op.value(row, at))
     }
 }
 
 wide! {
     fn gradients<T: Real>(op: &CrossEntropy, rows: Rows<T>, scale: f64, to: &mut [T]) {
-        let (logits, labels) = rows;
-        let classes = logits.len() / labels.len();
-        let rows = logits.chunks_exact(classes).zip(labels);
-        for (to, (row, label)) in to.chunks_exact_mut(classes).zip(rows) {
-            op.gradient((row, *label), scale * op.weight(*label), to);
+        let (logits, first) = rows;
+        let rows = logits.chunks_exact(op.classes).zip(first..);
+        for (to, (row, at)) in to.chunks_exact_mut(op.classes).zip(rows) {
+            op.gradient((row, at), scale, to);
         }
     }
 }
@@ -128,10 +172,8 @@ impl CustomOp1 for CrossEntropy {
     fn cpu_fwd(&self, logits: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (_, classes) = layout.shape().dims2()?;
         with_real!(logits.dtype(), T => {
-            let tasks = slice::<T>(logits, layout)?.par_chunks(ROWS * classes);
-            let values = tasks
-                .zip(self.labels.par_chunks(ROWS))
-                .map(|(logits, labels)| sum_of_values(self, logits, labels));
+            let tasks = slice::<T>(logits, layout)?.par_chunks(ROWS * classes).enumerate();
+            let values = tasks.map(|(task, logits)| sum_of_values(self, (logits, task * ROWS)));
             let values: Vec<f64> = values.collect();
             let mean = self.share(values.into_iter().fold(0.0, |sum, value| sum + value));
             output(vec![T::of(mean)], ())
@@ -144,9 +186,9 @@ impl CustomOp1 for CrossEntropy {
             let scale = self.share(dy.to_scalar::<T>()?.to_f64());
             let values = Values::<T>::of(logits)?;
             let mut gradient = room(values.len());
-            let tasks = values.par_chunks(ROWS * classes).zip(self.labels.par_chunks(ROWS));
+            let tasks = values.par_chunks(ROWS * classes).enumerate();
             gradient.par_chunks_mut(ROWS * classes).zip(tasks).for_each(
-                |(to, (values, labels))| gradients(self, (values, labels), scale, to),
+                |(to, (task, values))| gradients(self, (values, task * ROWS), scale, to),
             );
             tensor(gradient, logits.shape()).map(Some)
         })

@@ -40,7 +40,7 @@ pub use contrastive::{
     Denominator, Lengths, NoPositive, PairKind, PairTerm, Sum, contrastive, contrastive_weighted,
 };
 pub use conv::{Conv2d, conv2d};
-pub use cross_entropy::{cross_entropy, cross_entropy_weighted};
+pub use cross_entropy::{Portion, cross_entropy, cross_entropy_mixed, cross_entropy_weighted};
 pub use group_norm::{GroupNorm, group_norm};
 pub use layer_norm::layer_norm;
 pub use linear::linear;

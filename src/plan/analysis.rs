@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::amount::flop;
 use super::compile::{facts_of, read_by};
+use super::grouped;
 use super::statistics::{
     POWER, chance_of_false, detectable_paired, detectable_unpaired, least_sign_flip_p,
     seeds_to_reach, seeds_to_see,
@@ -294,6 +295,13 @@ fn unmeasured(design: &Design, facts: &Facts, metric: &Metric, span: Span) -> Op
         let Some(data) = data_of(&cell.experiment, &metric.entry) else { continue };
         let Some(known) = facts_of(&data.bound, facts) else { continue };
         let Ok(division) = Division::of(&data.bound, known) else { continue };
+        let mut entries = cell.experiment.evaluations.iter();
+        let area = entries
+            .find(|it| it.name.node == metric.entry)
+            .and_then(|entry| grouped::area((&metric.metric, span), &entry.call, data, known));
+        if area.is_some() {
+            return area;
+        }
         let (split, param, size) = match metric.split.as_str() {
             "val" => ("validation", "val", division.val),
             "test" => ("test", "test", division.test),
@@ -349,7 +357,7 @@ fn split_differs(design: &Design, comparison: &Comparison, places: &Places) -> O
 }
 
 /// In what two datasets do not hold the same images in each split: an argument, or all.
-fn difference(a: &Bound, b: &Bound) -> Option<Option<&'static str>> {
+pub(super) fn difference(a: &Bound, b: &Bound) -> Option<Option<&'static str>> {
     if a.spec != b.spec {
         return Some(None);
     }

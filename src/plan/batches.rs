@@ -3,6 +3,7 @@
 
 use super::compile::{groups_of, labels_of};
 use super::constant::is_word;
+use super::grouped::no_groups;
 use super::schedule::steps_per_epoch;
 use super::{Division, plural};
 use crate::catalog::{Bound, ClassMap, DatasetFacts, Labels, Value};
@@ -90,7 +91,7 @@ impl Balance {
             false => known.class_map(&labels_of(&data.bound), &Labels::Declared).ok()?,
             true => match known.groups(&groups_of(&data.bound)).ok()? {
                 Some(groups) => groups,
-                None => return Some(no_groups(stage)),
+                None => return Some(unbalanced(stage)),
             },
         };
         self.room(stage, map.names.len()).or_else(|| self.rare(stage, &map, known, division))
@@ -146,16 +147,10 @@ impl Balance {
     }
 }
 
-fn no_groups(stage: &Stage) -> Diagnostic {
-    let data = &stage.data;
-    let help = match data.bound.value("groups") {
-        Some(_) => "name the columns that make them, `groups=[…]`, or balance `by=class`",
-        None => "write `by=class` to balance the classes",
-    };
-    Diagnostic::new(&codes::UNKNOWN_NAME, "there are no groups to balance")
-        .at(stage.train.method.sampler.place("by"), "asks for equal shares of each")
-        .at(data.span, "names none")
-        .help(help)
+fn unbalanced(stage: &Stage) -> Diagnostic {
+    let place = (stage.train.method.sampler.place("by"), "asks for equal shares of each");
+    no_groups("there are no groups to balance".to_owned(), place, &stage.data)
+        .help("or write `by=class` to balance the classes")
 }
 
 /// How many of `train` images are in each class of `map`: by the counts that are known, or as if

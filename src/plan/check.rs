@@ -5,20 +5,30 @@ use std::rc::Rc;
 
 use super::analysis::analyse;
 use super::batches::batches;
-use super::compile::{facts_of, groups_of, labels_of, read_by};
+use super::begins;
+use super::compile::{facts_of, groups_of, labels_in, labels_of, read_by};
 use super::control::mismatched;
 use super::divided::divided;
+use super::freeze;
+use super::grouped;
+use super::mixed::mixed;
+use super::part;
+use super::projector;
 use super::recent::Networks;
 use super::schedule;
 use super::terms::Terms;
+use super::theory::out_of_reach;
 use super::transforms;
 use super::trials::plan;
 use super::unused::unused_stages;
 use super::weights;
 use super::{Division, Plan};
-use crate::catalog::{DatasetFacts, Facts, ImageShape, Labels, Misfit, Place, follows_seed};
-use crate::diag::{Diagnostic, Span, codes, distinct, has_errors, plural};
+use crate::catalog::{DatasetFacts, Facts, ImageShape, Labels, Misfit, Place, Value, follows_seed};
+use crate::diag::{Diagnostic, Span, closest, codes, distinct, has_errors, plural};
 use crate::resolve::{Called, Design, Entry, Experiment, Keep, Stage};
+
+/// The arguments of an evaluation that say which labels it reads.
+const LABELS: [&str; 2] = ["labels", "within"];
 
 /// Checks a design against what is known of the world, and plans it when nothing is wrong; `limit`
 /// is the most steps any training may take.
@@ -53,6 +63,7 @@ pub fn check(
     out.append(&mut found);
     let plan = Plan { analysis, ..plan };
     out.extend(mismatched(design, &plan));
+    out.extend(out_of_reach(design, &plan));
     ((!has_errors(&out)).then_some(plan), distinct(out))
 }
 
@@ -73,6 +84,8 @@ impl Checker<'_> {
             if self.seen.insert(Rc::as_ptr(stage)) {
                 self.stage(stage);
             }
+            let found = begins::check(experiment, stage, self.facts, &mut self.networks);
+            self.out.extend(found);
         }
         self.pinned_split(experiment);
         if experiment.evaluations.is_empty() {
@@ -110,17 +123,23 @@ impl Checker<'_> {
             .map(Rc::as_ref)
             .collect();
         self.same_data(entry.call.place("on"), &stages);
+        self.out.extend(stages.iter().filter_map(|it| projector::unread(&entry.call, it)));
         if let Some(stage) = stages.first() {
             self.tested(entry, &stage.data);
+            let known = facts_of(&stage.data.bound, self.facts);
+            if let Some(known) = known.filter(|known| !known.fine.is_empty()) {
+                self.out.extend(grouped::of_evaluation(&entry.call, &stages, known));
+            }
         }
         if let Some(stage) = stages.first()
             && entry.call.bound.value("labels").is_some()
             && let Some(known) = facts_of(&stage.data.bound, self.facts)
             && !known.fine.is_empty()
         {
-            let labels = labels_of(&entry.call.bound);
-            let own = labels_of(&stage.data.bound);
-            self.out.extend(labels_misfit(known, (&labels, &own), &entry.call, &stage.data));
+            for param in LABELS.iter().filter(|it| entry.call.bound.value(it).is_some()) {
+                self.out.extend(labels_misfit(known, &entry.call, param, &stage.data));
+            }
+            self.out.extend(not_inside(known, &entry.call, &stage.data));
             if let Ok(division) = Division::of(&stage.data.bound, known) {
                 self.out.extend(schedule::of_evaluation(&entry.call, &division));
             }
@@ -177,15 +196,22 @@ impl Checker<'_> {
             self.is_unknown = true;
             return;
         }
-        let own = labels_of(&stage.data.bound);
-        self.out.extend(labels_misfit(known, (&own, &Labels::Declared), &stage.data, &stage.data));
+        self.out.extend(labels_misfit(known, &stage.data, "labels", &stage.data));
         self.groups(&stage.data, known);
+        self.out.extend(grouped::of_stage(stage, known));
         self.sizes(stage, known);
         let image = transforms::check(stage, known.image);
         let image = image.map_err(|found| self.out.extend(found)).ok();
+        self.out.extend(mixed(stage));
         let dim = image.and_then(|image| self.shape(stage, known.image, image));
         let image = image.unwrap_or(known.image);
-        self.out.extend(dim.and_then(|_| weights::of_stage(stage, image, self.facts)));
+        if stage.begins_with.is_none() {
+            self.out.extend(dim.and_then(|_| weights::of_stage(stage, image, self.facts)));
+        }
+        self.out.extend(part::check(stage));
+        if let Some(dim) = dim {
+            self.out.extend(freeze::check(stage, (image, dim), &mut self.networks));
+        }
         self.out.extend(divided(stage, (known, image), dim, &mut self.networks));
         let (out, networks) = (&mut self.out, &mut self.networks);
         let is_sweep = self.is_sweep;
@@ -259,7 +285,7 @@ impl Checker<'_> {
         }
         self.out.extend(schedule::of_stage(stage, &division));
         self.out.extend(batches(stage, known, &division));
-        if let Keep::Best { term } = &stage.train.keep
+        if let Keep::Best { term, .. } = &stage.train.keep
             && division.val == 0
         {
             self.out.push(
@@ -278,21 +304,41 @@ pub(super) fn unfit(Misfit { param, message, label, help }: Misfit, call: &Calle
     Diagnostic::new(code, message).at(place, label).help(help)
 }
 
-/// What is wrong with the labels that `call` asks of `data`; `own` are those that `data` declares.
+/// The class that an evaluation looks inside must be one of those it looks within.
+fn not_inside(known: &DatasetFacts, call: &Called, data: &Called) -> Option<Diagnostic> {
+    let Some(Value::Text(name)) = call.bound.value("inside") else { return None };
+    let within =
+        known.class_map(&labels_in(&call.bound, "within"), &labels_of(&data.bound)).ok()?;
+    if within.names.contains(name) {
+        return None;
+    }
+    let label = match closest(name, within.names.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "looked for here".to_owned(),
+    };
+    let diagnostic =
+        Diagnostic::new(&codes::UNKNOWN_NAME, format!("no class of `within` is called `{name}`"))
+            .at(call.place("inside"), label);
+    Some(diagnostic.help(format!("its classes are {}", within.names.join(", "))))
+}
+
+/// What is wrong with the labels that the argument `param` of `call` asks of `data`.
 pub(super) fn labels_misfit(
     known: &DatasetFacts,
-    (labels, own): (&Labels, &Labels),
     call: &Called,
+    param: &str,
     data: &Called,
 ) -> Option<Diagnostic> {
     let is_data = call.span == data.span;
+    let labels = &labels_in(&call.bound, param);
+    let own = if is_data { Labels::Declared } else { labels_of(&data.bound) };
     // What is wrong with the dataset's own labels is said there.
     if *labels == Labels::Declared && !is_data {
         return None;
     }
-    let error = known.class_map(labels, own).err()?;
+    let error = known.class_map(labels, &own).err()?;
     let diagnostic =
-        Diagnostic::new(&codes::UNKNOWN_NAME, error.message).at(call.place("labels"), error.label);
+        Diagnostic::new(&codes::UNKNOWN_NAME, error.message).at(call.place(param), error.label);
     let diagnostic = match error.help {
         Some(help) => diagnostic.help(help),
         None => diagnostic,

@@ -6,14 +6,16 @@ use super::recent::Networks;
 use super::schedule::steps_per_epoch;
 use super::transforms::behind;
 use super::{
-    Cost, Data, Digest, Division, Evaluation, Initial, Method, Model, Named, Projection, Stage,
-    Term,
+    Cost, Data, Digest, Division, Evaluation, Frozen, GroupLabels, Initial, Method, Model, Named,
+    Projection, Slice, Stage, Term, Upstream,
 };
 use crate::catalog::{
-    Bound, ClassMap, DatasetFacts, Facts, Features, Fraction, Labels, ParamType, Place, Subsample,
+    Bound, DatasetFacts, Facts, Features, Fraction, Labels, ParamType, Place, Port, Subsample,
     Value,
 };
-use crate::resolve::{Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm};
+use crate::resolve::{
+    Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm, WORST_GROUP,
+};
 
 const CHECKED: &str = "the check has passed this experiment";
 
@@ -24,7 +26,12 @@ pub(super) fn facts_of<'a>(data: &Bound, facts: &'a Facts) -> Option<&'a Dataset
 
 /// The classes a component's `labels` argument asks for; the dataset's own without one.
 pub(super) fn labels_of(bound: &Bound) -> Labels {
-    match bound.value("labels") {
+    labels_in(bound, "labels")
+}
+
+/// The classes the argument `param` of a component asks for; the dataset's own without one.
+pub(super) fn labels_in(bound: &Bound, param: &str) -> Labels {
+    match bound.value(param) {
         Some(Value::Labels(labels)) => labels.clone(),
         _ => Labels::Declared,
     }
@@ -40,21 +47,20 @@ fn label_noise(data: &Bound) -> f64 {
     data.value("label_noise").map_or(0.0, |value| Fraction::from_value(value).get())
 }
 
-/// The stages an evaluation reads.
+/// The stages an evaluation reads: those it measures, and those it compares them with.
 pub(super) fn read_by(bound: &Bound) -> Vec<String> {
-    match bound.value("on") {
-        Some(Value::Features(Features::Auto)) | None => Vec::new(),
-        Some(Value::Features(on)) => on.stages().into_iter().map(str::to_owned).collect(),
-        Some(_) => Vec::new(),
-    }
+    let read = ["on", "with"].into_iter().flat_map(|param| match bound.value(param) {
+        Some(Value::Features(features)) => features.stages(),
+        _ => Vec::new(),
+    });
+    read.map(str::to_owned).collect()
 }
 
-/// The stages that some evaluation of `experiment` reads.
+/// The stages that some evaluation of `experiment` reads, behind those they begin with.
 pub(super) fn needed(experiment: &Experiment) -> Vec<&Rc<Declared>> {
     let read: Vec<String> =
         experiment.evaluations.iter().flat_map(|it| read_by(&it.call.bound)).collect();
-    let is_read = |stage: &&Rc<Declared>| read.is_empty() || read.contains(&stage.name.node);
-    experiment.stages.iter().filter(is_read).collect()
+    experiment.in_order(|name| read.is_empty() || read.iter().any(|it| it == name))
 }
 
 /// What is asked of a stage beside its declaration.
@@ -64,11 +70,13 @@ pub(super) struct Asked<'a> {
     pub pins: &'a Pins,
     /// The most steps it may take.
     pub limit: Option<usize>,
+    /// What it begins with, where that is planned.
+    pub upstream: Option<Upstream>,
 }
 
 /// A sound stage; [`super::check`] has made sure that nothing here can fail.
 pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks) -> Stage {
-    let Asked { facts, seed, pins, limit } = *asked;
+    let Asked { facts, seed, pins, limit, .. } = *asked;
     let limit = limit.unwrap_or(usize::MAX);
     let call = declared.data.bound.clone();
     let known = facts_of(&call, facts).expect(CHECKED);
@@ -83,13 +91,17 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
     let model = Model::new(encoder, image, &network);
     let place = Place { dim: model.out, ..Place::of_encoder(image) };
     let projector = Projection::of(declared, &place, networks);
+    let at = Place::of_encoder(image);
+    let frozen = Frozen::of(declared, (&at, model.out), projector.is_some(), networks);
     let mut stage = Stage {
         digest: Digest::of(""),
         name: declared.name.node.clone(),
         seed,
         dim: model.out,
-        initial: Initial::of(encoder, facts),
+        initial: Initial::of(encoder, facts).filter(|_| declared.begins_with.is_none()),
+        begins_with: asked.upstream.clone(),
         projector,
+        frozen,
         encoder: declared.encoder.bound.clone(),
         augment: declared
             .augment
@@ -101,7 +113,10 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
             .terms
             .iter()
             .filter(|term| !term.weight.node.is_zero())
-            .map(|it| term(it, known, &labels_of(&call)))
+            .map(|it| Term {
+                on: it.call.bound.part().and_then(|on| Slice::of((encoder, on), &at, networks)),
+                ..term(it, known, &labels_of(&call))
+            })
             .collect(),
         optimizer: train.optimizer.bound.clone(),
         schedule: train.schedule.bound.clone(),
@@ -116,14 +131,17 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
             .collect(),
         keep_best: match &train.keep {
             Keep::Last => None,
-            Keep::Best { term } => Some(term.node.clone()),
+            Keep::Best { term, .. } => Some(term.node.clone()),
         },
+        keep_worst_group: matches!(&train.keep, Keep::Best { metric, .. } if *metric == WORST_GROUP),
+        group_labels: None,
         method: Method::of(train, steps_per_epoch),
         data: data(call, known, division),
         model,
         cost: Cost::default(),
     };
     stage.digest = Digest::of(&stage.canonical());
+    stage.group_labels = GroupLabels::of_stage(&stage);
     stage
 }
 
@@ -147,6 +165,7 @@ fn term(declared: &DeclaredTerm, known: &DatasetFacts, of_data: &Labels) -> Term
         formula: declared.formula.clone(),
         call: declared.call.bound.clone(),
         classes: known.class_map(&labels_of(&declared.call.bound), of_data).expect(CHECKED),
+        on: None,
     }
 }
 
@@ -158,20 +177,28 @@ pub(super) fn evaluation(
     facts: &Facts,
     seed: u64,
 ) -> Evaluation {
-    let classes: Option<ClassMap> =
-        upstream.first().filter(|_| call.value("labels").is_some()).map(|stage| {
+    let first = upstream.first();
+    let classes = |param| {
+        first.filter(|_| call.value(param).is_some()).map(|stage| {
             let known = facts_of(&stage.data.call, facts).expect(CHECKED);
-            known.class_map(&labels_of(call), &labels_of(&stage.data.call)).expect(CHECKED)
-        });
+            let own = labels_of(&stage.data.call);
+            known.class_map(&labels_in(call, param), &own).expect(CHECKED)
+        })
+    };
+    let groups = first.filter(|_| call.needs(Port::Groups));
     let mut evaluation = Evaluation {
         digest: Digest::of(""),
         name: name.to_owned(),
         seed,
         call: without_stage_names(call),
         on: Vec::new(),
-        classes,
+        classes: classes("labels"),
+        within: classes("within"),
+        groups: groups.and_then(|stage| stage.data.groups.clone()),
+        group_labels: None,
         cost: Cost::default(),
     };
+    evaluation.group_labels = GroupLabels::of_evaluation(&evaluation, upstream);
     let digests: Vec<&Digest> = upstream.iter().map(|stage| &stage.digest).collect();
     evaluation.digest = Digest::of(&evaluation.canonical(&digests));
     evaluation.call = call.clone();
@@ -180,6 +207,19 @@ pub(super) fn evaluation(
 
 /// The digests of the stages say more than their names, so the names stay out of the address.
 fn without_stage_names(call: &Bound) -> Bound {
-    let on = Value::Features(Features::Auto);
-    if call.value("on").is_some() { call.clone().with("on", on) } else { call.clone() }
+    let mut call = call.clone();
+    match call.value("on") {
+        Some(Value::Features(Features::Projector(_))) => {
+            let on = Features::Projector("stage".to_owned());
+            call = call.with("on", Value::Features(on));
+        }
+        Some(_) => call = call.with("on", Value::Features(Features::Auto)),
+        None => {}
+    }
+    // How many of them are compared with the others is no name.
+    if let Some(Value::Features(with)) = call.value("with") {
+        let nameless = vec![String::new(); with.stages().len()];
+        call = call.with("with", Value::Features(Features::Concat(nameless)));
+    }
+    call
 }

@@ -29,7 +29,9 @@ pub(super) fn constant(stage: &Stage, term: &Term, classes: usize) -> Option<Why
     };
     let of_labels = |label| Why { label, cause: "all of one class", span: stage.data.span };
     match bound.spec.name {
-        "cross_entropy" if classes == 1 => Some(of_labels("there is nothing to tell apart")),
+        "cross_entropy" | "group_dro" if classes == 1 => {
+            Some(of_labels("there is nothing to tell apart"))
+        }
         "supcon" if classes == 1 && needs_negatives => Some(of_labels("has no negatives: it is 0")),
         "supcon" if stage.train.together() == 1 && (needs_negatives || is_single) => {
             Some(of_batch("has no negatives: it is 0"))

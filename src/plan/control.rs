@@ -39,7 +39,7 @@ impl Plan {
     pub fn capacity(&self, evaluation: &Evaluation) -> Capacity {
         let stages = || evaluation.on.iter().map(|at| &self.stages[*at]);
         Capacity {
-            width: stages().map(|stage| stage.dim).sum(),
+            width: evaluation.width(stages()),
             parameters: stages().map(|stage| stage.model.parameters).sum(),
             encoders: stages().map(|stage| stage.encoder.parts()).sum(),
         }

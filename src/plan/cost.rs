@@ -6,11 +6,13 @@ use std::rc::Rc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::freeze::{PROJECTOR, thawed};
+use super::made_of::Parts;
 use super::memory::{self, NUMBER};
 use super::projector::is_comparison;
 use super::recent::{Networks, Recent};
 use super::training::Training;
-use super::{Evaluation, Stage, Term};
+use super::{Evaluation, Slice, Stage};
 use crate::catalog::{
     At, Bound, Duration, ImageShape, Misfit, Network, Op, Pairing, Place, Value, product,
 };
@@ -80,58 +82,78 @@ impl Model {
 pub(super) struct Layers {
     encoder: Rc<Network>,
     whole: Network,
-    pairings: Vec<Pairing>,
-    /// Width of what is compared by pairs.
-    compared: usize,
+    pairings: Vec<Compared>,
+    /// Width of what is compared by pairs behind a projector.
+    projected: usize,
+}
+
+/// What is compared by pairs, of one part of the embedding or of all.
+struct Compared {
+    pairing: Pairing,
+    on: Option<Slice>,
+    width: usize,
 }
 
 impl Layers {
     /// The layers of an encoder with terms, each with the classes it reads.
     fn new(parts: &Parts, networks: &mut Networks) -> Result<Self, Misfit> {
-        let Parts { encoder, projector, image, terms } = parts;
-        let encoder = networks.of(encoder, &Place::of_encoder(*image))?;
+        let Parts { encoder: call, projector, image, terms, frozen } = parts;
+        let place = Place::of_encoder(*image);
+        let encoder = networks.of(call, &place)?;
         let (dim, embedding) = (encoder.width(), encoder.here());
-        let whole = (*encoder).clone();
-        let mut layers = Self { whole, encoder, pairings: Vec::new(), compared: dim };
+        let whole = thawed(call, frozen, &place, networks).unwrap_or_else(|| (*encoder).clone());
+        let mut layers = Self { whole, encoder, pairings: Vec::new(), projected: dim };
         let mut projected = embedding;
         if let Some(projector) = projector {
             let place = Place { dim, ..Place::of_encoder(*image) };
             let projector = networks.of(projector, &place)?;
-            layers.whole.append(embedding, &projector);
-            (layers.compared, projected) = (projector.width(), layers.whole.here());
+            match frozen.iter().any(|it| it == PROJECTOR) {
+                true => layers.whole.append(embedding, &(*projector).clone().untrained()),
+                false => layers.whole.append(embedding, &projector),
+            }
+            (layers.projected, projected) = (projector.width(), layers.whole.here());
         }
-        for (term, classes) in terms {
+        for (term, classes, on) in terms {
+            let dim = on.map_or(dim, |slice| slice.width);
             let mut place = Place { image: *image, dim, classes: *classes, train: 0 };
             let mut network = networks.of(term, &place)?;
             let mut from = embedding;
             if projector.is_some() && is_comparison(&network) {
-                place.dim = layers.compared;
+                place.dim = layers.projected;
                 (network, from) = (networks.of(term, &place)?, projected);
             }
-            layers.add(from, &network);
+            layers.add(from, &network, (*on, place.dim));
         }
         Ok(layers)
     }
 
     /// Comparisons of one kind are computed once for all terms.
-    fn add(&mut self, embedding: At, term: &Network) {
+    fn add(&mut self, embedding: At, term: &Network, (on, width): (Option<Slice>, usize)) {
         if let Some(Op::Pairs(pairing)) = term.layers.first().map(|layer| layer.op) {
-            let same = |it: &&mut Pairing| it.normalize == pairing.normalize;
+            let same =
+                |it: &&mut Compared| it.on == on && it.pairing.normalize == pairing.normalize;
             if let Some(known) = self.pairings.iter_mut().find(same) {
-                known.cross &= pairing.cross;
+                known.pairing.cross &= pairing.cross;
                 return;
             }
-            self.pairings.push(pairing);
+            self.pairings.push(Compared { pairing, on, width });
         }
-        self.whole.append(embedding, term);
+        let mut from = embedding;
+        if on.is_some() {
+            self.whole = self.whole.clone().from(embedding).columns(width);
+            from = self.whole.here();
+        }
+        self.whole.append(from, term);
     }
 
     /// Floating-point operations of one step.
     fn flops_of_step(&self, items: u64, views: u64) -> f64 {
         let compared =
-            |it: &Pairing| memory::comparisons(*it, self.compared as u64, (items, views)) * 2.0;
+            |it: &Compared| memory::comparisons(it.pairing, it.width as u64, (items, views)) * 2.0;
         let pairs: f64 = self.pairings.iter().map(compared).sum();
-        THERE_AND_BACK * (self.whole.forward_flops() as f64 * (items * views) as f64 + pairs)
+        let (all, cut) = (self.whole.forward_flops() as f64, self.whole.cut_flops() as f64);
+        let rows = (items * views) as f64;
+        THERE_AND_BACK * ((all - cut) * rows + pairs) + cut * rows
     }
 
     /// Bytes of the state between two steps: what is trained, kept and remembered.
@@ -185,37 +207,6 @@ pub(super) struct Costs {
     count: usize,
     /// By the number of the layers.
     costs: BTreeMap<(usize, Course), Cost>,
-}
-
-/// What the layers of a stage are made of.
-struct Parts {
-    encoder: Bound,
-    projector: Option<Bound>,
-    image: ImageShape,
-    terms: Vec<(Bound, usize)>,
-}
-
-impl Parts {
-    fn of(stage: &Stage) -> Self {
-        let term = |term: &Term| (term.call.clone(), term.classes.names.len());
-        Self {
-            encoder: stage.encoder.clone(),
-            projector: stage.projector.as_ref().map(|projector| projector.call.clone()),
-            image: stage.image(),
-            terms: stage.terms.iter().map(term).collect(),
-        }
-    }
-
-    fn are_of(&self, stage: &Stage) -> bool {
-        let terms = self.terms.iter().zip(&stage.terms);
-        self.encoder == stage.encoder
-            && self.projector.as_ref() == stage.projector.as_ref().map(|it| &it.call)
-            && self.image == stage.image()
-            && self.terms.len() == stage.terms.len()
-            && terms.into_iter().all(|((call, classes), term)| {
-                *call == term.call && *classes == term.classes.names.len()
-            })
-    }
 }
 
 /// What else the cost of a training depends on.
@@ -350,7 +341,7 @@ impl Evaluation {
     pub(super) fn cost(&self, stages: &[&Stage]) -> Cost {
         let Some(first) = stages.first() else { return Cost::default() };
         let division = &first.data.division;
-        let dim = stages.iter().map(|stage| stage.dim).sum();
+        let dim = self.width(stages.iter().copied());
         let classes = self.classes.as_ref().map_or(0, |classes| classes.names.len());
         let place = Place { image: first.image(), dim, classes, train: division.train };
         let head = self.call.network(&place).unwrap_or_else(|_| Network::new(&[dim]));

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::{Data, Evaluation, NUMERICS, Stage};
-use crate::catalog::{Bound, Value};
+use crate::catalog::{Bound, Port, Value};
 use crate::digest::blake3;
 
 /// BLAKE3 of a canonical text, in hexadecimal.
@@ -45,8 +45,12 @@ impl Stage {
         lines.push(format!("encoder {}", versioned(&self.drawn_encoder())));
         // The file's content says more than its name.
         lines.extend(self.initial.iter().map(|initial| format!("weights {}", initial.digest)));
+        let upstream = self.begins_with.iter();
+        lines.extend(upstream.map(|it| format!("begins with {}", it.digest.text())));
         let projector = self.projector.iter();
         lines.extend(projector.map(|it| format!("projector {}", versioned(&it.call))));
+        let frozen = self.frozen.iter();
+        lines.extend(frozen.map(|it| format!("freeze {}", it.networks.join(", "))));
         for transform in &self.augment {
             lines.push(format!("augment {} {}", transform.name, versioned(&transform.call)));
         }
@@ -63,8 +67,11 @@ impl Stage {
         lines.push(format!("batch {} drop_last {}", self.batch, self.drop_last));
         lines.push(format!("steps {}", self.steps));
         lines.push(format!("keep {}", self.keep_best.as_deref().unwrap_or("last")));
+        if self.keep_worst_group {
+            lines.push("keep by worst group".to_owned());
+        }
         lines.extend(self.method.canonical());
-        let groups = self.data.groups.as_ref().filter(|_| self.method.reads_groups());
+        let groups = self.data.groups.as_ref().filter(|_| self.reads_groups());
         lines.extend(groups.map(|groups| format!("groups {:?}", groups.of_fine)));
         lines.push("precision f32".to_owned());
         lines.join("\n")
@@ -72,6 +79,16 @@ impl Stage {
 }
 
 impl Stage {
+    /// Whether its training depends on the groups of the data.
+    pub(super) fn reads_groups(&self) -> bool {
+        self.keep_worst_group || self.trains_on_groups()
+    }
+
+    /// Whether its steps do.
+    pub(super) fn trains_on_groups(&self) -> bool {
+        self.method.reads_groups() || self.terms.iter().any(|it| it.call.needs(Port::Groups))
+    }
+
     /// The encoder as it would be with weights that are drawn.
     fn drawn_encoder(&self) -> Bound {
         let drawn = |value: &Value| match value {
@@ -120,6 +137,9 @@ impl Evaluation {
         if let Some(classes) = &self.classes {
             lines.push(format!("labels {:?}", classes.of_fine));
         }
+        // What is not read is not said, so that digests of older files stay.
+        lines.extend(self.within.iter().map(|it| format!("within {:?}", it.of_fine)));
+        lines.extend(self.groups.iter().map(|it| format!("groups {:?}", it.of_fine)));
         lines.join("\n")
     }
 }

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use super::compile::labels_of;
+use super::freeze::{PROJECTOR, freezes, frozen_encoders, thawed};
 use super::recent::Networks;
-use crate::catalog::{DatasetFacts, ImageShape, Network, Op, Place};
+use crate::catalog::{DatasetFacts, ImageShape, Network, Op, Place, Port};
 use crate::diag::{Diagnostic, Span, codes, plural};
 use crate::resolve::{Stage, Term};
 
@@ -28,6 +29,7 @@ pub(super) fn divided(
     // A batch in chunks passes through a projector whole.
     let place = Place { dim, ..Place::of_encoder(image) };
     if let Some(projector) = &stage.projector
+        && !freezes(stage, PROJECTOR)
         && let Ok(network) = networks.of(&projector.bound, &place)
     {
         parts.add(&network, projector.span);
@@ -37,6 +39,7 @@ pub(super) fn divided(
     if !parts.comparing.is_empty() {
         found.push(compared(pieces.span, items, std::mem::take(&mut parts.comparing)));
     }
+    found.extend(parts.weighing.first().map(|at| weighed(pieces.span, items, *at)));
     found.extend(parts.normalised.first().map(|at| normalised(pieces.span, items, *at)));
     found
 }
@@ -46,6 +49,8 @@ pub(super) fn divided(
 struct Parts {
     /// Terms that compare embeddings.
     comparing: Vec<Span>,
+    /// Terms that weigh groups by what the batch has of them.
+    weighing: Vec<Span>,
     /// Networks that normalise over a batch.
     normalised: Vec<Span>,
 }
@@ -58,10 +63,16 @@ impl Parts {
         networks: &mut Networks,
     ) -> Self {
         let mut parts = Self::default();
-        if let Ok(encoder) = networks.of(&stage.encoder.bound, &Place::of_encoder(image)) {
+        // What is frozen has the statistics it was recorded with.
+        let frozen = frozen_encoders(stage);
+        let place = Place::of_encoder(image);
+        if let Some(encoder) = thawed(&stage.encoder.bound, &frozen, &place, networks) {
             parts.add(&encoder, stage.encoder.span);
         }
         for term in stage.terms.iter().filter(|term| !term.weight.node.is_zero()) {
+            if term.call.bound.needs(Port::Groups) {
+                parts.weighing.push(term.call.span);
+            }
             if let Some(network) = network(term, stage, (known, image, dim), networks) {
                 parts.add(&network, term.call.span);
             }
@@ -70,7 +81,8 @@ impl Parts {
     }
 
     fn add(&mut self, network: &Network, span: Span) {
-        let has = |is: fn(Op) -> bool| network.layers.iter().any(|layer| is(layer.op));
+        let layers = network.layers.iter().filter(|layer| !layer.is_cut);
+        let has = |is: fn(Op) -> bool| layers.clone().any(|layer| is(layer.op));
         if has(|op| matches!(op, Op::Pairs(_))) {
             self.comparing.push(span);
         }
@@ -102,6 +114,14 @@ fn compared(pieces: Span, items: usize, terms: Vec<Span>) -> Diagnostic {
     diagnostic.help("adding up gradients makes no larger contrastive batch").help(format!(
         "`chunk = {items}` instead of `accumulate` compares all of the batch, in the same memory"
     ))
+}
+
+fn weighed(pieces: Span, items: usize, term: Span) -> Diagnostic {
+    let message = "a term that weighs groups sees a piece of the batch, not all of it";
+    Diagnostic::new(&codes::PIECES, message)
+        .at(pieces, format!("pieces of {}", plural(items, "item")))
+        .at(term, "has the groups of one piece, and moves their weights once for each")
+        .help(format!("`chunk = {items}` instead of `accumulate` sees all of the batch"))
 }
 
 fn normalised(pieces: Span, items: usize, network: Span) -> Diagnostic {

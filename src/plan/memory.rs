@@ -99,14 +99,27 @@ impl<'a> Walk<'a> {
     }
 
     fn forward(&mut self) {
-        for layer in &self.network.layers {
-            self.hold(self.kept(layer));
-            self.touch(self.room_forward(layer));
+        let last = last_readers(self.network);
+        let mut read_before = 0;
+        for (at, layer) in self.network.layers.iter().enumerate() {
+            let kept = if layer.is_cut { self.sizes[layer.writes] } else { self.kept(layer) };
+            self.hold(kept);
+            let made = if layer.is_cut { layer.made } else { 0 };
+            self.touch(self.room_forward(layer).saturating_add(made));
+            self.release(std::mem::take(&mut read_before));
+            if layer.is_cut {
+                let reads = layer.reads.iter().filter(|read| last[**read] == Some(at));
+                read_before = reads.map(|read| self.sizes[*read]).fold(0, u64::saturating_add);
+            }
         }
     }
 
     fn back(&mut self) {
         for (at, layer) in self.network.layers.iter().enumerate().rev() {
+            // What it made was let go of on the way there.
+            if layer.is_cut {
+                continue;
+            }
             if is_candle(layer.op) {
                 self.candle(layer);
             } else {

@@ -5,6 +5,7 @@ mod afford;
 pub mod amount;
 pub mod analysis;
 mod batches;
+mod begins;
 mod check;
 mod compile;
 mod constant;
@@ -12,8 +13,14 @@ mod control;
 mod cost;
 mod digest;
 mod divided;
+mod freeze;
+mod grouped;
+mod ledger;
+mod made_of;
 mod memory;
 mod method;
+mod mixed;
+mod part;
 mod partners;
 mod projector;
 mod recent;
@@ -32,24 +39,29 @@ mod weights;
 pub use crate::catalog::{Division, TooMany};
 pub use afford::disk;
 pub use analysis::{Analysis, Power};
+pub use begins::Upstream;
 pub use check::check;
 pub use control::{Capacity, Control};
 pub use cost::{Cost, Model};
 pub use digest::Digest;
+pub use freeze::Frozen;
+pub use ledger::{GroupLabels, Stamp, stamp_lines};
 pub use method::Method;
+pub use part::Slice;
 pub use projector::Projection;
 pub use schema::{SCHEMA, schema};
 pub use weights::Initial;
 
 pub use crate::catalog::is_share;
 pub use crate::diag::plural;
+pub use crate::resolve::WORST_GROUP;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::catalog::{Bound, ClassMap, Course, Horizon, ImageShape, Subsample, Value};
+use crate::catalog::{Bound, ClassMap, Course, Features, Horizon, ImageShape, Subsample, Value};
 
 /// Raised when the numbers of training or evaluation change, so that no old result is reused.
 pub const NUMERICS: u32 = 1;
@@ -139,11 +151,17 @@ pub struct Stage {
     /// The file of weights that the encoder begins with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial: Option<Initial>,
+    /// The training whose encoder it begins with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begins_with: Option<Upstream>,
     /// Width of the embedding.
     pub dim: usize,
     /// What terms that compare embeddings see them through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub projector: Option<Projection>,
+    /// The networks that are not trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<Frozen>,
     pub augment: Vec<Named>,
     pub views: usize,
     /// The terms of positive weight.
@@ -165,6 +183,12 @@ pub struct Stage {
     /// The term whose accuracy on the validation split chooses the state that is kept; the last
     /// state without one.
     pub keep_best: Option<String>,
+    /// Whether it is the accuracy on the group where that is lowest.
+    #[serde(skip_serializing_if = "is_false")]
+    pub keep_worst_group: bool,
+    /// The group labels that training reads, where its data name groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_labels: Option<GroupLabels>,
     #[serde(flatten)]
     pub method: Method,
     /// The encoder as the graph will hold it.
@@ -217,9 +241,17 @@ pub struct Term {
     pub call: Bound,
     /// The labels it reads.
     pub classes: ClassMap,
+    /// What it sees of the embedding, where that is one part of the encoder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on: Option<Slice>,
 }
 
 impl Stage {
+    /// The paths of the networks that are not trained.
+    pub fn frozen_networks(&self) -> &[String] {
+        self.frozen.as_ref().map_or(&[], |frozen| &frozen.networks)
+    }
+
     /// How long it is trained.
     pub fn horizon(&self) -> Horizon {
         Horizon { steps: self.steps, steps_per_epoch: self.steps_per_epoch, batch: self.batch }
@@ -239,7 +271,35 @@ pub struct Evaluation {
     pub on: Vec<usize>,
     /// The labels it reads, if any.
     pub classes: Option<ClassMap>,
+    /// The classes inside which it looks, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within: Option<ClassMap>,
+    /// The groups it reads, if it reads any and the dataset names them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<ClassMap>,
+    /// The group labels that its numbers owe something to, where its data name groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_labels: Option<GroupLabels>,
     pub cost: Cost,
+}
+
+impl Evaluation {
+    /// Whether it reads what a projector makes of embeddings.
+    pub fn is_projected(&self) -> bool {
+        matches!(self.call.value("on"), Some(Value::Features(Features::Projector(_))))
+    }
+
+    /// Width of what it reads of `stages`.
+    fn width<'a>(&self, stages: impl Iterator<Item = &'a Stage>) -> usize {
+        let projected = |stage: &Stage| stage.projector.as_ref().map(|it| it.dim);
+        let width =
+            |stage: &Stage| projected(stage).filter(|_| self.is_projected()).unwrap_or(stage.dim);
+        stages.map(width).sum()
+    }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn is_zero(share: &f64) -> bool {

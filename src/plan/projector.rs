@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use super::recent::Networks;
 use super::schema;
-use crate::catalog::{Bound, Network, Op, Place};
-use crate::resolve::Stage;
+use crate::catalog::{Bound, Features, Network, Op, Place, Value};
+use crate::diag::{Diagnostic, codes};
+use crate::resolve::{Called, Stage};
 
 /// A projector as a stage has it.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -28,6 +29,30 @@ impl Projection {
         let dim = networks.of(call, place).ok()?.width();
         Some(Self { call: call.clone(), dim })
     }
+}
+
+/// What to say of an evaluation that reads a projector which `stage` does not train.
+pub(super) fn unread(call: &Called, stage: &Stage) -> Option<Diagnostic> {
+    let is_read = matches!(
+        call.bound.value("on"),
+        Some(Value::Features(Features::Projector(name))) if *name == stage.name.node
+    );
+    let mut heavy = stage.terms.iter().filter(|term| !term.weight.node.is_zero());
+    let place = Place { dim: 1, ..Place::default() };
+    let is_trained = heavy.any(|term| compares(&term.call.bound, &place));
+    if !is_read || (stage.projector.is_some() && is_trained) {
+        return None;
+    }
+    let name = &stage.name.node;
+    let message = format!("stage `{name}` has no projector to be read");
+    let diagnostic =
+        Diagnostic::new(&codes::UNKNOWN_NAME, message).at(call.place("on"), "read here");
+    Some(match &stage.projector {
+        None => diagnostic
+            .at(stage.name.span, "no `projector` stands here")
+            .help(format!("`{name}.encoder` is what the encoder makes of images")),
+        Some(projector) => diagnostic.at(projector.span, "no term of positive weight trains it"),
+    })
 }
 
 /// Whether a term compares embeddings by pairs, and so sees them through the projector.

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 use super::amount::grouped;
 use super::schedule::short;
 use super::theory::Theory;
-use super::{Evaluation, Initial, Plan, Projection, Stage};
+use super::{Evaluation, Frozen, Initial, Plan, Projection, Stage, Upstream, WORST_GROUP};
 use crate::diag::plural;
 
 impl Plan {
@@ -44,6 +44,9 @@ impl Display for Plan {
         for evaluation in self.evaluations.iter().filter(|it| it.seed == first) {
             writeln!(f, "\neval {}  on {}", evaluation.name, self.sources(evaluation))?;
             writeln!(f, "  {}", evaluation.call)?;
+            if let Some(uses) = &evaluation.group_labels {
+                writeln!(f, "  group labels: {}", uses.reported_on("test"))?;
+            }
         }
         if !self.analysis.is_empty() {
             write!(f, "\nanalysis\n{}", self.analysis)?;
@@ -111,8 +114,15 @@ impl Display for Stage {
         if let Some(Initial { digest, .. }) = &self.initial {
             writeln!(f, "    weights {}", &digest[..digest.len().min(16)])?;
         }
+        if let Some(Upstream { stage, digest }) = &self.begins_with {
+            writeln!(f, "    trained by {stage} ({})", digest.short())?;
+        }
         if let Some(Projection { call, dim }) = &self.projector {
             writeln!(f, "  projector {call} -> {dim}")?;
+        }
+        if let Some(Frozen { networks, parameters }) = &self.frozen {
+            let (networks, parameters) = (networks.join(", "), grouped(*parameters));
+            writeln!(f, "  frozen {networks}: {parameters} parameters stay as they are")?;
         }
         for transform in &self.augment {
             writeln!(f, "  augment {} = {}", transform.name, transform.call)?;
@@ -134,7 +144,8 @@ impl Display for Stage {
         write!(train, "  train {}, {}, batch {}", self.optimizer, self.schedule, self.batch)?;
         write!(train, ", {} steps of {} an epoch", self.steps, self.steps_per_epoch)?;
         if let Some(term) = &self.keep_best {
-            write!(train, ", keep best val.{term}.accuracy")?;
+            let metric = if self.keep_worst_group { WORST_GROUP } else { "accuracy" };
+            write!(train, ", keep best val.{term}.{metric}")?;
         }
         writeln!(f, "{train}{}", self.method.shown())?;
         Theory::of(self).map_or(Ok(()), |theory| write!(f, "{theory}"))

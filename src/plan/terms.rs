@@ -1,6 +1,5 @@
 //! What can be known to be wrong with the terms of a loss.
 
-use super::Division;
 use super::check::{labels_misfit, unfit};
 use super::compile::labels_of;
 use super::constant::constant;
@@ -9,6 +8,7 @@ use super::projector::compares;
 use super::recent::Networks;
 use super::schedule::steps_per_epoch;
 use super::transforms;
+use super::{Division, Slice};
 use crate::catalog::{ClassMap, DatasetFacts, Duration, ImageShape, Labels, Place, Port, Value};
 use crate::diag::{Diagnostic, codes, plural};
 use crate::resolve::{Keep, Stage, Term};
@@ -73,13 +73,7 @@ impl Terms<'_> {
     }
 
     fn term(&mut self, term: &Term) {
-        let misfit = labels_misfit(
-            self.known,
-            (&labels_of(&term.call.bound), &self.own()),
-            &term.call,
-            &self.stage.data,
-        );
-        self.out.extend(misfit);
+        self.out.extend(labels_misfit(self.known, &term.call, "labels", &self.stage.data));
         if term.weight.node.is_zero() {
             // In a sweep a weight of 0 is one end of an axis.
             if !self.is_sweep {
@@ -106,7 +100,7 @@ impl Terms<'_> {
 
     /// What a term trains of its own has to fit the embedding and the images.
     fn fits(&mut self, term: &Term, map: &ClassMap) {
-        let Some(dim) = self.dim else { return };
+        let Some(dim) = self.seen(term) else { return };
         let place = Place { image: self.image, dim, classes: map.names.len(), train: 0 };
         if let Err(misfit) = self.networks.of(&term.call.bound, &place) {
             let images = format!("images are {}", place.image);
@@ -117,6 +111,14 @@ impl Terms<'_> {
                     .at(transforms::sized(self.stage, self.known.image), images),
             );
         }
+    }
+
+    /// The width of what a term sees of the embedding.
+    fn seen(&mut self, term: &Term) -> Option<usize> {
+        let Some(part) = term.call.bound.part() else { return self.dim };
+        let place = Place::of_encoder(self.image);
+        let slice = Slice::of((&self.stage.encoder.bound, part), &place, self.networks);
+        slice.map(|it| it.width)
     }
 
     /// The labels of the stage's data.
@@ -150,7 +152,7 @@ impl Terms<'_> {
 
     /// A state is not chosen by a classifier that is left out.
     fn kept(&mut self) {
-        let Keep::Best { term } = &self.stage.train.keep else { return };
+        let Keep::Best { term, .. } = &self.stage.train.keep else { return };
         let left_out = |it: &&Term| it.name.node == term.node && it.weight.node.is_zero();
         if let Some(it) = self.stage.terms.iter().find(left_out) {
             let message = "the best state cannot be chosen";
@@ -228,11 +230,13 @@ impl Terms<'_> {
         let draws_together = needs.contains(&Port::Labels) && !needs.contains(&Port::Views);
         let classes = map.names.len();
         let place = Place { dim: 1, ..Place::of_encoder(self.known.image) };
+        let part = term.call.bound.part();
+        let embeds = part.map_or("embeds".to_owned(), |part| format!("its part `{part}` embeds"));
         let (dim, maker, does) = match &self.stage.projector {
             Some(projector) if compares(&term.call.bound, &place) => {
-                (self.projected, projector, "projects")
+                (self.projected, projector, "projects".to_owned())
             }
-            _ => (self.dim, &self.stage.encoder, "embeds"),
+            _ => (self.seen(term), &self.stage.encoder, embeds),
         };
         let Some(dim) = dim.filter(|dim| draws_together && dim + 1 < classes) else { return };
         let message =

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use super::compile::{Asked, evaluation, facts_of, needed, read_by, stage};
 use super::cost::Costs;
 use super::{
-    Analysis, Axis, Cell, Control, Cost, Digest, Origin, Plan, SCHEMA, Stage, Trial, afford,
+    Analysis, Axis, Cell, Control, Cost, Digest, Origin, Plan, SCHEMA, Stage, Trial, Upstream,
+    afford,
 };
 use crate::catalog::Facts;
 use crate::diag::{Diagnostic, codes, plural};
@@ -70,7 +71,7 @@ struct Sharing<'a> {
     evaluations: BTreeMap<Digest, usize>,
     costs: Costs,
     /// The stages that cells share, so that they are compiled once for each seed.
-    known: BTreeMap<(*const Declared, u64, Pins), usize>,
+    known: BTreeMap<(*const Declared, u64, Pins, Option<usize>), usize>,
 }
 
 impl<'a> Sharing<'a> {
@@ -87,13 +88,14 @@ impl<'a> Sharing<'a> {
         out: &mut Vec<Diagnostic>,
     ) -> Trial {
         let needed = needed(experiment);
-        let stages: Vec<usize> = needed
-            .iter()
-            .map(|declared| self.stage(declared, seed, &experiment.pins, out))
-            .collect();
-        let index_of = |name: &String| {
-            stages[needed.iter().position(|it| it.name.node == *name).expect("it is needed")]
-        };
+        let position =
+            |name: &str| needed.iter().position(|it| it.name.node == name).expect("it is needed");
+        let mut stages: Vec<usize> = Vec::new();
+        for declared in &needed {
+            let upstream = declared.upstream().map(|name| stages[position(name)]);
+            stages.push(self.stage(declared, (seed, &experiment.pins, upstream), out));
+        }
+        let index_of = |name: &String| stages[position(name)];
         let mut evaluations = Vec::new();
         for entry in &experiment.evaluations {
             let call = &entry.call.bound;
@@ -128,15 +130,15 @@ impl<'a> Sharing<'a> {
     fn stage(
         &mut self,
         declared: &Rc<Declared>,
-        seed: u64,
-        pins: &Pins,
+        (seed, pins, upstream): (u64, &Pins, Option<usize>),
         out: &mut Vec<Diagnostic>,
     ) -> usize {
-        let key = (Rc::as_ptr(declared), seed, pins.clone());
+        let key = (Rc::as_ptr(declared), seed, pins.clone(), upstream);
         if let Some(at) = self.known.get(&key) {
             return *at;
         }
-        let asked = Asked { facts: self.facts, seed, pins, limit: self.limit };
+        let upstream = upstream.map(|at| Upstream::of(&self.plan.stages[at]));
+        let asked = Asked { facts: self.facts, seed, pins, limit: self.limit, upstream };
         let stage = stage(declared, &asked, &mut self.costs.networks);
         let next = self.plan.stages.len();
         let at = *self.stages.entry(stage.digest.clone()).or_insert(next);

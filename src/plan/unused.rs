@@ -1,5 +1,7 @@
 //! Stages that are declared and never read.
 
+use std::rc::Rc;
+
 use super::compile::read_by;
 use crate::diag::{Diagnostic, codes};
 use crate::resolve::{Design, Entry, Stage};
@@ -20,7 +22,9 @@ pub(super) fn unused_stages(design: &Design) -> Vec<Diagnostic> {
     if read.is_empty() {
         return Vec::new();
     }
-    let is_unused = |stage: &&Stage| !read.contains(&stage.name.node);
+    let needed: Vec<&Rc<Stage>> =
+        experiments().flat_map(|it| it.in_order(|name| read.iter().any(|it| it == name))).collect();
+    let is_unused = |stage: &&Stage| !needed.iter().any(|it| it.name.node == stage.name.node);
     declared.into_iter().filter(is_unused).map(|stage| unused(stage, &entries, &read)).collect()
 }
 

@@ -1,6 +1,6 @@
 //! What the losses of a plan are: axes, nearest form, formulas, what each sees, and where it leads.
 
-use crate::catalog::{Bound, Value, shown};
+use crate::catalog::{Bound, Value, is_unsaid, shown};
 use crate::plan::theory::{Theory, is_contrastive, sees, verdict};
 use crate::plan::{Plan, Stage, Term};
 
@@ -50,7 +50,7 @@ fn of_stage_text(stage: &Stage) -> String {
         text.push_str(&of_term(stage, term));
     }
     if let Some(theory) = Theory::of(stage) {
-        text.push_str(&format!("  together\n{theory}"));
+        text.push_str(&format!("\n  together\n{theory}"));
     }
     text
 }
@@ -88,6 +88,7 @@ fn axes(call: &Bound) -> String {
     let form = call.spec.forms.map(|forms| forms.param);
     let args = call.spec.params.iter().zip(call.args.iter());
     let args = args.filter(|(param, _)| Some(param.name) != form);
+    let args = args.filter(|(param, value)| !is_unsaid(param, value));
     let shown = args.map(|(param, value)| format!("{}={}", param.name, shown(&param.ty, value)));
     shown.collect::<Vec<_>>().join("  ")
 }

@@ -5,7 +5,7 @@ use comfy_table::{CellAlignment, Table as Grid};
 
 use crate::plan::amount::{bytes, flop, flops, time};
 use crate::plan::theory::theory_lines;
-use crate::plan::{Cost, Plan, plural};
+use crate::plan::{Cost, Plan, plural, stamp_lines};
 
 /// How far one training or evaluation is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,10 @@ pub fn summary(
     }
     for line in plan.capacity_lines() {
         out.push_str(&format!("capacity: {line}\n"));
+    }
+    let label = |cell| plan.cell_label(cell);
+    for line in stamp_lines(&plan.stamps("test"), label) {
+        out.push_str(&format!("{line}\n"));
     }
     for line in bound_lines(plan) {
         out.push_str(&line);

@@ -3,6 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table as Grid, TableStyle};
 
 use crate::analysis::{Column, SeedValue, Summary, Table};
+use crate::plan::stamp_lines;
 
 /// Lines above, below and under the header; none between rows.
 const LINES: TableStyle = {
@@ -44,19 +45,27 @@ pub fn markdown(table: &Table) -> String {
     for cells in rows(table) {
         out.push_str(&line(cells));
     }
-    out + &format!("\n{}\n", legend(table))
+    out + &format!("\n{}\n", legend(table).replace('\n', "  \n"))
 }
 
-/// Every single value as CSV: one line a cell, measure and seed.
+/// Every single value as CSV: one line a cell, measure and seed; where the data name groups, with
+/// the group labels behind it.
 pub fn csv(table: &Table) -> String {
     let mut out = table.axes.iter().map(|axis| quoted(axis) + ",").collect::<String>();
-    out.push_str("measure,split,seed,value\n");
-    for row in &table.rows {
+    let is_stamped = !table.group_labels.is_empty();
+    out.push_str("measure,split,seed,value");
+    out.push_str(if is_stamped { ",group_labels\n" } else { "\n" });
+    for (at, row) in table.rows.iter().enumerate() {
         let labels: String = row.labels.iter().map(|label| quoted(label) + ",").collect();
         for (column, summary) in table.columns.iter().zip(&row.summaries) {
             let measure = quoted(&column.name());
+            let mut stamps = table.group_labels.iter();
+            let stamp =
+                stamps.find(|it| it.evaluation == column.evaluation && it.cells.contains(&at));
+            let stamp = stamp.map_or(String::new(), |it| quoted(&it.uses.to_string()));
+            let end = if is_stamped { format!(",{stamp}\n") } else { "\n".to_owned() };
             for SeedValue { seed, value } in summary.iter().flat_map(|summary| &summary.values) {
-                out.push_str(&format!("{labels}{measure},{},{seed},{value}\n", column.split));
+                out.push_str(&format!("{labels}{measure},{},{seed},{value}{end}", column.split));
             }
         }
     }
@@ -119,7 +128,14 @@ fn cell(column: &Column, summary: Option<&Summary>, seeds: usize) -> String {
     text
 }
 
+/// What the numbers are, and which group labels they owe something to.
 fn legend(table: &Table) -> String {
+    let stamps = stamp_lines(&table.group_labels, |row| visible(&table.label(row)));
+    let lines = [measured(table)].into_iter().chain(stamps);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn measured(table: &Table) -> String {
     match table.seeds.as_slice() {
         [seed] => format!("on the test split, seed {seed}"),
         seeds => format!("mean ± sd over {} seeds, on the test split", seeds.len()),
@@ -157,6 +173,7 @@ mod tests {
                 row("\"c\", d", vec![summary(&[0.5, 0.25]), None]),
             ],
             seeds: vec![7, 8, 9],
+            group_labels: Vec::new(),
         }
     }
 

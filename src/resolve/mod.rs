@@ -123,6 +123,26 @@ pub struct Selection {
 }
 
 impl Experiment {
+    /// The stages that `is_read` names and those they begin with, each behind what it begins with.
+    pub fn in_order(&self, is_read: impl Fn(&str) -> bool) -> Vec<&Rc<Stage>> {
+        let mut order: Vec<&Rc<Stage>> = Vec::new();
+        for stage in self.stages.iter().filter(|it| is_read(&it.name.node)) {
+            let begin = order.len();
+            let mut next = Some(stage);
+            while let Some(it) = next.filter(|it| !order.iter().any(|known| Rc::ptr_eq(known, it)))
+            {
+                order.insert(begin, it);
+                next = it.upstream().and_then(|name| self.stage(name));
+            }
+        }
+        order
+    }
+
+    /// The stage called `name`.
+    pub fn stage(&self, name: &str) -> Option<&Rc<Stage>> {
+        self.stages.iter().find(|it| it.name.node == name)
+    }
+
     /// Whether it computes what `other` does, wherever both are written.
     fn is_same(&self, other: &Self) -> bool {
         let entries = |a: &[Entry], b: &[Entry]| {
@@ -141,6 +161,11 @@ impl Experiment {
 }
 
 impl Stage {
+    /// The stage whose trained encoder it begins with.
+    pub fn upstream(&self) -> Option<&str> {
+        self.begins_with.as_ref().map(|it| it.node.as_str())
+    }
+
     /// The same but for its augmentation.
     fn is_same(&self, other: &Self) -> bool {
         let term =
@@ -149,11 +174,12 @@ impl Stage {
         let projector = |it: &Self| it.projector.as_ref().map(|projector| projector.bound.clone());
         let keep = |it: &Train| match &it.keep {
             Keep::Last => None,
-            Keep::Best { term } => Some(term.node.clone()),
+            Keep::Best { term, metric } => Some((term.node.clone(), *metric)),
         };
         let (a, b) = (&self.train, &other.train);
         (&self.name.node, &self.data.bound, &self.encoder.bound, self.views.node)
             == (&other.name.node, &other.data.bound, &other.encoder.bound, other.views.node)
+            && self.upstream() == other.upstream()
             && projector(self) == projector(other)
             && terms(self) == terms(other)
             && (&a.optimizer.bound, &a.schedule.bound, a.batch.node, a.length.node)
@@ -172,6 +198,8 @@ pub struct Stage {
     pub name: Spanned<String>,
     pub data: Called,
     pub encoder: Called,
+    /// The stage that has trained this encoder before.
+    pub begins_with: Option<Spanned<String>>,
     /// What terms that compare embeddings see them through.
     pub projector: Option<Called>,
     pub augment: Vec<Entry>,
@@ -217,6 +245,13 @@ pub struct Term {
     pub call: Called,
 }
 
+impl Term {
+    /// Whether it trains a classifier, which guesses the classes of its labels.
+    pub fn has_classifier(&self) -> bool {
+        ["cross_entropy", "group_dro"].contains(&self.call.bound.spec.name)
+    }
+}
+
 /// How a stage is trained.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Train {
@@ -243,6 +278,8 @@ pub struct Method {
     /// Items of a piece whose embeddings are kept until all of the batch is compared.
     pub chunk: Option<Spanned<usize>>,
     pub average: Option<Spanned<Average>>,
+    /// Paths of networks in the stage that are not trained.
+    pub freeze: Vec<Spanned<String>>,
 }
 
 /// Which average of a training's weights is evaluated.
@@ -263,6 +300,11 @@ impl Train {
 }
 
 impl Method {
+    /// What is frozen.
+    fn frozen(&self) -> impl Iterator<Item = &str> {
+        self.freeze.iter().map(|it| it.node.as_str())
+    }
+
     /// Whether it does what `other` does, wherever both are written.
     fn is_same(&self, other: &Self) -> bool {
         fn plain<T: Copy>(value: &Option<Spanned<T>>) -> Option<T> {
@@ -273,6 +315,7 @@ impl Method {
             && plain(&self.accumulate) == plain(&other.accumulate)
             && plain(&self.chunk) == plain(&other.chunk)
             && plain(&self.average) == plain(&other.average)
+            && self.frozen().eq(other.frozen())
     }
 }
 
@@ -281,9 +324,16 @@ impl Method {
 pub enum Keep {
     /// The last one.
     Last,
-    /// The one with the highest accuracy of a term's classifier on the validation split.
-    Best { term: Spanned<String> },
+    /// The one with the highest accuracy of a term's classifier on the validation split, or on the
+    /// group of it where that is lowest.
+    Best { term: Spanned<String>, metric: &'static str },
 }
+
+/// What the best state is the best by: metrics that training measures of a classifier.
+pub const KEPT_BY: [&str; 2] = ["accuracy", WORST_GROUP];
+
+/// The least accuracy of a group.
+pub const WORST_GROUP: &str = "worst_group_accuracy";
 
 /// The experiments of `program` that `run` would leave out, and the errors of them that `known`
 /// does not hold yet: what is only doubtful in them, those that build on them may well mend.

@@ -89,7 +89,12 @@ impl List<'_> {
 
     fn stage(&mut self, stage: &Stage) {
         self.called(&["data"], &stage.data);
-        self.called(&["encoder"], &stage.encoder);
+        match &stage.begins_with {
+            Some(from) => {
+                self.add(&["encoder"], format!("{}.encoder", from.node), "encoder", from.span);
+            }
+            None => self.called(&["encoder"], &stage.encoder),
+        }
         if let Some(projector) = &stage.projector {
             self.called(&["projector"], projector);
         }
@@ -109,7 +114,7 @@ impl List<'_> {
         self.add(&["train", "drop_last"], drop_last, "true | false", train.optimizer.span);
         let (keep, span) = match &train.keep {
             Keep::Last => ("last".to_owned(), train.optimizer.span),
-            Keep::Best { term } => (format!("best(val.{}.accuracy)", term.node), term.span),
+            Keep::Best { term, metric } => (format!("best(val.{}.{metric})", term.node), term.span),
         };
         self.add(&["train", "keep"], keep, "last | best(val.TERM.accuracy)", span);
         self.method(train);
@@ -130,12 +135,17 @@ impl List<'_> {
             Average::Swa(start) => Some((start.to_string(), span)),
             Average::Ema(_) => None,
         });
+        let freeze = method.freeze.first().map(|first| {
+            let names: Vec<&str> = method.freeze.iter().map(|it| it.node.as_str()).collect();
+            (format!("[{}]", names.join(", ")), first.span)
+        });
         for (name, value, ty) in [
             ("clip", clip, "positive | none"),
             ("accumulate", count(&method.accumulate), "count | none"),
             ("chunk", count(&method.chunk), "count | none"),
             ("ema", ema, "between 0 and 1 | none"),
             ("swa", swa, "duration | none"),
+            ("freeze", freeze, "list of networks | none"),
         ] {
             let (value, span) = value.unwrap_or(("none".to_owned(), train.optimizer.span));
             self.add(&["train", name], value, ty, span);

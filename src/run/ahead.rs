@@ -9,7 +9,7 @@ use candle_core::{Device, Result as TensorResult};
 
 use super::batch::Transforms;
 use super::event::RunError;
-use super::order::{Drawing, Order};
+use super::order::Order;
 use super::pool::Pool;
 use crate::graph::Batch;
 
@@ -59,9 +59,8 @@ impl Maker<'_> {
 
     fn make(mut self, steps: Range<usize>, sender: SyncSender<TensorResult<Batch>>) {
         for step in steps {
-            let Drawing { epoch, items, again } = self.order.step(step);
-            let drawn = (&items[..], &again[..]);
-            let batch = self.transforms.batch(self.pool, drawn, epoch, self.device);
+            let drawing = self.order.step(step);
+            let batch = self.transforms.batch(self.pool, &drawing, self.device);
             // The receiver is gone when training has stopped.
             if sender.send(batch).is_err() {
                 return;

@@ -3,10 +3,12 @@
 use candle_core::{Device, Error, Result, Tensor};
 use rayon::prelude::*;
 
+use super::order::Drawing;
 use super::pool::Pool;
-use crate::catalog::ImageShape;
+use crate::catalog::{ImageShape, Port};
 use crate::graph::{Batch, stage_stream};
-use crate::library::augment::{Augment, Image};
+use crate::library::augment::{Augment, Image, Mix, before};
+use crate::library::loss::Mixed;
 use crate::library::{self, Library};
 use crate::plan::Stage;
 use crate::seed::Stream;
@@ -25,6 +27,8 @@ pub struct Transforms {
 struct Step {
     name: String,
     fixed: bool,
+    /// Whether it mixes the images of a batch, and leaves single ones alone.
+    mixes: bool,
     augment: Box<dyn Augment>,
 }
 
@@ -37,6 +41,7 @@ impl Transforms {
         let steps = stage.augment.iter().map(|named| Step {
             name: named.name.clone(),
             fixed: named.call.spec.fixed,
+            mixes: named.call.needs(Port::Batch),
             augment: library::build(&library.augments, &named.call),
         });
         Self {
@@ -48,30 +53,45 @@ impl Transforms {
         }
     }
 
-    /// The batch of `items` (indices into the pool) in `epoch`, each drawn `again` so many times
-    /// before.
-    pub fn batch(
-        &self,
-        pool: &Pool,
-        (items, again): (&[u32], &[u32]),
-        epoch: usize,
-        device: &Device,
-    ) -> Result<Batch> {
-        let images = self.render(pool, items, self.views, device, |at, view| {
-            let stream = self.address(epoch, items[at], view);
+    /// The batch of what was drawn for a step.
+    pub fn batch(&self, pool: &Pool, drawing: &Drawing, device: &Device) -> Result<Batch> {
+        let Drawing { step, epoch, items, again } = drawing;
+        let images = self.render(pool, items, self.views, |at, view| {
+            let stream = self.address(*epoch, items[at], view);
             Some(if again[at] == 0 { stream } else { stream.at(u64::from(again[at])) })
         })?;
         let clean = match self.clean {
-            true => Some(self.untouched(pool, items, device)?),
+            true => Some(self.render(pool, items, 1, |_, _| None)?),
             false => None,
         };
-        let fine = items.iter().map(|item| pool.observed[*item as usize]).collect();
-        Ok(Batch { images, clean, fine, views: self.views })
+        let mix = self.mix(*step);
+        let tensor = |mut images: Vec<f32>| {
+            for view in images.chunks_exact_mut(items.len() * self.shape.size()) {
+                mix.iter().for_each(|mix| mix.all(view, self.shape));
+            }
+            self.tensor(images, device)
+        };
+        let groups = items.iter().filter_map(|item| pool.groups.get(*item as usize)).copied();
+        let fine: Vec<u32> = items.iter().map(|item| pool.observed[*item as usize]).collect();
+        Ok(Batch {
+            images: tensor(images)?,
+            clean: clean.map(tensor).transpose()?,
+            mixed: mix.map(|mix| Mixed { own: mix.own, others: before(&fine) }),
+            fine,
+            groups: groups.collect(),
+            views: self.views,
+        })
+    }
+
+    /// How the images of the batch of a step are mixed, if they are.
+    pub fn mix(&self, step: usize) -> Option<Mix> {
+        let mixer = self.steps.iter().find(|step| step.mixes)?;
+        mixer.augment.mix(self.shape, self.stream.named(&mixer.name).at(step as u64))
     }
 
     /// The images of `items` with the fixed transforms only.
     pub fn untouched(&self, pool: &Pool, items: &[u32], device: &Device) -> Result<Tensor> {
-        self.render(pool, items, 1, device, |_, _| None)
+        self.tensor(self.render(pool, items, 1, |_, _| None)?, device)
     }
 
     /// One augmented view of `items`, drawn from `stream` (addressed by epoch) and each item.
@@ -82,7 +102,8 @@ impl Transforms {
         stream: &Stream,
         device: &Device,
     ) -> Result<Tensor> {
-        self.render(pool, items, 1, device, |at, _| Some(stream.at(u64::from(items[at]))))
+        let images = self.render(pool, items, 1, |at, _| Some(stream.at(u64::from(items[at]))));
+        self.tensor(images?, device)
     }
 
     /// Rows `view * items + item`, each from the stream of its place in `items` and its view; an
@@ -92,9 +113,8 @@ impl Transforms {
         pool: &Pool,
         items: &[u32],
         views: usize,
-        device: &Device,
         stream: impl Fn(usize, usize) -> Option<Stream> + Sync,
-    ) -> Result<Tensor> {
+    ) -> Result<Vec<f32>> {
         let shape = self.shape;
         let mut values = vec![0f32; views * items.len() * shape.size()];
         values.par_chunks_mut(PIECE * shape.size()).enumerate().try_for_each(|(piece, rows)| {
@@ -105,8 +125,13 @@ impl Transforms {
             }
             Ok::<_, Error>(())
         })?;
-        let ImageShape { height, width, channels } = shape;
-        Tensor::from_vec(values, (views * items.len(), height, width, channels), device)
+        Ok(values)
+    }
+
+    fn tensor(&self, images: Vec<f32>, device: &Device) -> Result<Tensor> {
+        let ImageShape { height, width, channels } = self.shape;
+        let rows = images.len() / self.shape.size();
+        Tensor::from_vec(images, (rows, height, width, channels), device)
     }
 
     /// Where the random numbers of one view are.
@@ -115,12 +140,21 @@ impl Transforms {
     }
 
     /// One image, as training sees that view of it in the first epoch or as evaluations do; values
-    /// are brought back to 0..=1.
+    /// are brought back to 0..=1. In training it may be mixed with that view of another image.
     ///
     /// # Errors
-    /// When the image cannot be read.
-    pub fn shown(&self, pool: &Pool, item: u32, view: Option<usize>) -> Result<Image> {
-        let mut image = self.image(pool, item, view.map(|view| self.address(0, item, view)))?;
+    /// When an image cannot be read.
+    pub fn shown(
+        &self,
+        pool: &Pool,
+        (item, view): (u32, Option<usize>),
+        mixed: Option<(Mix, u32)>,
+    ) -> Result<Image> {
+        let seen = |item| self.image(pool, item, view.map(|view| self.address(0, item, view)));
+        let mut image = seen(item)?;
+        if let Some((mix, before)) = mixed.filter(|_| view.is_some()) {
+            mix.one(&mut image.values, &seen(before)?.values, self.shape);
+        }
         for step in self.steps.iter().rev().filter(|step| view.is_some() || step.fixed) {
             step.augment.undo(&mut image, &pool.stats);
         }

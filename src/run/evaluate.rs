@@ -10,11 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::event::{Event, RunError};
 use super::frozen::Frozen;
 use super::session::Session;
+use crate::catalog::{ClassMap, Port, Value};
 use crate::library;
 use crate::library::eval::{
-    EvalError, Evaluation as Component, FeatureSource, Features, Score, Site, Split,
+    Column, EvalError, Evaluation as Component, FeatureSource, Features, Foretold, Labelling,
+    OfGroup, Score, Sees, Site, Split, TermValue,
 };
-use crate::plan::{Evaluation, Plan, Stage};
+use crate::plan::theory::{Theory, is_foretold};
+use crate::plan::{Evaluation, GroupLabels, Plan, Stage, Term};
 use crate::seed::Stream;
 use crate::store::{self, RESULT};
 
@@ -26,7 +29,13 @@ pub struct Evaluated {
     pub seed: u64,
     /// The trainings it reads: each one's folder in the store.
     pub on: Vec<String>,
+    /// The group labels that the scores owe something to, where the data name groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_labels: Option<GroupLabels>,
     pub scores: Vec<Scored>,
+    /// Of every group of a split that has images, where groups were read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<OfGroup>,
 }
 
 /// One number, named as in the language: `split.metric`.
@@ -60,8 +69,8 @@ pub(super) fn evaluate(
     let declared = folder.join("plan.json");
     store::write_json(&declared, evaluation).map_err(|error| RunError::io(&declared, &error))?;
     let stages: Vec<&Stage> = evaluation.on.iter().map(|at| &plan.stages[*at]).collect();
-    let scores = measure(session, &stages, evaluation)?;
-    let evaluated = kept(evaluation, &stages, &scores)?;
+    let (scores, groups) = measure(session, &stages, evaluation)?;
+    let evaluated = Evaluated { groups, ..kept(evaluation, &stages, &scores)? };
     let path = folder.join(RESULT);
     store::write_json(&path, &evaluated).map_err(|error| RunError::io(&path, &error))?;
     held.complete();
@@ -89,7 +98,9 @@ fn kept(
         evaluation: evaluation.name.clone(),
         seed: evaluation.seed,
         on: stages.iter().map(|stage| store::folder(&stage.name, &stage.digest)).collect(),
+        group_labels: evaluation.group_labels.clone(),
         scores: scores.iter().map(scored).collect(),
+        groups: Vec::new(),
     })
 }
 
@@ -97,20 +108,26 @@ fn measure(
     session: &mut Session,
     stages: &[&Stage],
     evaluation: &Evaluation,
-) -> Result<Vec<Score>, RunError> {
+) -> Result<(Vec<Score>, Vec<OfGroup>), RunError> {
     let around = session.around;
     let component: Box<dyn Component> =
         library::build(&around.library.evaluations, &evaluation.call);
-    let parts: Vec<Rc<Frozen>> =
+    let mut parts: Vec<Rc<Frozen>> =
         stages.iter().map(|stage| session.frozen(stage)).collect::<Result<_, _>>()?;
     let session = RefCell::new(session);
     let classes = evaluation.classes.as_ref().unwrap_or(&stages[0].data.classes);
     let mut source = Joined {
         session: &session,
+        with: parts.split_off(measured(evaluation).min(parts.len())),
         parts,
+        is_projected: evaluation.is_projected(),
         classes: &classes.of_fine,
         count: classes.names.len(),
+        within: evaluation.within.as_ref(),
+        groups: evaluation.groups.as_ref(),
+        of_groups: Vec::new(),
         augment: stream(evaluation).named("augment"),
+        stages,
     };
     let mut progress = |share| {
         session.borrow_mut().tell(Event::EvaluationShare(share));
@@ -121,7 +138,16 @@ fn measure(
     };
     let stream = stream(evaluation);
     let mut site = Site { library: around.library, stream, progress: &mut progress };
-    Ok(component.evaluate(&mut source, &mut site)?)
+    let scores = component.evaluate(&mut source, &mut site)?;
+    Ok((scores, source.of_groups))
+}
+
+/// How many of the stages that an evaluation reads it measures; it compares them with the others.
+fn measured(evaluation: &Evaluation) -> usize {
+    match evaluation.call.value("on") {
+        Some(Value::Features(on)) => on.stages().len(),
+        _ => evaluation.on.len(),
+    }
 }
 
 /// The address of an evaluation's randomness.
@@ -129,34 +155,68 @@ fn stream(evaluation: &Evaluation) -> Stream {
     Stream::new(evaluation.seed).named("eval").named(&evaluation.name)
 }
 
+/// A value with what its term sees, of classes that an evaluation looks `within`.
+fn term_value((name, value): (String, f64), stage: &Stage, within: Option<&ClassMap>) -> TermValue {
+    let term = stage.terms.iter().find(|it| it.name == name);
+    let sees = term.map_or(Sees::Image, |term| sees(term, within));
+    TermValue { name, value, sees, is_foretold: term.is_some_and(is_foretold) }
+}
+
+fn sees(term: &Term, within: Option<&ClassMap>) -> Sees {
+    let needs = |port| term.call.needs(port);
+    if needs(Port::Input) || needs(Port::Clean) {
+        return Sees::Image;
+    }
+    let Some(within) = within.filter(|_| needs(Port::Labels)) else { return Sees::Class };
+    let mut label_of = vec![None; within.names.len()];
+    let labels = within.of_fine.iter().zip(&term.classes.of_fine);
+    let is_class = labels
+        .into_iter()
+        .all(|(class, label)| *label_of[*class as usize].get_or_insert(*label) == *label);
+    if is_class { Sees::Class } else { Sees::Label }
+}
+
 /// The embeddings of several encoders, side by side.
 struct Joined<'a, 'b, 'c> {
     session: &'a RefCell<&'b mut Session<'c>>,
     parts: Vec<Rc<Frozen>>,
+    /// Whether what their projectors make of them is read.
+    is_projected: bool,
+    /// Those that the parts are compared with.
+    with: Vec<Rc<Frozen>>,
     /// The class of each fine class, by the labels the evaluation reads.
     classes: &'a [u32],
     count: usize,
+    within: Option<&'a ClassMap>,
+    groups: Option<&'a ClassMap>,
+    of_groups: Vec<OfGroup>,
     augment: Stream,
+    /// The trainings of the parts, and then of what they are compared with.
+    stages: &'a [&'a Stage],
 }
 
 impl Joined<'_, '_, '_> {
     /// The embeddings of a split, each part's by `embed`, which is told to whom to report.
     fn join(
         &self,
+        parts: &[Rc<Frozen>],
         split: Split,
         embed: impl Fn(&Frozen, &mut super::frozen::Tell) -> Result<Tensor, EvalError>,
     ) -> Result<Features, EvalError> {
         let pool = &self.parts[0].pool;
         let items = pool.indices(split);
-        let (mut done, of) = (0, items.len() * self.parts.len());
+        let (mut done, of) = (0, items.len() * parts.len());
         let mut tell = |images| {
             done += images;
             let mut session = self.session.borrow_mut();
             session.tell(Event::Embedded { done, of });
             if session.around.is_stopped() { Err(EvalError::Stopped) } else { Ok(()) }
         };
-        let columns: Vec<Tensor> =
-            self.parts.iter().map(|part| embed(part, &mut tell)).collect::<Result<_, _>>()?;
+        let column = |part: &Rc<Frozen>| match self.is_projected {
+            true => part.projected(&embed(part, &mut tell)?),
+            false => embed(part, &mut tell),
+        };
+        let columns: Vec<Tensor> = parts.iter().map(column).collect::<Result<_, _>>()?;
         let class = |item: &u32| self.classes[pool.fine[*item as usize] as usize];
         let labels = items.iter().map(class).collect();
         Ok(Features { embedding: Tensor::cat(&columns, 1)?, labels })
@@ -165,15 +225,67 @@ impl Joined<'_, '_, '_> {
 
 impl FeatureSource for Joined<'_, '_, '_> {
     fn features(&mut self, split: Split) -> Result<Features, EvalError> {
-        self.join(split, |part, tell| part.features(split, tell))
+        self.join(&self.parts, split, |part, tell| part.features(split, tell))
     }
 
     fn augmented(&mut self, epoch: usize) -> Result<Features, EvalError> {
         let stream = self.augment.at(epoch as u64);
-        self.join(Split::Train, |part, tell| part.augmented(&stream, tell))
+        self.join(&self.parts, Split::Train, |part, tell| part.augmented(&stream, tell))
+    }
+
+    fn with(&mut self, split: Split) -> Result<Features, EvalError> {
+        self.join(&self.with, split, |part, tell| part.features(split, tell))
+    }
+
+    fn scores(&mut self, embedding: &Tensor) -> Result<Option<Tensor>, EvalError> {
+        match &self.parts[..] {
+            [only] => Ok(only.scores(embedding, self.classes)?),
+            _ => Ok(None),
+        }
+    }
+
+    fn foretold(&mut self) -> Option<Foretold> {
+        let [only] = self.stages else { return None };
+        let theory = Theory::of(only)?;
+        let (near, spread) = theory.weights;
+        Some(Foretold { setting: theory.setting, weight: near + spread })
+    }
+
+    fn losses(
+        &mut self,
+        rows: &[u32],
+        orders: &[Vec<u32>],
+    ) -> Result<Vec<Vec<TermValue>>, EvalError> {
+        let mut all = vec![Vec::new(); orders.len()];
+        for (part, stage) in self.parts.iter().zip(self.stages) {
+            for (all, values) in all.iter_mut().zip(part.losses(rows, orders)?) {
+                all.extend(values.into_iter().map(|it| term_value(it, stage, self.within)));
+            }
+        }
+        Ok(all)
+    }
+
+    fn batch(&self) -> usize {
+        self.stages.first().map_or(1, |stage| stage.batch)
+    }
+
+    fn keep_groups(&mut self, found: Vec<OfGroup>) {
+        self.of_groups.extend(found);
     }
 
     fn classes(&self) -> usize {
         self.count
+    }
+
+    fn column(&mut self, split: Split, column: Column) -> Result<Option<Labelling>, EvalError> {
+        let map = match column {
+            Column::Within => self.within,
+            Column::Groups => self.groups,
+        };
+        let fine = self.parts[0].pool.fine_of(split);
+        Ok(map.map(|map| Labelling {
+            labels: fine.iter().map(|fine| map.of_fine[*fine as usize]).collect(),
+            names: map.names.clone(),
+        }))
     }
 }

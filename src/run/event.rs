@@ -22,6 +22,13 @@ pub enum Event<'a> {
         step: usize,
         loss: f64,
     },
+    /// After an epoch all embeddings of a training are one point: the mean cosine between those of
+    /// two images. Told once.
+    OnePoint {
+        stage: &'a Stage,
+        epoch: usize,
+        cosine: f64,
+    },
     /// A training ends, with the mean loss of its last epoch.
     StageEnds {
         stage: &'a Stage,

@@ -9,6 +9,7 @@ use candle_core::{DType, Device, Tensor};
 use super::batch::Transforms;
 use super::checkpoint::{Checkpoint, spoilt};
 use super::event::{RunError, first_line};
+use super::order::Drawing;
 use super::pool::Pool;
 use super::session::Surroundings;
 use super::train::EVAL_BATCH;
@@ -28,6 +29,9 @@ pub struct Frozen {
     known: RefCell<BTreeMap<Split, Tensor>>,
 }
 
+/// What terms come to, by their names.
+pub type Values = Vec<(String, f64)>;
+
 /// Told how many images were embedded; may ask to stop.
 pub type Tell<'a> = dyn FnMut(usize) -> Result<(), EvalError> + 'a;
 
@@ -37,14 +41,17 @@ impl Frozen {
     /// # Errors
     /// When the stage has no sound checkpoint, or one that was trained on other data.
     pub fn load(around: &Surroundings, stage: &Stage, pool: Rc<Pool>) -> Result<Self, RunError> {
-        let model = build(stage, around.library, DType::F32, around.device)?;
+        let mut model = build(stage, around.library, DType::F32, around.device)?;
         let folder = around.store.stage(stage);
         let checkpoint = Checkpoint::load(&folder, &stage.digest, around.device)?;
         let checkpoint = checkpoint.ok_or_else(|| spoilt(&folder, "it is missing"))?;
         checkpoint.expect_content(&folder, &pool.content)?;
         let restored = model.params().restore(&checkpoint.model);
         restored.map_err(|error| spoilt(&folder, &first_line(&error)))?;
-        let transforms = Transforms::new(stage, around.library, false);
+        // Terms are asked for as they were at the end.
+        model.balance(&pool.fine_of(Split::Train));
+        model.advance(stage.steps.saturating_sub(1), &stage.horizon());
+        let transforms = Transforms::new(stage, around.library, model.needs_clean());
         Ok(Self {
             model,
             transforms,
@@ -72,6 +79,59 @@ impl Frozen {
         self.embed(self.pool.indices(Split::Train), tell, |items| {
             self.transforms.augmented(&self.pool, items, stream, &self.device)
         })
+    }
+
+    /// What the projector makes of embeddings.
+    pub fn projected(&self, embeddings: &Tensor) -> Result<Tensor, EvalError> {
+        let (mut rows, all) = (Vec::new(), embeddings.dim(0)?);
+        for first in (0..all).step_by(EVAL_BATCH) {
+            let some = embeddings.narrow(0, first, EVAL_BATCH.min(all - first))?;
+            let seen = self.model.projected(&some.to_device(&self.device)?)?;
+            rows.push(seen.to_device(&Device::Cpu)?);
+        }
+        match rows.is_empty() {
+            true => Ok(embeddings.clone()),
+            false => Ok(Tensor::cat(&rows, 0)?),
+        }
+    }
+
+    /// Scores of embeddings by the first classifier that was trained on the labels `classes`, which
+    /// give each fine class its own.
+    pub fn scores(
+        &self,
+        embedding: &Tensor,
+        classes: &[u32],
+    ) -> candle_core::Result<Option<Tensor>> {
+        let scores = self.model.scores(&embedding.to_device(&self.device)?, classes)?;
+        scores.map(|scores| scores.to_device(&Device::Cpu)).transpose()
+    }
+
+    /// What each term comes to, times its weight at the end, on some training images as one batch in
+    /// the views of the first epoch: for each of `orders`, when the image at place `i` has the
+    /// embeddings of that at place `order[i]`. Labels are the true ones.
+    pub fn losses(&self, rows: &[u32], orders: &[Vec<u32>]) -> Result<Vec<Values>, EvalError> {
+        let all = self.pool.indices(Split::Train);
+        let items: Vec<u32> = rows.iter().map(|row| all[*row as usize]).collect();
+        let again = vec![0; items.len()];
+        let drawing = Drawing { step: 0, epoch: 0, items, again };
+        let mut batch = self.transforms.batch(&self.pool, &drawing, &self.device)?;
+        let items = &drawing.items;
+        batch.fine = items.iter().map(|item| self.pool.fine[*item as usize]).collect();
+        let mut embedded = Vec::new();
+        for first in (0..batch.images.dim(0)?).step_by(EVAL_BATCH) {
+            let count = EVAL_BATCH.min(batch.images.dim(0)? - first);
+            embedded.push(self.model.embed(&batch.images.narrow(0, first, count)?)?);
+        }
+        let embedding = Tensor::cat(&embedded, 0)?;
+        let values = |order: &Vec<u32>| {
+            let count = items.len() as u32;
+            let view = |view: usize| order.iter().map(move |at| view as u32 * count + at);
+            let places: Vec<u32> = (0..batch.views).flat_map(view).collect();
+            let places = Tensor::new(places, &self.device)?;
+            let moved = embedding.index_select(&places, 0)?;
+            self.model.values(&moved, batch.clone())
+        };
+        Ok(orders.iter().map(values).collect::<candle_core::Result<_>>()?)
     }
 
     fn embed(

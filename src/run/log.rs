@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::collapse::Collapse;
 use super::event::RunError;
 
 /// The file in a stage's folder.
@@ -25,6 +26,9 @@ pub struct Epoch {
     pub loss: f64,
     /// The same of each term before its weight.
     pub terms: Map<String, Value>,
+    /// What has collapsed, where it was looked for and found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collapse: Option<Collapse>,
     /// `val.TERM.accuracy` of each term with a classifier, after the epoch.
     #[serde(flatten)]
     pub val: Map<String, Value>,

@@ -24,6 +24,7 @@ pub struct Order {
 
 /// The images of one step.
 pub struct Drawing {
+    pub step: usize,
     pub epoch: usize,
     /// Indices into the pool.
     pub items: Vec<u32>,
@@ -59,7 +60,7 @@ impl Order {
         }
         let drawn = self.current.as_ref().map_or(&[][..], |(_, batches)| &batches[at]);
         let items = drawn.iter().map(|drawn| self.items[drawn.at as usize]).collect();
-        Drawing { epoch, items, again: drawn.iter().map(|drawn| drawn.again).collect() }
+        Drawing { step, epoch, items, again: drawn.iter().map(|drawn| drawn.again).collect() }
     }
 
     fn epoch(&self, epoch: usize) -> Vec<Vec<Drawn>> {

@@ -7,7 +7,7 @@ use super::order::Order;
 use super::pool::Pool;
 use crate::catalog::ImageShape;
 use crate::library::Library;
-use crate::library::augment::Image;
+use crate::library::augment::{Image, Mix, before};
 use crate::plan::Stage;
 
 /// The first images of a training, with their views of the first epoch.
@@ -24,6 +24,9 @@ pub struct Previewed {
     pub item: u32,
     /// Its fine class.
     pub fine: u32,
+    /// What its views are mixed with, if they are: the other image, its fine class, and the share
+    /// that is this image's own.
+    pub mixed: Option<(u32, u32, f64)>,
     /// As evaluations see it, and then each view; bytes, normalisation undone.
     pub images: Vec<Vec<u8>>,
 }
@@ -42,16 +45,22 @@ impl Preview {
     ) -> Result<Self> {
         let transforms = Transforms::new(stage, library, false);
         let mut order = Order::new(stage, library, pool);
-        let items = (0..stage.steps_per_epoch).flat_map(|step| order.step(step).items).take(rows);
-        let shown = |item: u32| -> Result<Previewed> {
-            let untouched = transforms.shown(pool, item, None);
-            let views = (0..views).map(|view| transforms.shown(pool, item, Some(view)));
+        let items = (0..stage.steps_per_epoch).flat_map(|step| {
+            let (items, mix) = (order.step(step).items, transforms.mix(step));
+            let others = before(&items).into_iter().map(move |other| Some((mix?, other)));
+            items.into_iter().zip(others).collect::<Vec<_>>()
+        });
+        let shown = |(item, mixed): (u32, Option<(Mix, u32)>)| -> Result<Previewed> {
+            let untouched = transforms.shown(pool, (item, None), None);
+            let views = (0..views).map(|view| transforms.shown(pool, (item, Some(view)), mixed));
             let images = std::iter::once(untouched).chain(views);
-            let fine = pool.fine[item as usize];
+            let fine = |item: u32| pool.fine[item as usize];
             let images = images.map(|image| Ok(bytes(&image?))).collect::<Result<_>>()?;
-            Ok(Previewed { item, fine, images })
+            let mixed = mixed.map(|(mix, other)| (other, fine(other), mix.own));
+            Ok(Previewed { item, fine: fine(item), mixed, images })
         };
-        Ok(Self { shape: stage.image(), rows: items.map(shown).collect::<Result<_>>()? })
+        let rows = items.take(rows).map(shown).collect::<Result<_>>()?;
+        Ok(Self { shape: stage.image(), rows })
     }
 }
 

@@ -11,6 +11,7 @@ use super::ahead::{Batches, Maker};
 use super::average::Average;
 use super::batch::Transforms;
 use super::checkpoint::{self, Best, Checkpoint, Progress, State, spoilt};
+use super::collapse::{self, Collapse, Lie};
 use super::event::{Event, RunError, first_line};
 use super::log::{Epoch, Log};
 use super::machine::Machine;
@@ -19,7 +20,7 @@ use super::pool::Pool;
 use super::session::Session;
 use super::stretch::Stretch;
 use super::trained::Trained;
-use super::weights;
+use super::{validation, weights};
 use crate::graph::{Batch, Loss, Model, build, clip, gradient, scalar, stage_stream};
 use crate::library;
 use crate::library::eval::Split;
@@ -80,6 +81,8 @@ struct Training<'a> {
     machine: Machine,
     /// When to save next.
     due: f64,
+    /// Whether it was told that all embeddings are one point.
+    is_alarmed: bool,
 }
 
 impl<'a> Training<'a> {
@@ -99,6 +102,8 @@ impl<'a> Training<'a> {
             let restored = restore(&found, &model, &mut *stepper);
             restored.map_err(|error| spoilt(&folder, &first_line(&error)))?;
             (progress, best, average) = (found.progress, found.best, found.average);
+        } else if let Some(upstream) = &stage.begins_with {
+            weights::hand_on(around, upstream, &model)?;
         } else {
             weights::begin(stage, around.library, &model)?;
         }
@@ -109,6 +114,7 @@ impl<'a> Training<'a> {
             log: Log::open(&folder, progress.metrics_bytes)?,
             machine: Machine::begin(around, &folder, progress.step),
             due: (around.clock)() + REST,
+            is_alarmed: false,
             stage,
             folder,
             model,
@@ -238,21 +244,26 @@ impl<'a> Training<'a> {
         RunError::failed(what, help)
     }
 
-    fn end_epoch(&mut self, pool: &Pool, session: &Session) -> Result<(), RunError> {
+    fn end_epoch(&mut self, pool: &Pool, session: &mut Session) -> Result<(), RunError> {
         let step = self.progress.step;
         let items = self.progress.items.max(1) as f64;
         let mut means: Vec<f64> = self.progress.sums.iter().map(|sum| sum / items).collect();
         let loss = means.pop().unwrap_or_default();
         let names = self.model.term_names();
         self.average.after_epoch(&self.model, step, self.stage.steps_per_epoch)?;
-        let accuracies = self.average.during(&self.model, || self.validate(pool, session))?;
+        let seen = (self.stage, &self.model, &*self.transforms);
+        let device = session.around.device;
+        let accuracies =
+            self.average.during(&self.model, || validation::validate(seen, pool, device))?;
         let epoch = step.div_ceil(self.stage.steps_per_epoch);
+        let collapse = self.collapse(epoch, pool, session)?;
         self.log.append(&Epoch {
             epoch,
             step,
             learning_rate: self.rate * self.schedule.factor(step - 1, &self.horizon()),
             loss,
             terms: names.into_iter().zip(means.into_iter().map(Value::from)).collect(),
+            collapse,
             val: named(&accuracies),
         })?;
         self.progress.metrics_bytes = self.log.bytes();
@@ -261,28 +272,33 @@ impl<'a> Training<'a> {
         self.keep_if_best(epoch, &accuracies)
     }
 
-    /// The accuracy of each classifier on the validation split.
-    fn validate(&self, pool: &Pool, session: &Session) -> Result<Vec<(String, f64)>, RunError> {
-        let val = pool.indices(Split::Val);
-        let mut right: Vec<(String, usize)> = Vec::new();
-        for items in val.chunks(EVAL_BATCH) {
-            let images = self.transforms.untouched(pool, items, session.around.device)?;
-            let fine: Vec<u32> = items.iter().map(|item| pool.fine[*item as usize]).collect();
-            let found = self.model.count_right(&images, &fine)?;
-            for (at, (name, hits)) in found.into_iter().enumerate() {
-                match right.get_mut(at) {
-                    Some((_, sum)) => *sum += hits,
-                    None => right.push((name, hits)),
-                }
-            }
+    /// What has collapsed, at the epochs that are looked at; the alarm is given once.
+    fn collapse(
+        &mut self,
+        epoch: usize,
+        pool: &Pool,
+        session: &mut Session,
+    ) -> Result<Option<Collapse>, RunError> {
+        if !collapse::is_due(self.stage, epoch, self.progress.step) {
+            return Ok(None);
         }
-        Ok(right.into_iter().map(|(name, hits)| (name, hits as f64 / val.len() as f64)).collect())
+        let device = session.around.device;
+        let images = |items: &[u32]| self.transforms.untouched(pool, items, device);
+        let seen = (self.stage, &self.model, pool);
+        let lie = self.average.during(&self.model, || collapse::look(seen, images))?;
+        let Some(lie) = lie else { return Ok(None) };
+        if lie.is_one_point() && !self.is_alarmed {
+            let Lie { cosine, .. } = lie;
+            session.tell(Event::OnePoint { stage: self.stage, epoch, cosine });
+            self.is_alarmed = true;
+        }
+        Ok(lie.collapse)
     }
 
     /// Of equally good states the first is kept.
     fn keep_if_best(&mut self, epoch: usize, found: &[(String, f64)]) -> Result<(), RunError> {
-        let Some(term) = &self.stage.keep_best else { return Ok(()) };
-        let found = found.iter().find(|(name, _)| name == term);
+        let Some(chosen) = validation::chosen(self.stage) else { return Ok(()) };
+        let found = found.iter().find(|(name, _)| *name == chosen);
         let Some(accuracy) = found.map(|(_, accuracy)| *accuracy) else { return Ok(()) };
         if self.progress.best.as_ref().is_none_or(|best| accuracy > best.accuracy) {
             self.best = self.evaluated()?;
@@ -358,8 +374,7 @@ fn restore(
 }
 
 /// `val.TERM.accuracy` of each term.
-fn named(accuracies: &[(String, f64)]) -> Map<String, Value> {
-    let line =
-        |(term, accuracy): &(String, f64)| (format!("val.{term}.accuracy"), (*accuracy).into());
-    accuracies.iter().map(line).collect()
+fn named(measured: &[(String, f64)]) -> Map<String, Value> {
+    let line = |(name, value): &(String, f64)| (format!("val.{name}"), (*value).into());
+    measured.iter().map(line).collect()
 }

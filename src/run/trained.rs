@@ -7,7 +7,7 @@ use super::log::Epoch;
 use super::pool::Pool;
 use super::stretch::Stretch;
 use crate::library::eval::Split;
-use crate::plan::Stage;
+use crate::plan::{GroupLabels, Stage};
 
 /// What a finished training leaves beside its state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct Trained {
     pub stage: String,
     pub seed: u64,
     pub data: TrainedOn,
+    /// The group labels that were read, where the data name groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_labels: Option<GroupLabels>,
     pub steps: usize,
     /// Trained scalars.
     pub parameters: usize,
@@ -61,6 +64,7 @@ impl Trained {
                 val: images(Split::Val),
                 test: images(Split::Test),
             },
+            group_labels: stage.group_labels.clone(),
             steps: stage.steps,
             parameters,
             last_epoch,

@@ -117,12 +117,24 @@ impl Runner<'_, '_> {
         }
         self.heed()?;
         let stage = &self.plan.stages[at];
+        if let Some(why) = self.failed_before(stage) {
+            self.trainings.left_out += 1;
+            self.stages[at] = Some(Err(why.clone()));
+            return Ok(Err(why));
+        }
         let result = train(self.session, (at, self.plan.stages.len()), stage);
         let settled = self.settle(&stage.name, stage.seed, result)?;
         count(&mut self.trainings, settled.as_ref().copied());
         let settled = settled.map(|_| ());
         self.stages[at] = Some(settled.clone());
         Ok(settled)
+    }
+
+    /// Why what `stage` begins with is not there.
+    fn failed_before(&self, stage: &Stage) -> Option<String> {
+        let upstream = &stage.begins_with.as_ref()?.digest;
+        let at = self.plan.stages.iter().position(|it| it.digest == *upstream)?;
+        self.stages[at].as_ref()?.as_ref().err().cloned()
     }
 
     fn evaluation(&mut self, at: usize) -> Result<Settled<Evaluated>, Stopped> {

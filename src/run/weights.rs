@@ -1,18 +1,34 @@
-//! Encoders that begin with the weights of a file.
+//! Encoders that begin with the weights of a file, or with those that another stage has trained.
 
 use std::path::Path;
 
 use candle_core::{Device, safetensors::load_buffer};
 
-use super::event::RunError;
+use super::checkpoint::{Checkpoint, spoilt};
+use super::event::{RunError, first_line};
+use super::session::Surroundings;
 use crate::data::weights_content;
 use crate::graph::Model;
 use crate::library::encoder::Encoder;
 use crate::library::{self, Library};
-use crate::plan::Stage;
+use crate::plan::{Stage, Upstream};
 
 /// What the names of an encoder's variables begin with.
 const ENCODER: &str = "encoder.";
+
+/// Gives the encoder of `model` the state that `upstream` has kept of it.
+///
+/// # Errors
+/// When that training has left no sound state.
+pub fn hand_on(around: &Surroundings, upstream: &Upstream, model: &Model) -> Result<(), RunError> {
+    let folder = around.store.trained(&upstream.stage, &upstream.digest);
+    let found = Checkpoint::load(&folder, &upstream.digest, around.device)?;
+    let found = found.filter(|it| it.progress.finished);
+    let found = found.ok_or_else(|| spoilt(&folder, "it is not one of a finished training"))?;
+    let mut state = model.params().state()?;
+    state.extend(found.model.into_iter().filter(|(name, _)| name.starts_with(ENCODER)));
+    model.params().restore(&state).map_err(|error| spoilt(&folder, &first_line(&error)))
+}
 
 /// Gives the encoder of `model` the weights that `stage` begins with, where it names a file.
 ///

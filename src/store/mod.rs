@@ -51,7 +51,12 @@ impl Store {
 
     /// The folder of a training.
     pub fn stage(&self, stage: &Stage) -> PathBuf {
-        self.root.join("stages").join(folder(&stage.name, &stage.digest))
+        self.trained(&stage.name, &stage.digest)
+    }
+
+    /// The folder of the training called `name` and addressed by `digest`.
+    pub fn trained(&self, name: &str, digest: &Digest) -> PathBuf {
+        self.root.join("stages").join(folder(name, digest))
     }
 
     /// The folder of an evaluation.

@@ -49,6 +49,8 @@ pub struct Params {
     entries: Arc<Mutex<BTreeMap<String, Entry>>>,
     /// Where draws come from; without it every variable is zero.
     seed: Option<Stream>,
+    /// Below these names nothing is trained.
+    frozen: Arc<[String]>,
     dtype: DType,
     device: Device,
 }
@@ -61,12 +63,24 @@ struct Entry {
 impl Params {
     /// No variables yet; those to come are drawn from `seed` by their names alone.
     pub fn new(seed: Stream, dtype: DType, device: Device) -> Self {
-        Self { entries: Arc::default(), seed: Some(seed), dtype, device }
+        Self { entries: Arc::default(), seed: Some(seed), frozen: Arc::default(), dtype, device }
     }
 
     /// No variables yet; those to come are zero, for who wants to know their names and shapes.
     pub fn blank(dtype: DType, device: Device) -> Self {
-        Self { entries: Arc::default(), seed: None, dtype, device }
+        Self { entries: Arc::default(), seed: None, frozen: Arc::default(), dtype, device }
+    }
+
+    /// The same, where the variables to come below `names` are kept and not trained.
+    pub fn freezing(self, names: &[String]) -> Self {
+        Self { frozen: names.into(), ..self }
+    }
+
+    fn is_frozen(&self, path: &str) -> bool {
+        let is_below = |name: &String| {
+            path.strip_prefix(name.as_str()).is_some_and(|it| it.is_empty() || it.starts_with('.'))
+        };
+        self.frozen.iter().any(is_below)
     }
 
     /// The scope with the empty name, where every path begins.
@@ -213,6 +227,11 @@ impl Scope {
         &self.path
     }
 
+    /// Whether what is made here is kept and not trained.
+    pub fn is_frozen(&self) -> bool {
+        self.params.is_frozen(&self.path)
+    }
+
     /// The element type of the variables made here.
     pub fn dtype(&self) -> DType {
         self.params.dtype
@@ -229,7 +248,9 @@ impl Scope {
     /// # Errors
     /// When it exists with another shape or as a buffer.
     pub fn var(&self, name: impl Display, shape: impl Into<Shape>, init: Init) -> Result<Tensor> {
-        let request = Request { name: self.full(&name), shape: shape.into(), init, trained: true };
+        let name = self.full(&name);
+        let trained = !self.params.is_frozen(&name);
+        let request = Request { name, shape: shape.into(), init, trained };
         Ok(self.params.get_or_create(&request)?.as_tensor().clone())
     }
 

@@ -14,13 +14,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("data", &["diag", "digest"]),
     ("tensor", &["seed"]),
     ("kernel", &[]),
+    ("measure", &["kernel", "seed"]),
+    ("theory", &[]),
     ("nn", &["kernel", "seed", "tensor"]),
     ("resolve", &["catalog", "diag", "syntax"]),
-    ("plan", &["catalog", "diag", "digest", "resolve"]),
-    ("library", &["catalog", "data", "digest", "kernel", "nn", "seed", "tensor"]),
+    ("plan", &["catalog", "diag", "digest", "resolve", "theory"]),
+    (
+        "library",
+        &["catalog", "data", "digest", "kernel", "measure", "nn", "seed", "tensor", "theory"],
+    ),
     ("graph", &["catalog", "kernel", "library", "nn", "plan", "seed", "tensor"]),
     ("store", &["plan"]),
-    ("run", &["catalog", "data", "graph", "library", "plan", "seed", "store"]),
+    ("run", &["catalog", "data", "graph", "library", "measure", "plan", "seed", "store"]),
     ("analysis", &["plan", "run"]),
     ("report", &["analysis", "catalog", "diag", "plan", "resolve", "run"]),
     (
@@ -40,7 +45,7 @@ const CONFINED: &[(&[&str], &[&str])] = &[
     (&["comfy_table"], &["report", "cli"]),
     (&["ureq", "flate2", "tar", "png", "zip", "zune_jpeg"], &["data"]),
     (&["candle_core"], &["kernel", "tensor", "nn", "library", "graph", "run", "cli"]),
-    (&["rayon"], &["data", "kernel", "nn", "library", "run"]),
+    (&["rayon"], &["data", "kernel", "measure", "nn", "library", "run"]),
     (&["Instant", "SystemTime"], &["cli"]),
     (&["fs"], &["data", "store", "run", "cli"]),
 ];
@@ -215,7 +220,7 @@ impl Code {
             }
         }
         let home = |name: &str| match name {
-            "component" | "choice" => "catalog".to_owned(),
+            "arguments" | "component" | "choice" => "catalog".to_owned(),
             name => name.to_owned(),
         };
         names.into_iter().map(home).collect()

@@ -101,6 +101,7 @@ fn fits(ty: &Type, value: &Value) -> bool {
         (Type::Real { min, max, open, .. }, Value::Real(value)) => {
             value <= max && if *open { value > min } else { value >= min }
         }
+        (Type::Part, Value::Word(_)) => true,
         (Type::Choice(words), Value::Word(word)) => words.contains(&word.as_str()),
         (Type::Duration, Value::Duration(length)) => length.amount >= 0.0,
         (Type::Amount, Value::Amount(Amount::Fraction(share))) => (0.0..=1.0).contains(share),

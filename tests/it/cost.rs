@@ -1,7 +1,7 @@
 //! What a network is said to cost, against the network: parameters, buffers and shapes exactly.
 
 use balance::catalog::{
-    Bound, ImageShape, Kind, Misfit, Network as Layers, Place, Spec, Type, Value,
+    Bound, ImageShape, Kind, Misfit, Network as Layers, Place, Port, Spec, Type, Value,
 };
 use balance::component;
 use balance::graph::build;
@@ -34,9 +34,14 @@ fn params() -> Params {
 
 #[track_caller]
 fn assert_counted(layers: &Layers, params: &Params, name: &str) {
+    assert_counted_besides(layers, params, name, 0);
+}
+
+/// The same but for `weights` buffers that only the data tell the number of.
+fn assert_counted_besides(layers: &Layers, params: &Params, name: &str, weights: u64) {
     assert_eq!(layers.parameters(), params.count() as u64, "parameters of {name}");
     let buffers: usize = params.buffers().iter().map(|(_, var)| var.elem_count()).sum();
-    assert_eq!(layers.buffers(), buffers as u64, "buffers of {name}");
+    assert_eq!(layers.buffers() + weights, buffers as u64, "buffers of {name}");
 }
 
 #[test]
@@ -111,10 +116,13 @@ fn terms_train_what_they_declare() {
         for entry in LOSSES {
             for bound in terms(&entry.spec) {
                 let params = params();
-                let site = Site { library, dim: DIM, image, classes: CLASSES };
+                let site = Site { library, dim: DIM, image, classes: CLASSES, groups: 3 };
                 (entry.build)(&bound).build(&site, &params.root()).unwrap();
                 let layers = bound.network(&place(image)).unwrap();
-                assert_counted(&layers, &params, &bound.to_string());
+                // One weight for each group.
+                let reads_groups = entry.spec.needs.contains(&Port::Groups);
+                let weights = if reads_groups { site.groups as u64 } else { 0 };
+                assert_counted_besides(&layers, &params, &bound.to_string(), weights);
             }
         }
     }

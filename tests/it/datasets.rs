@@ -1,6 +1,6 @@
 //! What datasets give training: groups, subsamples, noise, made-up geometry, files of one's own.
 
-use balance::catalog::{Division, ParamType};
+use balance::catalog::{ClassMap, Division, ParamType};
 use balance::data::Split as Published;
 use balance::library::Library;
 use balance::library::dataset::Dataset;
@@ -209,6 +209,55 @@ fn nested_points_have_the_bayes_accuracy_of_two_normal_distributions() {
     let expected = normal_below(distance / 0.8);
     assert!(distance > 0.1, "{distance}");
     assert!((accuracy - expected).abs() < 0.015, "{accuracy} {expected}");
+    let (data, _) = made(&lab.library, &lab, call);
+    let dataset: Box<dyn Dataset> = balance::library::build(&lab.library.datasets, &data.call);
+    let ceiling = dataset.ceiling(&data.classes).unwrap();
+    assert!((ceiling - expected).abs() < 0.005, "{ceiling} {expected}");
+    let one = ClassMap { names: vec!["all".to_owned()], of_fine: vec![0, 0] };
+    assert_eq!(dataset.ceiling(&one), Some(1.0));
+}
+
+/// A short training on `data`.
+fn short(data: &str) -> String {
+    format!(
+        "edition 1
+experiment a {{
+  data = {data}
+  encoder = cnn(widths=[4])
+  loss {{ class = cross_entropy() }}
+  train {{ optimizer = adamw(lr=1e-3); batch = 64; for = 1 epochs }}
+  eval {{ near = knn(labels=fine) }}
+}}
+"
+    )
+}
+
+#[test]
+fn what_no_classifier_exceeds_is_shown() {
+    let lab = Lab::new();
+    let nested = short("synthetic.nested(dim=2, noise=0.3)").replace("cnn(widths=[4])", "mlp()");
+    let file = lab.file("points.exp", &nested);
+    let shown = lab.say(&["show", &file]).ended(0).out;
+    let line = shown.lines().last().unwrap();
+    let call = "no classifier of synthetic.nested(dim=2, noise=0.3) exceeds ";
+    assert!(line.starts_with(call), "{shown}");
+    let shares = line.split(' ').filter_map(|word| word.strip_suffix('%')?.parse::<f64>().ok());
+    let [fine, seen] = shares.collect::<Vec<_>>()[..] else { panic!("{line}") };
+    // Classes are told apart more easily than their subclasses.
+    assert!(fine > 100.0 / 12.0 && fine < seen && seen < 100.0, "{line}");
+    assert!(lab.say(&["data", "preview", &file]).ended(0).out.contains(line));
+    let digits = lab.file("digits.exp", &short("digits(labels=coarse)"));
+    assert!(!lab.say(&["show", &digits]).ended(0).out.contains("no classifier"));
+}
+
+#[test]
+fn a_size_may_be_said_in_pixels() {
+    let digest = |size: &str| {
+        let data = format!("waterbirds(size={size})");
+        crate::worked::plan_of(&short(&data)).stages[0].digest.clone()
+    };
+    assert_eq!(digest("96 px"), digest("96"));
+    assert_ne!(digest("96 px"), digest("64 px"));
 }
 
 /// The share of a normal distribution below `x`, by the midpoint rule.

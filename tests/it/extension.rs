@@ -48,7 +48,14 @@ fn a_loss_of_ones_own_is_part_of_a_model() {
     let stage = &worked.plans[0].stages[0];
     let model = build(stage, &library, DType::F64, &Device::Cpu).unwrap();
     let images = normal("images", &[4, 8, 8, 1]);
-    let batch = Batch { images, clean: None, fine: vec![0, 3, 5, 9], views: 1 };
+    let batch = Batch {
+        images,
+        clean: None,
+        fine: vec![0, 3, 5, 9],
+        groups: Vec::new(),
+        views: 1,
+        mixed: None,
+    };
     let loss = model.loss(batch, &Mode::Train(Stream::new(1))).unwrap();
     let names: Vec<&str> = loss.terms.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["even", "class"]);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use balance::catalog::{Kind, ParamSpec, Spec, Type, Value};
+use balance::catalog::{Kind, ParamSpec, Port, Spec, Type, Value};
 use balance::diag::has_errors;
 use balance::plan::Plan;
 use balance::syntax;
@@ -118,6 +118,7 @@ fn an_address_depends_on_what_is_computed() {
         ("5 epochs }", "5 epochs; chunk = 32 }"),
         ("5 epochs }", "5 epochs; ema = 0.99 }"),
         ("5 epochs }", "5 epochs; swa = 3 epochs }"),
+        ("5 epochs }", "5 epochs; freeze = [encoder] }"),
         ("lr=1e-3", "lr=2e-3"),
         ("seeds = 0..2", "seeds = 1..3"),
         ("linear(labels=fine)", "linear(labels=coarse)"),
@@ -156,13 +157,20 @@ fn a_term_of_weight_0_is_a_term_that_is_not_there() {
     assert_ne!(absent, with("    cnce = 1e-9 * class_infonce()"));
 }
 
+/// Whether the component of `kind` that is called reads the groups of images.
+fn reads_groups(kind: Kind, call: &str) -> bool {
+    let name = call.split('(').next().unwrap_or_default();
+    catalog().find(kind, name).is_some_and(|spec| spec.needs.contains(&Port::Groups))
+}
+
 /// An experiment that calls `call`, a component of `kind`, with everything else fixed.
 fn calling(kind: Kind, call: &str) -> String {
     let of = |wanted: Kind, other: &'static str| {
         if kind == wanted { call.to_owned() } else { other.to_owned() }
     };
     let loss = match kind {
-        Kind::Loss => format!("term = {call}"),
+        // Another term sees the parts of the encoder that this one may not see.
+        Kind::Loss => format!("term = {call}; rest = cross_entropy()"),
         Kind::Projector => "term = supcon()".to_owned(),
         Kind::Decoder => format!("term = class_autoencoder(decoder={call})"),
         _ => "term = cross_entropy()".to_owned(),
@@ -189,8 +197,16 @@ experiment calling {{
   eval {{ entry = {evaluation}; other = linear(on=b.encoder) }}
 }}
 "#,
-        data = of(Kind::Dataset, "cifar10(labels=coarse)"),
-        encoder = of(Kind::Encoder, "mlp()"),
+        data = match kind {
+            Kind::Dataset => call,
+            _ if reads_groups(kind, call) => "waterbirds(labels=bird, groups=[bird, background])",
+            _ => "cifar10(labels=coarse)",
+        },
+        encoder = match kind {
+            Kind::Encoder => call,
+            Kind::Loss => "concat(a=mlp(), b=mlp())",
+            _ => "mlp()",
+        },
         augment = of(Kind::Augment, "hflip()"),
         optimizer = of(Kind::Optimizer, "adamw(lr=1e-3)"),
         schedule = of(Kind::Schedule, "constant()"),
@@ -225,7 +241,8 @@ fn others(ty: &Type, default: &Value) -> Vec<String> {
         Type::Labels => list(&["fine", "coarse"]),
         Type::Seed => list(&["1", "seed"]),
         Type::Side => list(&["32", "input"]),
-        Type::Weights => ["mlp", "cnn", "resnet", "wide_resnet", "vit"]
+        Type::Part => list(&["a", "b"]),
+        Type::Weights => ["mlp", "cnn", "resnet", "wide_resnet", "vit", "free"]
             .map(|encoder| format!("weights(\"{encoder}.safetensors\")"))
             .to_vec(),
         Type::Features => list(&["b.encoder", "concat(a.encoder, b.encoder)"]),
@@ -240,7 +257,7 @@ fn others(ty: &Type, default: &Value) -> Vec<String> {
         Type::Component(Kind::Dataset) => {
             list(&["digits()", "mnist()", "colored(images=digits())"])
         }
-        Type::Text => list(&["\"Smiling\"", "\"Young\""]),
+        Type::Text => list(&["\"Smiling\"", "\"Young\"", "\"animal\"", "\"vehicle\""]),
         Type::ClassWeights => list(&["balanced", "none"]),
         Type::Varying(inner) => {
             let mut all = others(inner, default);
@@ -274,6 +291,8 @@ fn needed(spec: &Spec, but: &str) -> Vec<String> {
     all.extend(
         (but == "lipschitz" && spec.param("norm").is_some()).then(|| "norm=none".to_owned()),
     );
+    // A trained classifier reads its own encoder alone.
+    all.extend((but == "on" && spec.name == "classify").then(|| "head=logistic".to_owned()));
     all
 }
 

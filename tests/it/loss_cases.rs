@@ -141,7 +141,7 @@ impl<'a> Case<'a> {
 fn pairwise_parts(bound: &Bound, dim: usize) -> Vec<PairTerm> {
     let image = ImageShape { height: 1, width: 1, channels: 1 };
     let library = Library::standard();
-    let site = Site { library: &library, dim, image, classes: 2 };
+    let site = Site { library: &library, dim, image, classes: 2, groups: 0 };
     let params = Params::new(Stream::new(0), DType::F64, Device::Cpu);
     match build(LOSSES, bound).build(&site, &params.root()).unwrap() {
         Term::Pairwise(parts) => parts,

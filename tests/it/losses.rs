@@ -43,6 +43,8 @@ impl Network for ToyNetwork {
 struct Model {
     params: Params,
     term: Term,
+    /// Whether its value depends on the steps before.
+    moves: bool,
 }
 
 impl Model {
@@ -50,9 +52,9 @@ impl Model {
         let mut library = Library::standard();
         library.decoders.push(&ENTRY);
         let params = Params::new(Stream::new(5), DType::F64, Device::Cpu);
-        let site = Site { library: &library, dim: DIM, image: IMAGE, classes: CLASSES };
+        let site = Site { library: &library, dim: DIM, image: IMAGE, classes: CLASSES, groups: 2 };
         let term = build(LOSSES, bound).build(&site, &params.root()).unwrap();
-        Self { params, term }
+        Self { params, term, moves: needs(bound, Port::Groups) }
     }
 
     fn value(&self, batch: &Batch) -> Result<Tensor> {
@@ -65,9 +67,14 @@ impl Model {
                     clean: Some(batch.clean.clone()),
                     labels: batch.labels.clone(),
                     class_weights: None,
+                    groups: batch.labels.iter().map(|label| label % 2).collect(),
+                    group_sizes: vec![9, 4],
                     views: batch.views,
+                    mixed: None,
                 };
-                term.value(&activations, &Mode::Train(Stream::new(0)))
+                // In training each value moves the weights of groups, and is none of the batch alone.
+                let mode = if self.moves { Mode::Eval } else { Mode::Train(Stream::new(0)) };
+                term.value(&activations, &mode)
             }
         }
     }

@@ -3,11 +3,14 @@
 use balance::graph::{Batch, Model, build};
 use balance::kernel::{Denominator, PairKind, PairTerm, Sum, contrastive};
 use balance::library::Library;
+use balance::library::eval::Split;
 use balance::nn::Mode;
 use balance::plan::Plan;
+use balance::run::Pool;
 use balance::seed::Stream;
 use candle_core::{DType, Device, Tensor};
 
+use crate::lab::Lab;
 use crate::numeric::{normal, values};
 use crate::worked::{plan_of, work_text};
 
@@ -40,7 +43,8 @@ fn contrastive_terms_see_the_projection_and_others_the_embedding() {
     let kind = PairKind::SupCon { sum: Sum::Out, denominator: Denominator::Own };
     let term = PairTerm { temperature: 0.2, ..PairTerm::new(kind) };
     let expected = contrastive(&projected, &[0, 0, 1, 1], 2, &[term]).unwrap().1[0];
-    let batch = Batch { images: images.clone(), clean: None, fine: fine.clone(), views: 2 };
+    let (images, fine) = (images.clone(), fine.clone());
+    let batch = Batch { images, clean: None, fine, groups: Vec::new(), views: 2, mixed: None };
     let loss = model.loss(batch, &Mode::Train(Stream::new(1))).unwrap();
     assert!((loss.terms[0].1 - expected).abs() < 1e-12, "{} {expected}", loss.terms[0].1);
     let shapes: Vec<_> = model.params().vars();
@@ -90,4 +94,64 @@ fn a_projector_that_no_term_reads_is_refused_or_left_out() {
     let loss = "sup = supcon(); class = cross_entropy()";
     let (with, without) = (plan_of(&text(HEAD, loss)), plan_of(&text("none", loss)));
     assert_ne!(with.stages[0].digest, without.stages[0].digest);
+}
+
+/// The share of test images whose nearest training image by cosine is of their fine class.
+fn nearest(lab: &Lab, plan: &Plan, is_projected: bool) -> f64 {
+    let stage = &plan.stages[0];
+    let model = build(stage, &lab.library, DType::F32, &Device::Cpu).unwrap();
+    let bytes = std::fs::read(lab.stage("main").join("checkpoint.safetensors")).unwrap();
+    let kept = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).unwrap();
+    let kept = kept
+        .into_iter()
+        .filter_map(|(name, it)| Some((name.strip_prefix("model/")?.to_owned(), it)));
+    model.params().restore(&kept.collect()).unwrap();
+    let pool = Pool::load(&stage.data, &lab.library, &lab.path("data")).unwrap();
+    let rows = |split| -> Vec<(Vec<f64>, u32)> {
+        let items = pool.indices(split).iter();
+        items
+            .map(|item| {
+                let image = pool.image(*item).unwrap();
+                let image: Vec<f32> = image.iter().map(|it| f32::from(*it) / 255.0).collect();
+                let image = Tensor::from_vec(image, (1, 8, 8, 1), &Device::Cpu).unwrap();
+                let embedding = model.embed(&image).unwrap();
+                let seen = match is_projected {
+                    true => model.project(&embedding, &Mode::Eval).unwrap(),
+                    false => embedding,
+                };
+                let row = values(&seen.to_dtype(DType::F64).unwrap());
+                let length = row.iter().map(|it| it * it).sum::<f64>().sqrt();
+                (row.iter().map(|it| it / length).collect(), pool.fine[*item as usize])
+            })
+            .collect()
+    };
+    let (known, asked) = (rows(Split::Train), rows(Split::Test));
+    let right = asked.iter().filter(|(row, class)| {
+        let cosine = |other: &Vec<f64>| row.iter().zip(other).map(|(a, b)| a * b).sum::<f64>();
+        let nearest = known.iter().max_by(|a, b| cosine(&a.0).total_cmp(&cosine(&b.0)));
+        nearest.unwrap().1 == *class
+    });
+    right.count() as f64 / asked.len() as f64
+}
+
+#[test]
+fn an_evaluation_reads_the_projection_where_it_is_asked_to() {
+    let lab = Lab::new();
+    let text = text(HEAD, "sup = supcon(temperature=0.2)")
+        .replace("labels=coarse", "labels=coarse, val=10%, test=25%, train=200 samples")
+        .replace(
+            "fine = linear(labels=fine)",
+            "before = knn(labels=fine, k=1); behind = knn(on=main.projector, labels=fine, k=1)",
+        );
+    let plan = lab.plan(&text);
+    assert_ne!(plan.evaluations[0].digest, plan.evaluations[1].digest);
+    assert!(plan.evaluations[1].cost.peak_bytes < plan.evaluations[0].cost.peak_bytes);
+    let outcome = &lab.complete(&text)[0];
+    let score = |at: usize| {
+        let evaluated = outcome.trials[0].evaluations[at].as_ref().unwrap();
+        evaluated.scores.iter().find(|it| it.split == "test").unwrap().value
+    };
+    assert_eq!(score(0), nearest(&lab, &plan, false));
+    assert_eq!(score(1), nearest(&lab, &plan, true));
+    assert_ne!(score(0), score(1));
 }

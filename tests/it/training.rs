@@ -235,7 +235,7 @@ const STILL: &str = "vit(patch=4, dim=8, depth=2, heads=2, dropout=0%, head_drop
 fn batch(items: usize) -> Batch {
     let images = normal("images", &[2 * items, 8, 8, 1]);
     let fine = (0..items as u32).map(|item| item * 7 % 10).collect();
-    Batch { images, clean: None, fine, views: 2 }
+    Batch { images, clean: None, fine, groups: Vec::new(), views: 2, mixed: None }
 }
 
 fn model(encoder: &str) -> balance::graph::Model {

@@ -96,7 +96,9 @@ fn batch(stage: &Stage, is_clean: bool) -> Batch {
         images: images(stage, stage.views * stage.batch),
         clean: is_clean.then(|| images(stage, stage.batch)),
         fine: (0..stage.batch).map(|item| (item % classes) as u32).collect(),
+        groups: Vec::new(),
         views: stage.views,
+        mixed: None,
     }
 }
 

@@ -22,6 +22,7 @@ pub use images::image_folder;
 pub use layout::{CELEBA_ATTRIBUTES, celeba, celeba_classes, isic, tiny_imagenet, waterbirds};
 pub use listing::{Column, Item, Listing, Row};
 pub use look::{Look, Sizes, look};
+pub(in crate::data) use npz::{Array, every};
 pub use npz::{Arrays, npz};
 pub use photo::{Color, Photo};
 pub use table::{TableColumns, table};

@@ -29,10 +29,19 @@ pub struct Arrays {
 }
 
 /// One array of the file.
-struct Array {
-    dims: Vec<usize>,
-    kind: String,
-    bytes: Vec<u8>,
+pub(in crate::data) struct Array {
+    pub(in crate::data) dims: Vec<usize>,
+    /// Its type as NumPy writes it: `<f4`.
+    pub(in crate::data) kind: String,
+    pub(in crate::data) bytes: Vec<u8>,
+}
+
+/// Every array of the file `path`, by name.
+pub(in crate::data) fn every(path: &Path) -> Result<Vec<(String, Array)>, Defect> {
+    let mut file = open(path)?;
+    let names: Vec<String> = file.file_names().flatten().map(|it| it.into_owned()).collect();
+    let names = names.iter().filter_map(|name| name.strip_suffix(".npy"));
+    names.map(|name| Ok((name.to_owned(), array(&mut file, "path", name)?))).collect()
 }
 
 /// The arrays `images`, `labels` and perhaps `groups` of the file `path`; each either as it is
@@ -139,7 +148,11 @@ impl Array {
     }
 
     /// The `count` whole numbers this holds.
-    fn integers(&self, param: &'static str, count: usize) -> Result<Vec<i64>, Defect> {
+    pub(in crate::data) fn integers(
+        &self,
+        param: &'static str,
+        count: usize,
+    ) -> Result<Vec<i64>, Defect> {
         let size: usize = self.dims.iter().product();
         if size != count {
             let message = format!("there are {count} images and {size} {param}");
@@ -215,6 +228,8 @@ fn parse(bytes: &[u8]) -> Option<Array> {
     let dims: Vec<usize> = dims.map(|it| it.parse().ok()).collect::<Option<_>>()?;
     let bytes = rest.get(start + length..)?.to_vec();
     let width: usize = kind.get(2..)?.parse().ok()?;
+    // A character of NumPy's texts has four bytes.
+    let width = if kind.get(1..2) == Some("U") { width.checked_mul(4)? } else { width };
     let size = dims.iter().try_fold(width, |product, dim| product.checked_mul(*dim))?;
     (bytes.len() == size && !dims.is_empty()).then_some(Array { dims, kind, bytes })
 }

@@ -1,13 +1,16 @@
-//! Augmentations: named transforms of one image, in order.
+//! Augmentations: named transforms of one image, in order, and of a whole batch behind them.
 
 mod affine;
 mod center_crop;
 mod color_jitter;
+mod cutmix;
 mod cutout;
 mod gaussian_blur;
 mod grayscale;
 mod hflip;
 mod image;
+mod mix;
+mod mixup;
 mod noise;
 mod normalize;
 #[cfg(test)]
@@ -21,10 +24,11 @@ mod solarize;
 mod to_gray;
 mod vflip;
 
-use crate::catalog::Entry;
+use crate::catalog::{Entry, ImageShape};
 use crate::seed::Stream;
 
 pub use image::{Affine, Change, Crop, Image};
+pub use mix::{Mix, before};
 
 /// Every transform, in the order the reference lists them.
 pub static AUGMENTS: &[&Entry<dyn Augment>] = &[
@@ -45,6 +49,8 @@ pub static AUGMENTS: &[&Entry<dyn Augment>] = &[
     &center_crop::ENTRY,
     &to_gray::ENTRY,
     &normalize::ENTRY,
+    &mixup::ENTRY,
+    &cutmix::ENTRY,
 ];
 
 /// Mean and standard deviation of each channel over the training images, on the [0, 1] scale.
@@ -63,4 +69,11 @@ pub trait Augment: Send + Sync {
 
     /// Brings values back to 0..=1, to look at the image, where `apply` has left it.
     fn undo(&self, _image: &mut Image, _stats: &ChannelStats) {}
+
+    /// How it mixes the images of a batch, of `shape`, where it declares to read
+    /// [`crate::catalog::Port::Batch`]; `stream` is addressed by seed, stage, the transform's name and
+    /// the step.
+    fn mix(&self, _shape: ImageShape, _stream: Stream) -> Option<Mix> {
+        None
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Dataset;
-use super::wrapped::{facts_of_inner, inner};
+use super::wrapped::{Cut, facts_of_inner, inner};
 use crate::catalog::{
     Amount, ClassMap, DatasetCall, DatasetFacts, Fraction, Labels, Natural, SplitSeed,
 };
@@ -45,13 +45,7 @@ component! {
         groups: Vec<Labels> = super::columns(&["coarse", "color"]),
         /// What is kept from training for validation, with the same share of each class and colour.
         val: Amount = Amount::Fraction(0.1),
-        /// What is kept for the test split where none was published.
-        test: Amount = Amount::Fraction(0.25),
-        /// How much of the remaining images to train on.
-        train: Option<Amount> = None,
-        /// The share of training images whose label is replaced by another; evaluations see the
-        /// true ones.
-        label_noise: Fraction = 0.0,
+        ..cut: Cut,
         /// Fixes the colours.
         seed: Natural = 0,
         /// Fixes the division for every seed of a sweep; `seed` lets it vary with the seed.

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use super::Dataset;
-use super::local::{Colors, Corrupt, Wanted, absent, facts, opened, unreadable};
-use crate::catalog::{
-    Amount, Count, DataPath, DatasetFacts, Draw, Fraction, Labels, Natural, SplitSeed,
-};
+use super::division::{Drawn, Kept};
+use super::local::{Squares, absent, facts, opened, unreadable};
+use crate::catalog::{Amount, DataPath, DatasetFacts, Labels};
 use crate::component;
 use crate::data::folder::{Defect, Listing, Opened, TableColumns, table};
 use crate::data::{DataError, Raw};
@@ -20,7 +19,7 @@ component! {
     ///
     /// ```exp
     /// edition 1
-    /// dataset images = csv(path="images/birds.csv", label="species", group="place", size=64)
+    /// dataset images = csv(path="images/birds.csv", label="species", group="place", size=64 px)
     /// experiment use_table {
     ///   data = images
     ///   encoder = resnet(depth=8, width=16)
@@ -48,38 +47,17 @@ component! {
         labels: Labels = Labels::Column("fine".to_owned()),
         /// The columns whose combinations are the groups, such as `[fine, group]`; none without them.
         groups: Vec<Labels> = Vec::new(),
-        /// Makes squares of this side: the shorter side scaled, the middle cut out; without it all
-        /// images have to be of one size.
-        size: Option<Count> = None,
-        /// What images are turned into.
-        color: Colors = Colors::Rgb,
-        /// What becomes of an image that cannot be decoded.
-        corrupt: Corrupt = Corrupt::Error,
+        ..squares: Squares,
         /// What is kept from training for validation; without it what `split` says, or else 10%.
         val: Option<Amount> = None,
         /// What is kept for the test split, unless `split` says.
         test: Amount = Amount::Fraction(0.2),
-        /// How much of the remaining images to train on, with the same share of each fine class.
-        train: Option<Amount> = None,
-        /// How many training images each fine class keeps at most: one number for all, one for each
-        /// fine class of a superclass, or one for each fine class.
-        subsample: Option<Vec<Natural>> = None,
-        /// How they are drawn.
-        draw: Draw = Draw::Once,
-        /// The share of training images whose label is replaced by another; evaluations see the
-        /// true ones.
-        label_noise: Fraction = 0.0,
-        /// Fixes the division for every seed of a sweep; `seed` lets it vary with the seed.
-        split_seed: SplitSeed = 42,
+        ..kept: Kept,
+        ..drawn: Drawn,
     }
 }
 
 impl Csv {
-    fn wanted(&self) -> Wanted {
-        let side = self.size.map(Count::get);
-        Wanted { side, colors: self.color, corrupt: self.corrupt, thorough: true }
-    }
-
     fn listing(&self) -> Result<Listing, Defect> {
         let mut labels = vec![("label", self.label.clone(), "fine".to_owned())];
         let coarse = self.coarse.iter().map(|it| ("coarse", it.clone(), "coarse".to_owned()));
@@ -94,7 +72,7 @@ impl Csv {
 impl Dataset for Csv {
     fn facts(&self, root: &Path) -> DatasetFacts {
         match self.path.place().is_file() {
-            true => facts(self.listing(), &self.wanted(), root),
+            true => facts(self.listing(), &self.squares.wanted(), root),
             false => absent(&self.path.place()),
         }
     }
@@ -104,6 +82,6 @@ impl Dataset for Csv {
     }
 
     fn open(&self, root: &Path) -> Result<Opened, DataError> {
-        opened(self.listing(), &self.wanted(), root)
+        opened(self.listing(), &self.squares.wanted(), root)
     }
 }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::division::{Drawn, Kept};
 use super::{Dataset, facts_of};
-use crate::catalog::{Amount, DatasetFacts, Draw, Fraction, Labels, Natural, SplitSeed};
+use crate::catalog::{Amount, DatasetFacts, Labels};
 use crate::component;
 use crate::data::{DataError, Raw, load};
 
@@ -33,18 +34,8 @@ component! {
         val: Amount = Amount::Fraction(0.1),
         /// What is kept for the test split, with the same share of each fine class.
         test: Amount = Amount::Fraction(0.25),
-        /// How much of the remaining images to train on, with the same share of each fine class.
-        train: Option<Amount> = None,
-        /// How many training images each fine class keeps at most: one number for all, one for each
-        /// fine class of a superclass in order of id, or one for each fine class.
-        subsample: Option<Vec<Natural>> = None,
-        /// How they are drawn.
-        draw: Draw = Draw::Once,
-        /// The share of training images whose label is replaced by another; evaluations see the
-        /// true ones.
-        label_noise: Fraction = 0.0,
-        /// Fixes the division for every seed of a sweep; `seed` lets it vary with the seed.
-        split_seed: SplitSeed = 42,
+        ..kept: Kept,
+        ..drawn: Drawn,
     }
 }
 

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use super::Dataset;
-use super::local::{Colors, Corrupt, Wanted, absent, facts, opened, unreadable};
-use crate::catalog::{
-    Amount, Count, DataPath, DatasetFacts, Draw, Fraction, Labels, Natural, SplitSeed,
-};
+use super::division::{Drawn, Kept};
+use super::local::{Squares, absent, facts, opened, unreadable};
+use crate::catalog::{Amount, DataPath, DatasetFacts, Labels};
 use crate::component;
 use crate::data::folder::{self, Opened};
 use crate::data::{DataError, Raw};
@@ -21,7 +20,7 @@ component! {
     ///
     /// ```exp
     /// edition 1
-    /// dataset images = image_folder(path="images/birds", size=64)
+    /// dataset images = image_folder(path="images/birds", size=64 px)
     /// experiment use_folder {
     ///   data = images
     ///   encoder = resnet(depth=8, width=16)
@@ -38,37 +37,14 @@ component! {
         labels: Labels = Labels::Column("fine".to_owned()),
         /// The columns whose combinations are the groups; none without them.
         groups: Vec<Labels> = Vec::new(),
-        /// Makes squares of this side: the shorter side scaled, the middle cut out; without it all
-        /// images have to be of one size.
-        size: Option<Count> = None,
-        /// What images are turned into.
-        color: Colors = Colors::Rgb,
-        /// What becomes of an image that cannot be decoded.
-        corrupt: Corrupt = Corrupt::Error,
+        ..squares: Squares,
         /// What is kept from training for validation; without it the folder
         /// `val`, or else 10%.
         val: Option<Amount> = None,
         /// What is kept for the test split, unless there is a folder `test`.
         test: Amount = Amount::Fraction(0.2),
-        /// How much of the remaining images to train on, with the same share of each fine class.
-        train: Option<Amount> = None,
-        /// How many training images each fine class keeps at most: one number for all, one for each
-        /// fine class of a superclass, or one for each fine class.
-        subsample: Option<Vec<Natural>> = None,
-        /// How they are drawn.
-        draw: Draw = Draw::Once,
-        /// The share of training images whose label is replaced by another; evaluations see the
-        /// true ones.
-        label_noise: Fraction = 0.0,
-        /// Fixes the division for every seed of a sweep; `seed` lets it vary with the seed.
-        split_seed: SplitSeed = 42,
-    }
-}
-
-impl ImageFolder {
-    fn wanted(&self) -> Wanted {
-        let side = self.size.map(Count::get);
-        Wanted { side, colors: self.color, corrupt: self.corrupt, thorough: true }
+        ..kept: Kept,
+        ..drawn: Drawn,
     }
 }
 
@@ -76,7 +52,7 @@ impl Dataset for ImageFolder {
     fn facts(&self, root: &Path) -> DatasetFacts {
         let place = self.path.place();
         match place.is_dir() {
-            true => facts(folder::image_folder(&place), &self.wanted(), root),
+            true => facts(folder::image_folder(&place), &self.squares.wanted(), root),
             false => absent(&place),
         }
     }
@@ -86,6 +62,6 @@ impl Dataset for ImageFolder {
     }
 
     fn open(&self, root: &Path) -> Result<Opened, DataError> {
-        opened(folder::image_folder(&self.path.place()), &self.wanted(), root)
+        opened(folder::image_folder(&self.path.place()), &self.squares.wanted(), root)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::catalog::{ClassMap, DataFault, DatasetFacts, ImageShape};
+use crate::arguments;
+use crate::catalog::{ClassMap, Count, DataFault, DatasetFacts, ImageShape};
 use crate::choice;
 use crate::data::DataError;
 use crate::data::folder::{
@@ -28,6 +29,27 @@ choice! {
         Rgb = "rgb",
         /// One channel of grey.
         Grey = "grey",
+    }
+}
+
+arguments! {
+    /// What is made of image files.
+    Squares {
+        /// Makes squares of this side: the shorter side scaled, the middle cut out; without it all
+        /// images have to be of one size.
+        size: Option<Count> = None,
+        /// What images are turned into.
+        color: Colors = Colors::Rgb,
+        /// What becomes of an image that cannot be decoded.
+        corrupt: Corrupt = Corrupt::Error,
+    }
+}
+
+impl Squares {
+    /// The same, with every image decoded at the first look.
+    pub(super) fn wanted(&self) -> Wanted {
+        let side = self.size.map(Count::get);
+        Wanted { side, colors: self.color, corrupt: self.corrupt, thorough: true }
     }
 }
 
@@ -72,7 +94,7 @@ pub(super) fn facts(
 }
 
 /// Classes, columns and sizes of a listing.
-pub(super) fn labels(listing: &Listing) -> DatasetFacts {
+pub fn labels(listing: &Listing) -> DatasetFacts {
     let map = |column: &crate::data::folder::Column| ClassMap {
         names: column.classes.clone(),
         of_fine: column.of.clone(),

@@ -6,6 +6,7 @@ mod cifar100;
 mod colored;
 mod csv;
 mod digits;
+mod division;
 mod dominoes;
 mod fashion_mnist;
 mod image_folder;
@@ -13,6 +14,7 @@ mod isic;
 mod local;
 mod mnist;
 mod npz;
+mod synthetic_free;
 mod synthetic_nested;
 mod tiny_imagenet;
 mod waterbirds;
@@ -20,7 +22,9 @@ mod wrapped;
 
 use std::path::Path;
 
-use crate::catalog::{DatasetFacts, Entry, ImageShape, Labels};
+pub use local::labels as facts_of_listing;
+
+use crate::catalog::{ClassMap, DatasetFacts, Entry, ImageShape, Labels};
 use crate::data::folder::{Opened, published};
 use crate::data::{self, DataError, Description, Presence, Raw, Split};
 
@@ -39,6 +43,7 @@ pub static DATASETS: &[&Entry<dyn Dataset>] = &[
     &csv::ENTRY,
     &npz::ENTRY,
     &synthetic_nested::ENTRY,
+    &synthetic_free::ENTRY,
     &colored::ENTRY,
     &dominoes::ENTRY,
 ];
@@ -47,6 +52,12 @@ pub static DATASETS: &[&Entry<dyn Dataset>] = &[
 pub trait Dataset: Send + Sync {
     /// What is known of it without reading it, given the folder that holds all data.
     fn facts(&self, root: &Path) -> DatasetFacts;
+
+    /// The accuracy that no classifier exceeds, by labels that make `classes` of the fine ones;
+    /// where it is known.
+    fn ceiling(&self, _classes: &ClassMap) -> Option<f64> {
+        None
+    }
 
     /// Reads and verifies its content.
     fn load(&self, root: &Path) -> Result<Raw, DataError>;

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use super::Dataset;
+use super::division::Drawn;
 use super::local::{absent, fault, labels};
-use crate::catalog::{
-    Amount, DataPath, DatasetFacts, Draw, Fraction, ImageShape, Labels, Natural, SplitSeed,
-};
+use crate::catalog::{Amount, DataPath, DatasetFacts, ImageShape, Labels, Natural};
 use crate::component;
 use crate::data::folder::{self, Arrays, Defect, Listing, Row};
 use crate::data::{DataError, FINE, Images, Raw};
@@ -53,13 +52,7 @@ component! {
         /// How many training images each fine class keeps at most: one number for all, or one for
         /// each fine class.
         subsample: Option<Vec<Natural>> = None,
-        /// How they are drawn.
-        draw: Draw = Draw::Once,
-        /// The share of training images whose label is replaced by another; evaluations see the
-        /// true ones.
-        label_noise: Fraction = 0.0,
-        /// Fixes the division for every seed of a sweep; `seed` lets it vary with the seed.
-        split_seed: SplitSeed = 42,
+        ..drawn: Drawn,
     }
 }
 

@@ -22,7 +22,8 @@ component! {
     /// lie `spread` from them in random directions, and points are normal around these with the
     /// standard deviation `noise` in each of `dim` dimensions. No classifier beats the nearest
     /// centre, which tells two subclasses apart with the accuracy Φ(d / 2 noise), d being the distance
-    /// of their centres. Values of −4 to 4 become bytes, and a point is an image of one pixel with
+    /// of their centres; `balance show` and `balance data preview` say what that comes to over all
+    /// subclasses, and over the classes that training sees. Values of −4 to 4 become bytes, and a point is an image of one pixel with
     /// `dim` channels.
     ///
     /// ```exp
@@ -105,6 +106,33 @@ impl Nested {
     }
 }
 
+/// Points at which the accuracy that no classifier exceeds is averaged.
+const CEILING_POINTS: u64 = 20_000;
+
+impl Nested {
+    /// The largest probability that a class has at a point drawn around centre number `own`.
+    fn largest_posterior(
+        &self,
+        centres: &[Vec<f64>],
+        (own, mut stream): (usize, Stream),
+        classes: &ClassMap,
+    ) -> f64 {
+        let noise = self.noise.get();
+        let point: Vec<f64> = centres[own].iter().map(|x| x + noise * stream.normal()).collect();
+        let far = |centre: &Vec<f64>| {
+            let squares = centre.iter().zip(&point).map(|(a, b)| ((a - b) / noise).powi(2));
+            squares.sum::<f64>()
+        };
+        let far: Vec<f64> = centres.iter().map(far).collect();
+        let nearest = far.iter().copied().fold(f64::INFINITY, f64::min);
+        let mut shares = vec![0.0; classes.names.len()];
+        for (far, class) in far.iter().zip(&classes.of_fine) {
+            shares[*class as usize] += (-(far - nearest) / 2.0).exp();
+        }
+        shares.iter().copied().fold(0.0, f64::max) / shares.iter().sum::<f64>()
+    }
+}
+
 /// A random direction.
 fn direction(mut stream: Stream, dim: usize) -> Vec<f64> {
     let way: Vec<f64> = (0..dim).map(|_| stream.normal()).collect();
@@ -135,6 +163,16 @@ impl Dataset for Nested {
             digest: sha256(self.address().as_bytes()),
             ..DatasetFacts::default()
         }
+    }
+
+    fn ceiling(&self, classes: &ClassMap) -> Option<f64> {
+        let stream = Stream::new(self.seed.get() as u64).named("ceiling");
+        let centres = self.centres();
+        let at = |point: u64| {
+            let own = point as usize % centres.len();
+            self.largest_posterior(&centres, (own, stream.at(point)), classes)
+        };
+        Some((0..CEILING_POINTS).map(at).sum::<f64>() / CEILING_POINTS as f64)
     }
 
     fn load(&self, _root: &Path) -> Result<Raw, DataError> {

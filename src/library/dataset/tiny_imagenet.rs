@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::Dataset;
+use super::division::Drawn;
 use super::local::{Colors, Corrupt, Wanted, facts, opened, unreadable};
 use super::{expected, published_facts};
-use crate::catalog::{Amount, Count, DatasetFacts, Draw, Fraction, Labels, Natural, SplitSeed};
+use crate::catalog::{Amount, Count, DatasetFacts, Labels, Natural};
 use crate::component;
 use crate::data::folder::{Opened, published};
 use crate::data::{DataError, Raw, describe};
@@ -43,13 +44,7 @@ component! {
         /// How many training images each fine class keeps at most: one number for all, or one for
         /// each fine class.
         subsample: Option<Vec<Natural>> = None,
-        /// How they are drawn.
-        draw: Draw = Draw::Once,
-        /// The share of training images whose label is replaced by another; evaluations see the
-        /// true ones.
-        label_noise: Fraction = 0.0,
-        /// Fixes the division for every seed of a sweep; `seed` lets it vary with the seed.
-        split_seed: SplitSeed = 42,
+        ..drawn: Drawn,
     }
 }
 

@@ -3,8 +3,22 @@
 use std::path::Path;
 
 use super::{DATASETS, Dataset};
-use crate::catalog::{DataFault, DatasetCall, DatasetFacts};
+use crate::arguments;
+use crate::catalog::{Amount, DataFault, DatasetCall, DatasetFacts, Fraction};
 use crate::library::build;
+
+arguments! {
+    /// How they are divided, where the division is not that of a dataset they are made of.
+    Cut {
+        /// What is kept for the test split where none was published.
+        test: Amount = Amount::Fraction(0.25),
+        /// How much of the remaining images to train on.
+        train: Option<Amount> = None,
+        /// The share of training images whose label is replaced by another; evaluations see the
+        /// true ones.
+        label_noise: Fraction = 0.0,
+    }
+}
 
 /// The dataset that a call asks for.
 pub(super) fn inner(call: &DatasetCall) -> Box<dyn Dataset> {

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::{Encoder, Network};
+use super::{Encoder, Network, part};
 use crate::catalog::{self, EncoderCall, ImageShape, Misfit, Place};
 use crate::component;
 use crate::library::{self, Library};
@@ -13,8 +13,9 @@ component! {
     /// Two encoders trained end to end, their embeddings side by side.
     ///
     /// Every term of the stage sees the whole embedding, that of `a` first, so both encoders learn
-    /// from every term. Encoders that are trained apart are stages of their own, and joined where
-    /// they are evaluated: `on=concat(contrast.encoder, recon.encoder)`. More than two are
+    /// from every term but those that see one part alone, as `supcon(on=a)`. Encoders that are
+    /// trained apart are stages of their own, and joined where they are evaluated:
+    /// `on=concat(contrast.encoder, recon.encoder)`. More than two are
     /// `concat(a=…, b=concat(a=…, b=…))`.
     ///
     /// Where both keep a Lipschitz bound, the bound of the whole is the root of the sum of their
@@ -67,11 +68,11 @@ impl Encoder for Concat {
         input: ImageShape,
         scope: &Scope,
     ) -> Result<Box<dyn Network>> {
-        let part = |name, call: &EncoderCall| {
-            let encoder = library::build(&library.encoders, &call.0);
-            encoder.build_from(library, input, &scope.pp(name))
+        let built = |name, call: &EncoderCall| {
+            let encoder: Box<dyn Encoder> = library::build(&library.encoders, &call.0);
+            part(&*encoder, library, input, &scope.pp(name))
         };
-        Ok(Box::new(Pair { a: part("a", &self.a)?, b: part("b", &self.b)? }))
+        Ok(Box::new(Pair { a: built("a", &self.a)?, b: built("b", &self.b)? }))
     }
 }
 

@@ -3,6 +3,8 @@
 mod channels;
 mod cnn;
 mod concat;
+mod free;
+mod frozen;
 pub(crate) mod layers;
 mod mlp;
 mod resnet;
@@ -18,11 +20,19 @@ use crate::catalog::{Entry, ImageShape};
 use crate::nn::Mode;
 use crate::tensor::Scope;
 
+pub use frozen::{held, part};
 pub use stored::{Order, Stored};
 
 /// Every encoder, in the order the reference lists them.
-pub static ENCODERS: &[&Entry<dyn Encoder>] =
-    &[&mlp::ENTRY, &cnn::ENTRY, &resnet::ENTRY, &wide_resnet::ENTRY, &vit::ENTRY, &concat::ENTRY];
+pub static ENCODERS: &[&Entry<dyn Encoder>] = &[
+    &mlp::ENTRY,
+    &cnn::ENTRY,
+    &resnet::ENTRY,
+    &wide_resnet::ENTRY,
+    &vit::ENTRY,
+    &concat::ENTRY,
+    &free::ENTRY,
+];
 
 /// A declared encoder.
 pub trait Encoder: Send + Sync {

@@ -1,17 +1,13 @@
 //! Classification by the nearest training images.
 
-use rayon::prelude::*;
-
 use super::rows::{Rows, accuracy};
 use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split};
 use crate::catalog::{self, Count, Labels, Misfit, Network, Place, Positive};
-use crate::kernel::matrix::{Matrix, Product};
+use crate::measure::nearest::{Neighbour, nearest};
 use crate::{choice, component};
 
-/// Rows that one task compares with the memory, and columns of the memory it sees at once: their
-/// similarities fit into a core's cache.
-const QUERIES: usize = 64;
-const MEMORY: usize = 1024;
+/// Images that are guessed before a stop is looked for.
+const ROUND: usize = 2048;
 
 choice! {
     /// How the neighbours decide.
@@ -86,8 +82,7 @@ impl Evaluation for Knn {
         for (split, start) in [(Split::Val, 0.0), (Split::Test, 0.5)] {
             let queries = Rows::of(source, split)?;
             let mut guesses = Vec::new();
-            // Rounds of tasks, so that a stop does not have to wait for the end.
-            for round in unit(&queries).chunks(32 * QUERIES * memory.dim.max(1)) {
+            for round in unit(&queries).chunks(ROUND * memory.dim.max(1)) {
                 guesses.extend(memory.guess(self, round, classes));
                 site.done(start + 0.5 * guesses.len() as f64 / queries.len() as f64)?;
             }
@@ -137,81 +132,7 @@ struct Memory {
 impl Memory {
     /// The classes guessed for embeddings of length one.
     fn guess(&self, knn: &Knn, queries: &[f32], classes: usize) -> Vec<u32> {
-        let tasks = queries.par_chunks(QUERIES * self.dim);
-        let guesses = tasks.map(|queries| {
-            let nearest = self.nearest(queries, knn.k.get().min(self.labels.len()));
-            let decide = |near: Nearest| knn.decide(&near.sorted(), &self.labels, classes);
-            nearest.into_iter().map(decide).collect::<Vec<_>>()
-        });
-        guesses.collect::<Vec<_>>().concat()
-    }
-
-    fn nearest(&self, queries: &[f32], k: usize) -> Vec<Nearest> {
-        let count = queries.len() / self.dim;
-        let mut nearest: Vec<Nearest> = (0..count).map(|_| Nearest::new(k)).collect();
-        let mut similarities = vec![0.0; count * MEMORY];
-        for (block, memory) in self.unit.chunks(MEMORY * self.dim).enumerate() {
-            let width = memory.len() / self.dim;
-            Product::into(&mut similarities, width).of(
-                Matrix::new(queries, count, self.dim),
-                Matrix::new(memory, width, self.dim).t(),
-            );
-            for (nearest, row) in nearest.iter_mut().zip(similarities.chunks_exact(width)) {
-                nearest.see(block * MEMORY, row);
-            }
-        }
-        nearest
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Neighbour {
-    similarity: f32,
-    index: usize,
-}
-
-impl Neighbour {
-    /// Nearer first, then in the order of the training images.
-    fn order(a: &Self, b: &Self) -> std::cmp::Ordering {
-        b.similarity.total_cmp(&a.similarity).then(a.index.cmp(&b.index))
-    }
-}
-
-/// The nearest `k` so far, among others.
-struct Nearest {
-    k: usize,
-    candidates: Vec<Neighbour>,
-    /// What a further neighbour must exceed.
-    bar: f32,
-}
-
-impl Nearest {
-    fn new(k: usize) -> Self {
-        Self { k, candidates: Vec::with_capacity(2 * k), bar: f32::NEG_INFINITY }
-    }
-
-    /// Takes in the similarities to the training images from `first` on.
-    fn see(&mut self, first: usize, similarities: &[f32]) {
-        for (offset, similarity) in similarities.iter().enumerate() {
-            if *similarity > self.bar {
-                let neighbour = Neighbour { similarity: *similarity, index: first + offset };
-                self.candidates.push(neighbour);
-                if self.candidates.len() == 2 * self.k {
-                    self.drop_the_rest();
-                }
-            }
-        }
-    }
-
-    fn drop_the_rest(&mut self) {
-        let (_, last, _) = self.candidates.select_nth_unstable_by(self.k - 1, Neighbour::order);
-        self.bar = last.similarity;
-        self.candidates.truncate(self.k);
-    }
-
-    fn sorted(mut self) -> Vec<Neighbour> {
-        self.candidates.sort_unstable_by(Neighbour::order);
-        self.candidates.truncate(self.k);
-        self.candidates
+        let found = nearest(queries, &self.unit, self.dim, knn.k.get());
+        found.iter().map(|near| knn.decide(near, &self.labels, classes)).collect()
     }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use candle_core::{D, DType, Device, Tensor, Var};
 
 use super::rows::{Rows, accuracy};
+use super::scale::Scale;
 use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split};
 use crate::catalog::{
     self, Bound, Count, Duration, Labels, Misfit, Network, OptimizerCall, Place, ScheduleCall,
@@ -13,7 +14,11 @@ use crate::kernel;
 use crate::library::build;
 use crate::library::optimizer::{Stepper, adamw};
 use crate::library::schedule::{Horizon, SCHEDULES, Schedule};
+use crate::measure::calibration::expected_calibration_error;
 use crate::{choice, component};
+
+/// The bins of confidence that calibration is measured in.
+const BINS: usize = 15;
 
 choice! {
     /// Which features the probe is trained on.
@@ -33,6 +38,10 @@ component! {
     /// the seed only sets the order of the images. Accuracies are those after the last step, on
     /// untouched images; the encoder sees every image as at evaluation, without dropout.
     ///
+    /// `ece` is the expected calibration error of its guesses (Guo et al., 2017): over 15 bins of
+    /// equal width, the mean distance between how likely the classifier holds its guess to be and
+    /// how often it is right, by the size of the bin; 0 when it knows what it does not know.
+    ///
     /// ```exp
     /// edition 1
     ///
@@ -44,7 +53,7 @@ component! {
     ///   eval { probe = linear(labels=fine, for=20 epochs) }
     /// }
     /// ```
-    Evaluation as dyn Evaluation, version 1, needs [Embedding, Labels], metrics [accuracy],
+    Evaluation as dyn Evaluation, version 2, needs [Embedding, Labels], metrics [accuracy, ece],
         network network;
     linear => Linear {
         /// The encoder to measure, or several joined: `concat(a.encoder, b.encoder)`.
@@ -97,11 +106,11 @@ impl Evaluation for Linear {
         let scale = self.standardize.then(|| Scale::of(&rows));
         let train = Examples::new(rows, scale.as_ref())?;
         let probe = self.train(&train, &mut Inputs { source, scale: scale.as_ref() }, site)?;
-        let mut scores = vec![probe.score(Split::Train, &train)?];
+        let mut scores = probe.scores(Split::Train, &train)?;
         for split in [Split::Val, Split::Test] {
             let rows = Rows::of(source, split)?;
             if rows.len() > 0 {
-                scores.push(probe.score(split, &Examples::new(rows, scale.as_ref())?)?);
+                scores.extend(probe.scores(split, &Examples::new(rows, scale.as_ref())?)?);
             }
         }
         Ok(scores)
@@ -213,41 +222,6 @@ impl Examples {
     }
 }
 
-/// Mean and inverse standard deviation of each dimension.
-struct Scale {
-    mean: Vec<f64>,
-    inverse_std: Vec<f64>,
-}
-
-impl Scale {
-    fn of(rows: &Rows) -> Self {
-        let mean = column_means(rows, |x, _| x, &vec![0.0; rows.dim]);
-        let variance = column_means(rows, |x, mean| (x - mean).powi(2), &mean);
-        // A dimension that never varies is only centred.
-        let inverse = |variance: &f64| if *variance > 0.0 { 1.0 / variance.sqrt() } else { 1.0 };
-        Self { inverse_std: variance.iter().map(inverse).collect(), mean }
-    }
-
-    fn apply(&self, rows: &mut Rows) {
-        for row in rows.values.chunks_exact_mut(rows.dim) {
-            for ((x, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.inverse_std) {
-                *x = ((f64::from(*x) - mean) * scale) as f32;
-            }
-        }
-    }
-}
-
-/// The mean over rows of `f(x, around)`, for each dimension.
-fn column_means(rows: &Rows, f: impl Fn(f64, f64) -> f64, around: &[f64]) -> Vec<f64> {
-    let mut sums = vec![0.0; rows.dim];
-    for row in rows.iter() {
-        for ((sum, x), around) in sums.iter_mut().zip(row).zip(around) {
-            *sum += f(f64::from(*x), *around);
-        }
-    }
-    sums.iter().map(|sum| sum / rows.len() as f64).collect()
-}
-
 /// A linear classifier.
 struct Probe {
     weight: Var,
@@ -273,9 +247,18 @@ impl Probe {
         Ok(kernel::cross_entropy(&self.logits(&examples.embedding)?, &examples.labels, 0.0)?)
     }
 
-    fn score(&self, split: Split, examples: &Examples) -> Result<Score, EvalError> {
-        let guesses = self.logits(&examples.embedding)?.argmax(D::Minus1)?.to_vec1::<u32>()?;
-        Ok(Score { split, metric: "accuracy", value: accuracy(&guesses, &examples.labels) })
+    fn scores(&self, split: Split, examples: &Examples) -> Result<Vec<Score>, EvalError> {
+        let logits = self.logits(&examples.embedding)?;
+        let guesses = logits.argmax(D::Minus1)?.to_vec1::<u32>()?;
+        let pairs = guesses.iter().zip(&examples.labels);
+        let is_right: Vec<bool> = pairs.map(|(guess, label)| guess == label).collect();
+        let confidences: Vec<f64> =
+            logits.to_vec2::<f32>()?.iter().map(|row| confidence(row)).collect();
+        let ece = expected_calibration_error(&confidences, &is_right, BINS);
+        let value = accuracy(&guesses, &examples.labels);
+        let accuracy = Score { split, metric: "accuracy", value };
+        let ece = ece.map(|value| Score { split, metric: "ece", value });
+        Ok([accuracy].into_iter().chain(ece).collect())
     }
 
     fn check(&self) -> Result<(), EvalError> {
@@ -289,6 +272,12 @@ impl Probe {
     }
 }
 
+/// How likely the likeliest class is.
+fn confidence(logits: &[f32]) -> f64 {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    1.0 / logits.iter().map(|it| (f64::from(*it) - f64::from(most)).exp()).sum::<f64>()
+}
+
 #[cfg(test)]
 mod tests {
     use std::ops::ControlFlow;
@@ -296,7 +285,7 @@ mod tests {
     use super::*;
     use crate::catalog::Value;
     use crate::library::Library;
-    use crate::library::eval::Features;
+    use crate::library::eval::{Column, Features, Labelling};
     use crate::seed::Stream;
 
     /// Two classes in the plane that no line divides.
@@ -325,6 +314,10 @@ mod tests {
 
         fn classes(&self) -> usize {
             2
+        }
+
+        fn column(&mut self, _: Split, _: Column) -> Result<Option<Labelling>, EvalError> {
+            Ok(None)
         }
     }
 

@@ -1,21 +1,50 @@
 //! Evaluations: what frozen features are worth.
 
+mod alignment;
+mod cka;
+mod classify;
+mod collapse;
+mod dfr;
 mod geometry;
+mod grouped;
 mod knn;
 mod linear;
+mod permutation;
+mod retrieval;
 mod rows;
+mod scale;
+mod spectrum;
+mod subclasses;
+mod theory;
+mod training;
 
 use std::ops::ControlFlow;
 
 use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
 
 use super::Library;
 use crate::catalog::{self, Entry, Labels};
 use crate::seed::Stream;
 
+pub use training::{Foretold, Sees, TermValue};
+
 /// Every evaluation, in the order the reference lists them.
-pub static EVALUATIONS: &[&Entry<dyn Evaluation>] =
-    &[&linear::ENTRY, &knn::ENTRY, &geometry::ENTRY];
+pub static EVALUATIONS: &[&Entry<dyn Evaluation>] = &[
+    &linear::ENTRY,
+    &knn::ENTRY,
+    &classify::ENTRY,
+    &dfr::ENTRY,
+    &geometry::ENTRY,
+    &spectrum::ENTRY,
+    &collapse::ENTRY,
+    &alignment::ENTRY,
+    &cka::ENTRY,
+    &theory::ENTRY,
+    &permutation::ENTRY,
+    &retrieval::ENTRY,
+    &subclasses::ENTRY,
+];
 
 /// A declared evaluation.
 pub trait Evaluation: Send + Sync {
@@ -93,6 +122,78 @@ pub trait FeatureSource {
 
     /// Classes of the labels asked for.
     fn classes(&self) -> usize;
+
+    /// A further label of each row of a split, in the order of [`Self::features`]; none when the
+    /// evaluation did not ask for it, or the dataset has none.
+    fn column(&mut self, split: Split, column: Column) -> Result<Option<Labelling>, EvalError>;
+
+    /// The features of the encoders that the argument `with` names, in the order of
+    /// [`Self::features`].
+    fn with(&mut self, _split: Split) -> Result<Features, EvalError> {
+        Err(EvalError::Failed("nothing is named to compare with".to_owned()))
+    }
+
+    /// Scores `[n, classes]` that a linear classifier gives to embeddings, one that was trained with
+    /// the encoder on the labels asked for; none where there is none.
+    fn scores(&mut self, _embedding: &Tensor) -> Result<Option<Tensor>, EvalError> {
+        Ok(None)
+    }
+
+    /// What theory says of the training depends on; none where the closed forms do not reach it.
+    fn foretold(&mut self) -> Option<Foretold> {
+        None
+    }
+
+    /// What the loss terms of the trainings come to on some rows of the training split as one batch,
+    /// in the views of the first epoch: for each of `orders`, when the image at place `i` has the
+    /// embeddings of that at place `order[i]`.
+    fn losses(
+        &mut self,
+        _rows: &[u32],
+        _orders: &[Vec<u32>],
+    ) -> Result<Vec<Vec<TermValue>>, EvalError> {
+        Ok(Vec::new())
+    }
+
+    /// Images in a batch of the training.
+    fn batch(&self) -> usize {
+        1
+    }
+
+    /// The scores `[n, classes]` that a classifier trained with the encoder gives a split, for the
+    /// labels asked for; none where none was trained on them.
+    fn class_scores(&mut self, split: Split) -> Result<Option<Tensor>, EvalError> {
+        let features = self.features(split)?;
+        self.scores(&features.embedding)
+    }
+
+    /// Takes note of what was measured of groups, to be kept beside the scores.
+    fn keep_groups(&mut self, _found: Vec<OfGroup>) {}
+}
+
+/// The accuracy on one group of a split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OfGroup {
+    pub split: String,
+    pub group: String,
+    pub images: usize,
+    pub accuracy: f64,
+}
+
+/// Labels beside those an evaluation asks for by `labels`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// The classes inside which an evaluation looks: its argument `within`.
+    Within,
+    /// The groups that the dataset names.
+    Groups,
+}
+
+/// One label for each row, and what the labels are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labelling {
+    pub labels: Vec<u32>,
+    pub names: Vec<String>,
 }
 
 /// Embeddings `[n, dim]` (f32, on the CPU) and the class of each.

@@ -3,6 +3,8 @@
 use candle_core::DType;
 
 use super::{EvalError, FeatureSource, Features, Split};
+use crate::measure::moments::Table;
+use crate::measure::sphere::inverse_norm;
 
 /// Finite embeddings, `dim` numbers a row, and the class of each.
 #[derive(Debug, Clone)]
@@ -28,6 +30,12 @@ impl Rows {
         Self::check(features, source.classes(), "augmented train")
     }
 
+    /// The features of what an evaluation compares with, in the same order.
+    pub(super) fn with(source: &mut dyn FeatureSource, split: Split) -> Result<Self, EvalError> {
+        let features = source.with(split)?;
+        Self::check(features, source.classes(), split.name())
+    }
+
     fn check(features: Features, classes: usize, name: &str) -> Result<Self, EvalError> {
         let Features { embedding, labels } = features;
         let (rows, dim) = embedding.dims2()?;
@@ -48,15 +56,63 @@ impl Rows {
         self.labels.len()
     }
 
+    /// Some of the rows, in the order of `places`.
+    pub(super) fn pick(&self, places: &[usize]) -> Self {
+        let row = |at: &usize| &self.values[at * self.dim..(at + 1) * self.dim];
+        Self {
+            values: places.iter().flat_map(row).copied().collect(),
+            dim: self.dim,
+            labels: places.iter().map(|at| self.labels[*at]).collect(),
+        }
+    }
+
     /// The embeddings, one after another.
     pub(super) fn iter(&self) -> impl Iterator<Item = &[f32]> {
         self.values.chunks_exact(self.dim.max(1))
     }
 
+    /// The rows as plain numbers.
+    pub(super) fn table(&self) -> Table<'_> {
+        Table { values: &self.values, dim: self.dim }
+    }
+
+    /// The rows, each as long as one where `is_unit` says so; a zero vector stays.
+    pub(super) fn scaled(mut self, is_unit: bool) -> Self {
+        for row in self.values.chunks_exact_mut(self.dim.max(1)).filter(|_| is_unit) {
+            let scale = Self::inverse_norm(row);
+            row.iter_mut().for_each(|x| *x = (f64::from(*x) * scale) as f32);
+        }
+        self
+    }
+
+    /// The rows of one class.
+    pub(super) fn of_class(&self, class: u32) -> Self {
+        self.select(|at| self.labels[at] == class)
+    }
+
+    /// At most so many rows, evenly from first to last.
+    pub(super) fn at_even_steps(self, most: usize) -> Self {
+        let count = self.len();
+        if count <= most {
+            return self;
+        }
+        let first_of_part = |part: usize| (part * count).div_ceil(most);
+        self.select(|at| first_of_part(at * most / count) == at)
+    }
+
+    fn select(&self, is_kept: impl Fn(usize) -> bool) -> Self {
+        let kept: Vec<usize> = (0..self.len()).filter(|at| is_kept(*at)).collect();
+        let row = |at: &usize| &self.values[at * self.dim..(at + 1) * self.dim];
+        Self {
+            values: kept.iter().flat_map(row).copied().collect(),
+            dim: self.dim,
+            labels: kept.iter().map(|at| self.labels[*at]).collect(),
+        }
+    }
+
     /// The factor that makes an embedding as long as one; zero for a zero vector, which stays.
     pub(super) fn inverse_norm(row: &[f32]) -> f64 {
-        let square: f64 = row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
-        if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 }
+        inverse_norm(row)
     }
 }
 

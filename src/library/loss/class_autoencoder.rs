@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor, bail};
 
 use super::{Activations, Loss, Single, Site, Term};
-use crate::catalog::{self, DecoderCall, Misfit, Place, Port};
+use crate::catalog::{self, DecoderCall, Misfit, Part, Place, Port};
 use crate::library::build;
 use crate::library::encoder::Network;
 use crate::nn::Mode;
@@ -77,6 +77,9 @@ component! {
         target: Target = Target::Input,
         /// What the decoder is told of an image's class.
         condition: Condition = Condition::None,
+        /// The part of the encoder that this term sees, as `a` of `concat(a=…, b=…)`.
+        /// Without it the term sees the embeddings of all parts side by side.
+        on: Option<Part> = None,
     }
 }
 

@@ -3,7 +3,7 @@
 use candle_core::Result;
 
 use super::{Loss, Pairs, Site, Term, account as formulas};
-use crate::catalog::{Account, ClassWeights, Misfit, Network, Place, Varying};
+use crate::catalog::{Account, ClassWeights, Misfit, Network, Part, Place, Varying};
 use crate::component;
 use crate::kernel::PairKind;
 use crate::tensor::Scope;
@@ -46,6 +46,9 @@ component! {
         /// With `none` all count alike, with `balanced` inversely to the number of training images
         /// of the class, with a list by these numbers, in the order of the classes.
         class_weights: ClassWeights = ClassWeights::Alike,
+        /// The part of the encoder that this term sees, as `a` of `concat(a=…, b=…)`.
+        /// Without it the term sees the embeddings of all parts side by side.
+        on: Option<Part> = None,
     }
 }
 

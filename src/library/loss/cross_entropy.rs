@@ -3,7 +3,8 @@
 use candle_core::{Result, Tensor};
 
 use super::{Activations, Loss, Single, Site, Term};
-use crate::catalog::{Account, ClassWeights, Fraction, Labels, Misfit, Network, Place};
+use crate::catalog::{Account, ClassWeights, Fraction, Labels, Misfit, Network, Part, Place};
+use crate::kernel::Portion;
 use crate::nn::{Linear, Mode};
 use crate::tensor::Scope;
 use crate::{choice, component, kernel};
@@ -21,6 +22,8 @@ component! {
     ///
     /// The mean over all views of all items of `-log softmax(W e + b)` at the item's class. With
     /// `smoothing` a share of the target is spread evenly over all classes (Szegedy et al., 2016).
+    /// Where images are mixed by `mixup` or `cutmix`, so is the target: an image that is 70% of one class
+    /// and 30% of another counts as 0.7 images of the one and 0.3 of the other.
     /// The accuracy of its classifier is reported under the term's name.
     ///
     /// ```exp
@@ -34,7 +37,7 @@ component! {
     ///   eval { probe = linear(labels=fine) }
     /// }
     /// ```
-    Loss as dyn Loss, version 1, needs [Embedding, Labels],
+    Loss as dyn Loss, version 1, needs [Embedding, Labels, Shares],
         account account, network network;
     cross_entropy => CrossEntropy {
         /// The labels to learn.
@@ -47,6 +50,9 @@ component! {
         /// With `none` all count alike, with `balanced` inversely to the number of training images
         /// of the class, with a list by these numbers, in the order of the classes.
         class_weights: ClassWeights = ClassWeights::Alike,
+        /// The part of the encoder that this term sees, as `a` of `concat(a=…, b=…)`.
+        /// Without it the term sees the embeddings of all parts side by side.
+        on: Option<Part> = None,
     }
 }
 
@@ -82,7 +88,13 @@ impl Single for Classifier {
         let logits = self.head.forward(&batch.embedding)?;
         let labels = batch.labels.repeat(batch.views);
         let weights = batch.class_weights.as_deref();
-        kernel::cross_entropy_weighted(&logits, &labels, self.smoothing, weights)
+        let Some(mixed) = &batch.mixed else {
+            return kernel::cross_entropy_weighted(&logits, &labels, self.smoothing, weights);
+        };
+        let others = mixed.others.repeat(batch.views);
+        let own = Portion { labels: &labels, share: mixed.own };
+        let other = Portion { labels: &others, share: 1.0 - mixed.own };
+        kernel::cross_entropy_mixed(&logits, &[own, other], self.smoothing, weights)
     }
 
     fn is_mean(&self) -> bool {

@@ -3,7 +3,7 @@
 use candle_core::Result;
 
 use super::{Loss, Pairs, Site, Term, account as formulas};
-use crate::catalog::{Account, Misfit, Network, Place, Varying};
+use crate::catalog::{Account, Misfit, Network, Part, Place, Varying};
 use crate::component;
 use crate::kernel::PairKind;
 use crate::tensor::Scope;
@@ -38,6 +38,9 @@ component! {
         normalize: bool = true,
         /// Which embeddings are compared.
         pairs: Pairs = Pairs::Pooled,
+        /// The part of the encoder that this term sees, as `a` of `concat(a=…, b=…)`.
+        /// Without it the term sees the embeddings of all parts side by side.
+        on: Option<Part> = None,
     }
 }
 

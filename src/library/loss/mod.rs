@@ -5,6 +5,7 @@ mod class_autoencoder;
 mod class_infonce;
 mod cross_entropy;
 mod forms;
+mod group_dro;
 mod infonce;
 mod pairs;
 mod supcon;
@@ -27,6 +28,7 @@ pub static LOSSES: &[&Entry<dyn Loss>] = &[
     &infonce::ENTRY,
     &thanos_release::ENTRY,
     &cross_entropy::ENTRY,
+    &group_dro::ENTRY,
     &class_autoencoder::ENTRY,
 ];
 
@@ -48,6 +50,8 @@ pub struct Site<'a> {
     pub image: ImageShape,
     /// Classes of the labels the term reads.
     pub classes: usize,
+    /// Groups of the data; none where the dataset names none.
+    pub groups: usize,
 }
 
 /// A term that is part of a model.
@@ -98,5 +102,20 @@ pub struct Activations {
     pub labels: Vec<u32>,
     /// How much each class counts, where the term says so.
     pub class_weights: Option<Vec<f64>>,
+    /// The group of each item, and the number of training images in each group; both empty where
+    /// the dataset names no groups.
+    pub groups: Vec<u32>,
+    pub group_sizes: Vec<usize>,
     pub views: usize,
+    /// What images are mixed with; only for terms that declare to read shares of classes.
+    pub mixed: Option<Mixed>,
+}
+
+/// What the images of a batch are mixed with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mixed {
+    /// The share of an image that is its own.
+    pub own: f64,
+    /// The class of the other image of each item.
+    pub others: Vec<u32>,
 }

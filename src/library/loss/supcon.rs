@@ -4,7 +4,9 @@ use candle_core::Result;
 
 use super::forms::{Denominator, Form, NoPositive, Sum};
 use super::{Loss, Pairs, Site, Term, account as formulas};
-use crate::catalog::{Account, ClassWeights, Misfit, Network, Place, Port, Positive, Varying};
+use crate::catalog::{
+    Account, ClassWeights, Misfit, Network, Part, Place, Port, Positive, Varying,
+};
 use crate::component;
 use crate::kernel::{PairKind, PairTerm};
 use crate::tensor::Scope;
@@ -66,6 +68,9 @@ component! {
         /// With `none` all count alike, with `balanced` inversely to the number of training images
         /// of the class, with a list by these numbers, in the order of the classes.
         class_weights: ClassWeights = ClassWeights::Alike,
+        /// The part of the encoder that this term sees, as `a` of `concat(a=…, b=…)`.
+        /// Without it the term sees the embeddings of all parts side by side.
+        on: Option<Part> = None,
         /// The published loss that sets what is not written.
         form: Form = Form::Thanos,
     }

@@ -4,7 +4,7 @@ use candle_core::Result;
 
 use super::forms::Denominator as Below;
 use super::{Loss, Pairs, Site, Term, account as formulas, forms};
-use crate::catalog::{Account, Misfit, Network, NonNegative, Place, Port, Positive, Varying};
+use crate::catalog::{Account, Misfit, Network, NonNegative, Part, Place, Port, Positive, Varying};
 use crate::kernel::{Denominator, Lengths, PairKind, PairTerm, Sum};
 use crate::tensor::Scope;
 use crate::{choice, component};
@@ -70,6 +70,9 @@ component! {
         a_lc: NonNegative = 1.0,
         /// The weight of the class-conditional part.
         a_spread: NonNegative = 1.0,
+        /// The part of the encoder that this term sees, as `a` of `concat(a=…, b=…)`.
+        /// Without it the term sees the embeddings of all parts side by side.
+        on: Option<Part> = None,
     }
 }
 

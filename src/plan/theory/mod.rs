@@ -1,18 +1,14 @@
 //! What theory says of a stage before it is trained: where the least loss lies, and what the loss
-//! is worth there. Closed forms of numbers in, numbers out; `docs/guide/theory.md` derives them.
+//! is worth there. The closed forms are those of `crate::theory`.
 
-mod bessel;
-mod geometry;
 mod notes;
 mod part;
-mod reference;
-mod sphere;
+mod reach;
 mod stage;
 mod verdict;
 
-pub use bessel::bessel_ratio;
-pub use geometry::{Denominator, Phase, Setting};
+pub use crate::theory::{Contrast, Denominator, Phase, Reference, Setting, bessel_ratio};
 pub use notes::theory_notes;
-pub use reference::{Contrast, Reference};
-pub use stage::{Theory, theory_lines};
+pub use reach::out_of_reach;
+pub use stage::{Theory, is_foretold, theory_lines};
 pub use verdict::{is_contrastive, sees, verdict};

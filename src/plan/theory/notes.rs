@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::geometry::Phase;
+use super::Phase;
 use super::part::{is_supervised, is_within_class};
 use super::stage::{Theory, digits, is_of_classes};
 use crate::catalog::{Facts, Port, Value};
@@ -73,7 +73,7 @@ impl Known<'_> {
             return notes.clone();
         }
         let seed = self.design.seeds.node.first().copied().unwrap_or_default();
-        let asked = Asked { facts: self.facts, seed, pins, limit: None };
+        let asked = Asked { facts: self.facts, seed, pins, limit: None, upstream: None };
         let notes = of_stage(declared, &stage(declared, &asked, &mut self.networks));
         self.of.insert(Rc::as_ptr(declared), notes.clone());
         notes

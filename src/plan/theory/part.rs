@@ -1,6 +1,6 @@
 //! Contrastive terms as the closed forms see them: sums of a supervised and a class-conditional part.
 
-use super::geometry::Denominator;
+use super::Denominator;
 use crate::catalog::{Bound, Value};
 use crate::plan::Term;
 use crate::plan::constant::is_word;
@@ -37,6 +37,9 @@ pub(super) fn parts(term: &Term) -> Result<Vec<Part>, Unreached> {
     let is_long = |name| call.value(name) == Some(&Value::Bool(false));
     let temperature = real(call, "temperature").ok_or(Unreached)?;
     if !matches!(call.value("class_weights"), None | Some(Value::None)) {
+        return Err(Unreached);
+    }
+    if call.part().is_some() {
         return Err(Unreached);
     }
     if is_long("normalize") || is_long("lc_norm") || !matches!(sum(call), None | Some("out")) {

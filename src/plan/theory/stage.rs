@@ -2,9 +2,8 @@
 
 use std::fmt::{self, Display};
 
-use super::geometry::{Denominator, Phase, Setting};
 use super::part::{Part, PartKind, parts};
-use super::reference::{Contrast, Reference};
+use super::{Contrast, Denominator, Phase, Reference, Setting};
 use crate::catalog::Port;
 use crate::plan::{Plan, Stage, Term};
 
@@ -31,29 +30,37 @@ impl Theory {
     /// At the weights that training ends with. None for a stage with a projector, or without
     /// contrastive terms on classes, or whose terms differ in what the closed forms need to be one.
     pub fn of(stage: &Stage) -> Option<Self> {
+        Self::reach(stage).ok()
+    }
+
+    /// The same, or why the closed forms do not reach the stage.
+    pub fn reach(stage: &Stage) -> Result<Self, &'static str> {
         // What is compared is then not what is evaluated, and the closed forms are of the first.
         if stage.projector.is_some() {
-            return None;
+            return Err("its terms see the embedding through a projector");
         }
         let last = |term: &Term| term.weight.last(&stage.horizon());
         let of_terms = stage.terms.iter().filter(|term| last(term) > 0.0);
         let of_terms = of_terms
             .map(|term| Some(Weighed { term, weight: last(term), parts: parts(term).ok()? }));
-        let terms: Vec<Weighed> = of_terms.collect::<Option<_>>()?;
+        let terms: Vec<Weighed> = of_terms
+            .collect::<Option<_>>()
+            .ok_or("a term has free lengths, class weights, a changing temperature or `sum=in`")?;
         let all: Vec<&Part> = terms.iter().flat_map(|it| &it.parts).collect();
-        let first = *all.first()?;
+        let first = *all.first().ok_or("it has no `supcon` or `class_infonce`")?;
         let is_alike = |part: &&&Part| {
             (part.temperature, part.is_across) == (first.temperature, first.is_across)
         };
         if !all.iter().all(|part| is_alike(&part)) || first.temperature < COLDEST {
-            return None;
+            return Err("its terms differ in their temperature or pairs, or are too cold");
         }
-        let contrast = contrast(stage, first)?;
+        let contrast = contrast(stage, first)
+            .ok_or("it has one class, or a batch does not hold all of them evenly")?;
         let supervised: Vec<PartKind> =
             all.iter().map(|part| part.kind).filter(|kind| kind.is_supervised()).collect();
         let kind = supervised.first().copied().unwrap_or(PartKind::WithinClass);
         if supervised.iter().any(|it| *it != kind) {
-            return None;
+            return Err("its terms differ in their denominator or clip");
         }
         let (denominator, clip) = match kind {
             PartKind::Supervised { denominator, clip } => (denominator, clip),
@@ -69,7 +76,7 @@ impl Theory {
             denominator,
             clip,
         };
-        Some(Self {
+        Ok(Self {
             setting,
             weights,
             phase: setting.phase(),
@@ -78,6 +85,11 @@ impl Theory {
             references: references(&terms, contrast),
         })
     }
+}
+
+/// Whether the closed forms speak of a term.
+pub fn is_foretold(term: &Term) -> bool {
+    parts(term).is_ok_and(|parts| !parts.is_empty())
 }
 
 /// Whether a term sees nothing but the classes that the contrastive terms see: it does not change

@@ -1,6 +1,6 @@
 //! What one term can see, and whether collapse is what it wants.
 
-use super::geometry::Phase;
+use super::Phase;
 use super::part::{is_supervised, is_within_class};
 use super::stage::{Theory, digits, spread};
 use crate::catalog::{Op, Place, Port, Value};

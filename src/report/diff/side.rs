@@ -142,6 +142,7 @@ fn stage_key(key: &str) -> Option<String> {
         "data" | "encoder" | "projector" | "augment" | "views" | "loss" => Some(key.to_owned()),
         "terms" => Some("loss".to_owned()),
         "keep_best" => Some("train.keep".to_owned()),
+        "keep_worst_group" => Some("train.keep_worst_group".to_owned()),
         "optimizer" | "schedule" | "batch" | "steps" | "drop_last" | "sampler" | "clip"
         | "accumulate" | "chunk" | "ema" | "swa" => Some(format!("train.{key}")),
         _ => None,

@@ -23,6 +23,12 @@ pub fn graph(plan: &Plan, part: Part) -> Graph {
             Part::Stages => graph.stage(&variants, trainings),
             part => graph.model(&variants, trainings, part),
         };
+        let begins = variants.iter().filter_map(|it| it.begins_with.as_ref());
+        let upstream = names(begins.map(|it| it.stage.as_str())).into_iter();
+        for other in upstream.filter(|_| part != Part::Loss) {
+            let from = outputs.iter().find(|(name, _)| *name == other);
+            from.into_iter().for_each(|(_, from)| graph.edge(*from, output, false));
+        }
         outputs.push((name, output));
     }
     if matches!(part, Part::Stages | Part::All) {
@@ -263,6 +269,9 @@ fn without_on(bound: &Bound) -> Vec<String> {
 fn arguments(bound: &Bound, with_defaults: bool) -> Vec<String> {
     let defaults = Bound::defaults(bound.spec);
     let all = bound.spec.params.iter().zip(bound.args.iter().zip(defaults.args.iter()));
+    // That a term sees all of the embedding is not worth a line.
+    let is_whole = |param: &ParamSpec| matches!(param.ty, Type::Optional(Type::Part));
+    let all = all.filter(|(param, (value, _))| !is_whole(param) || **value != Value::None);
     let given = all.filter(|(_, (value, default))| with_defaults || value != default);
     let part = |(param, (value, _)): (&ParamSpec, (&Value, &Value))| {
         format!("{}={}", param.name, argument(&param.ty, value))

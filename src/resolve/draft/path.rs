@@ -1,6 +1,6 @@
 //! Overrides by path: what a path names inside an experiment.
 
-use super::{Section, Slot};
+use super::{Section, Slot, as_path};
 use crate::diag::{Diagnostic, codes};
 use crate::syntax::{Expr, Name};
 
@@ -29,8 +29,12 @@ impl Section {
     fn set_everywhere(&mut self, path: &[Name], value: &Expr, out: &mut Vec<Diagnostic>) {
         let name = &path[0].node;
         let stages = self.sections.iter().enumerate().filter(|(_, it)| it.kind == "stage");
-        let own: Vec<usize> = stages.filter(|(_, it)| it.has(name)).map(|(at, _)| at).collect();
-        let is_inherited = own.is_empty() || own.len() < self.stages().count();
+        // What begins with the encoder of another stage follows that.
+        let stages = stages.filter(|(_, it)| name != "encoder" || !self.is_begun(it));
+        let stages: Vec<(usize, &Self)> = stages.collect();
+        let own = stages.iter().filter(|(_, it)| it.has(name)).map(|(at, _)| *at);
+        let own: Vec<usize> = own.collect();
+        let is_inherited = own.is_empty() || own.len() < stages.len();
         // Line by line, as in `loss.cnce.weight`: the stages that have the line are meant.
         let has_line = |section: &Self| match (path.get(1), section.section(name)) {
             (Some(line), Some(block)) if name == "loss" || name == "augment" => {
@@ -47,6 +51,17 @@ impl Section {
         if (is_inherited || self.has(name)) && (!some || has_line(self)) {
             self.set_here(path, value, out);
         }
+    }
+
+    /// Whether `stage` says that it begins with the encoder of another.
+    fn is_begun(&self, stage: &Self) -> bool {
+        let path = stage.get("encoder").and_then(|slot| as_path(&slot.expr));
+        path.is_some_and(|path| match &path.parts[..] {
+            [other, output] => {
+                output.node == "encoder" && self.stages().any(|it| it.name.node == other.node)
+            }
+            _ => false,
+        })
     }
 
     fn set_in_stage(&mut self, at: usize, path: &[Name], value: &Expr, out: &mut Vec<Diagnostic>) {

@@ -21,6 +21,7 @@ const TRAIN: &[&str] = &[
     "chunk",
     "ema",
     "swa",
+    "freeze",
 ];
 const RUN: &[&str] = &["precision", "determinism", "device", "limit", "checkpoint", "workers"];
 /// The streams of random numbers of a training.

@@ -8,7 +8,7 @@ use crate::diag::{Diagnostic, codes};
 use crate::syntax::{Call, Expr, ExprKind, Path};
 
 impl Eval<'_> {
-    /// `stage.encoder`, or a stage's name alone.
+    /// `stage.encoder`, `stage.projector`, or a stage's name alone, which is its encoder.
     pub(super) fn encoder(&mut self, path: &Path) -> Option<Features> {
         let (stage, output) = match &path.parts[..] {
             [only] if only.node == "auto" && path.single().is_some() => {
@@ -32,13 +32,18 @@ impl Eval<'_> {
             self.missing(diagnostic);
             return None;
         }
-        if let Some(output) = output.filter(|output| output.node != "encoder") {
-            let message = format!("a stage gives `encoder`, not `{}`", output.node);
-            let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
-            self.out.push(diagnostic.expected(output.span, &output.node, ["encoder"]));
-            return None;
+        let (name, outputs) = (stage.node.clone(), ["encoder", "projector"]);
+        match output.map(|output| output.node.as_str()) {
+            None | Some("encoder") => Some(Features::Encoder(name)),
+            Some("projector") => Some(Features::Projector(name)),
+            Some(other) => {
+                let message = format!("a stage gives `encoder` and `projector`, not `{other}`");
+                let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
+                let span = output.map_or(path.span, |output| output.span);
+                self.out.push(diagnostic.expected(span, other, outputs));
+                None
+            }
         }
-        Some(Features::Encoder(stage.node.clone()))
     }
 
     /// `concat(a.encoder, b.encoder)`
@@ -70,6 +75,15 @@ impl Eval<'_> {
         };
         match self.encoder(path)? {
             Features::Encoder(stage) => Some(stage),
+            Features::Projector(_) => {
+                let diagnostic = Diagnostic::new(&codes::WRONG_TYPE, "`concat` joins encoders");
+                self.out.push(
+                    diagnostic
+                        .at(expr.span, "this is what a projector makes of one")
+                        .help("measure it in a line of its own: `on=STAGE.projector`"),
+                );
+                None
+            }
             _ => {
                 self.out.push(wrong_type(expr, want).help("name each stage that is joined"));
                 None

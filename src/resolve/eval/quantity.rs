@@ -254,6 +254,7 @@ pub(super) fn noun(ty: &Type) -> String {
         Type::Interval { .. } => "an interval, such as `0.2..=1.0`".to_owned(),
         Type::Labels => "labels, such as `fine`".to_owned(),
         Type::Features => "features, such as `STAGE.encoder`".to_owned(),
+        Type::Part => "a part of the encoder, such as `a`".to_owned(),
         Type::Weights => "weights, such as `weights(\"FILE.safetensors\")`".to_owned(),
         Type::List(item) => format!("a list, each item {}", noun(item)),
         Type::Component(kind) => with_article(kind.name()),

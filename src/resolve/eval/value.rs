@@ -126,6 +126,7 @@ impl Eval<'_> {
                 self.out.push(diagnostic.expected(path.span, &text, [BALANCED, "none"]));
                 return None;
             }
+            (Type::Part, _) => return Some(Value::Word(path.text())),
             (Type::Features, _) => return self.encoder(path).map(Value::Features),
             (Type::Labels, Some("declared")) => return Some(Value::Labels(Labels::Declared)),
             (Type::Labels, Some(column)) if !is_value => {

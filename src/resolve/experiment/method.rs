@@ -1,12 +1,12 @@
 //! What a training does beside the plain step: which images it draws, how a step is divided, how its
 //! gradient is bounded, and which average of the weights is evaluated.
 
-use super::super::draft::{Section, Slot};
+use super::super::draft::{Section, Slot, as_path};
 use super::super::eval::{Eval, Want};
 use super::super::{Average, Called, Method};
 use crate::catalog::{Bound, Kind, ParamType, Positive, Type, Value};
 use crate::diag::{Diagnostic, Span, Spanned, codes};
-use crate::syntax::ExprKind;
+use crate::syntax::{Expr, ExprKind};
 
 const REAL: Type =
     Type::Real { name: "between 0 and 1", min: f64::NEG_INFINITY, max: f64::INFINITY, open: false };
@@ -23,10 +23,15 @@ impl Eval<'_> {
         let chunk = self.optional(train, "chunk", |eval, slot| eval.count(slot));
         let ema = self.optional(train, "ema", |eval, slot| eval.ema(slot));
         let swa = self.optional(train, "swa", |eval, slot| eval.swa(slot));
+        let freeze = match train.get("freeze") {
+            Some(slot) => self.freeze(&slot.expr),
+            None => Some(Vec::new()),
+        };
         let (accumulate, chunk, ema, swa) = (accumulate?, chunk?, ema?, swa?);
         self.one_of(&ema, &swa, "which average of the weights is evaluated");
         self.one_of(&accumulate, &chunk, "how a batch is divided");
-        Some(Method { sampler: sampler?, clip: clip?, accumulate, chunk, average: ema.or(swa) })
+        let (sampler, clip, average) = (sampler?, clip?, ema.or(swa));
+        Some(Method { sampler, clip, accumulate, chunk, average, freeze: freeze? })
     }
 
     /// The component `name` with its defaults, where none is declared.
@@ -79,6 +84,37 @@ impl Eval<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The networks in `[encoder, projector]`.
+    fn freeze(&mut self, expr: &Expr) -> Option<Vec<Spanned<String>>> {
+        let named =
+            |item: &Expr| as_path(item).map(|path| Spanned { node: path.text(), span: path.span });
+        match &expr.kind {
+            ExprKind::None => return Some(Vec::new()),
+            ExprKind::Paren(inner) => return self.freeze(inner),
+            ExprKind::If { test, then, otherwise } => {
+                let chosen = if self.truth(test)? { then } else { otherwise };
+                return self.freeze(chosen);
+            }
+            ExprKind::List(items) => {
+                if let Some(all) = items.iter().map(named).collect() {
+                    return Some(all);
+                }
+            }
+            _ => {}
+        }
+        let diagnostic =
+            Diagnostic::new(&codes::WRONG_TYPE, "`freeze` is a list of networks of the stage");
+        let diagnostic = match named(expr) {
+            Some(only) => {
+                let list = format!("[{}]", only.node);
+                diagnostic.at(expr.span, format!("write `{list}`")).fix(expr.span, list)
+            }
+            None => diagnostic.at(expr.span, "cannot be read as one"),
+        };
+        self.out.push(diagnostic.help("for example `freeze = [encoder]`"));
+        None
     }
 
     /// Two fields that say one thing.

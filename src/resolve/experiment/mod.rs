@@ -1,5 +1,6 @@
 //! A draft to a complete experiment: every field evaluated, every default written out.
 
+mod begins;
 mod evaluation;
 mod machine;
 mod memo;

@@ -12,7 +12,7 @@ impl Eval<'_> {
     pub(super) fn stage(&mut self, draft: &Section, stage: &Section) -> Option<Stage> {
         let own = |name: &str| stage.get(name).or_else(|| draft.get(name));
         let data = self.required([draft, stage], "data", Kind::Dataset);
-        let encoder = self.required([draft, stage], "encoder", Kind::Encoder);
+        let begun = self.begun(draft, stage);
         let projector = own("projector").filter(|slot| slot.expr.kind != ExprKind::None);
         let projector = projector.map(|slot| self.call(slot, Kind::Projector));
         let augment = self.lines(draft, stage, "augment").unwrap_or_default();
@@ -24,10 +24,12 @@ impl Eval<'_> {
         let terms = self.terms(draft, stage);
         let train = self.train(draft, stage, (data.as_ref(), terms.as_deref()));
         let loss = stage.section("loss").or_else(|| draft.section("loss"));
+        let (encoder, begins_with) = begun?;
         Some(Stage {
             name: stage.name.clone(),
             data: data?,
-            encoder: encoder?,
+            encoder,
+            begins_with,
             projector: match projector {
                 Some(found) => Some(found?),
                 None => None,
@@ -40,7 +42,7 @@ impl Eval<'_> {
         })
     }
 
-    fn required(
+    pub(super) fn required(
         &mut self,
         [draft, stage]: [&Section; 2],
         name: &'static str,

@@ -2,7 +2,7 @@
 
 use super::super::draft::{Section, Slot, as_path};
 use super::super::eval::{Eval, Want};
-use super::super::{Called, Keep, Term, Train};
+use super::super::{Called, KEPT_BY, Keep, Term, Train};
 use super::stage::shown_name;
 use crate::catalog::{Division, Duration, Kind, Type, Value};
 use crate::diag::{Diagnostic, Spanned, codes};
@@ -117,16 +117,17 @@ impl Eval<'_> {
             return None;
         }
         // Without the terms, what is wrong with them has been said.
-        self.measured(term, metric, terms?)?;
-        Some(Keep::Best { term: term.clone() })
+        let metric = self.measured(term, metric, terms?)?;
+        Some(Keep::Best { term: term.clone(), metric })
     }
 
-    /// Whether training measures `term.metric`.
-    fn measured(&mut self, term: &Name, metric: &Name, terms: &[Term]) -> Option<()> {
-        let heads = terms.iter().filter(|it| it.call.bound.spec.name == "cross_entropy");
+    /// The metric, if training measures `term.metric`.
+    fn measured(&mut self, term: &Name, metric: &Name, terms: &[Term]) -> Option<&'static str> {
+        let heads = terms.iter().filter(|it| it.has_classifier());
         let heads: Vec<&str> = heads.map(|it| it.name.node.as_str()).collect();
-        if heads.contains(&term.node.as_str()) && metric.node == "accuracy" {
-            return Some(());
+        let known = KEPT_BY.into_iter().find(|known| metric.node == *known);
+        if let Some(known) = known.filter(|_| heads.contains(&term.node.as_str())) {
+            return Some(known);
         }
         let message = format!("`{}.{}` is not measured in training", term.node, metric.node);
         let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
@@ -135,7 +136,7 @@ impl Eval<'_> {
                 .at(term.span, "no term of this loss has a classifier")
                 .help("add one, for example `class = cross_entropy()`"),
             heads if heads.contains(&term.node.as_str()) => {
-                diagnostic.expected(metric.span, &metric.node, ["accuracy"])
+                diagnostic.expected(metric.span, &metric.node, KEPT_BY)
             }
             // Another stage that inherits this may have a term of the name that is written.
             heads => {

@@ -179,6 +179,9 @@ fn matched(baseline: &Experiment, rivals: &[Experiment]) -> Result<Experiment, S
         let copies = largest / own;
         most = most.max(copies);
         let on = entry.call.bound.value("on").map(Features::from_value);
+        if let Some(Features::Projector(stage)) = on.as_ref().filter(|_| copies > 1) {
+            return Err(format!("`{stage}.projector` cannot be joined with others"));
+        }
         if let Some(on) = on.filter(|_| copies > 1) {
             let read: Vec<String> = on.stages().into_iter().map(str::to_owned).collect();
             let repeated = |copy| read.iter().map(move |name| copy_name(baseline, name, copy));
@@ -193,11 +196,18 @@ fn matched(baseline: &Experiment, rivals: &[Experiment]) -> Result<Experiment, S
         let copies = baseline.stages.iter().map(|stage| {
             let name = copy_name(baseline, &stage.name.node, copy);
             let name = Spanned { node: name, span: stage.name.span };
-            Rc::new(Stage { name, ..Stage::clone(stage) })
+            let begins_with = stage
+                .begins_with
+                .as_ref()
+                .map(|it| Spanned { node: copy_name(baseline, &it.node, copy), span: it.span });
+            Rc::new(Stage { name, begins_with, ..Stage::clone(stage) })
         });
-        let copies: Vec<_> = copies.filter(|copy| is_read(&experiment, &copy.name.node)).collect();
-        experiment.stages.extend(copies);
+        experiment.stages.extend(copies.collect::<Vec<_>>());
     }
+    let is_own = |stage: &Rc<Stage>| baseline.stage(&stage.name.node).is_some();
+    let needed = experiment.in_order(|name| is_read(&experiment, name));
+    let needed: Vec<_> = needed.into_iter().cloned().collect();
+    experiment.stages.retain(|it| is_own(it) || needed.iter().any(|other| Rc::ptr_eq(it, other)));
     Ok(experiment)
 }
 

@@ -13,13 +13,13 @@ pub struct Reference {
 
 impl Reference {
     /// The sum of parts, each times its share.
-    pub(super) fn sum(parts: &[(f64, Self)]) -> Self {
+    pub fn sum(parts: &[(f64, Self)]) -> Self {
         let sum = |of: fn(&Self) -> f64| parts.iter().map(|(share, it)| share * of(it)).sum();
         Self { collapsed: sum(|it| it.collapsed), equal: sum(|it| it.equal) }
     }
 
     /// Both values greater by `excess`.
-    pub(super) fn plus(self, excess: f64) -> Self {
+    pub fn plus(self, excess: f64) -> Self {
         Self { collapsed: self.collapsed + excess, equal: self.equal + excess }
     }
 }

@@ -1,0 +1,62 @@
+//! What a training's classifiers are worth on the validation split.
+
+use std::collections::BTreeMap;
+
+use candle_core::Device;
+
+use super::batch::Transforms;
+use super::event::RunError;
+use super::pool::Pool;
+use super::train::EVAL_BATCH;
+use crate::graph::Model;
+use crate::library::eval::Split;
+use crate::plan::{Stage, WORST_GROUP};
+
+/// The number that the best state of a stage is chosen by, as [`validate`] names it.
+pub(super) fn chosen(stage: &Stage) -> Option<String> {
+    let metric = if stage.keep_worst_group { WORST_GROUP } else { "accuracy" };
+    stage.keep_best.as_ref().map(|term| format!("{term}.{metric}"))
+}
+
+/// The accuracy of each classifier, and what the best state is chosen by, where that is another
+/// number.
+pub(super) fn validate(
+    (stage, model, transforms): (&Stage, &Model, &Transforms),
+    pool: &Pool,
+    device: &Device,
+) -> Result<Vec<(String, f64)>, RunError> {
+    let val = pool.indices(Split::Val);
+    let mut right: Vec<(String, Vec<bool>)> = Vec::new();
+    for items in val.chunks(EVAL_BATCH) {
+        let images = transforms.untouched(pool, items, device)?;
+        let fine: Vec<u32> = items.iter().map(|item| pool.fine[*item as usize]).collect();
+        for (at, (name, hits)) in model.right(&images, &fine)?.into_iter().enumerate() {
+            match right.get_mut(at) {
+                Some((_, all)) => all.extend(hits),
+                None => right.push((name, hits)),
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for (name, hits) in right {
+        let share = hits.iter().filter(|hit| **hit).count() as f64 / val.len() as f64;
+        found.push((format!("{name}.accuracy"), share));
+        if stage.keep_worst_group && stage.keep_best.as_ref() == Some(&name) {
+            let groups: Vec<u32> = val.iter().map(|at| pool.groups[*at as usize]).collect();
+            found.push((format!("{name}.{WORST_GROUP}"), worst(&groups, &hits)));
+        }
+    }
+    Ok(found)
+}
+
+/// The least share of hits in a group that has any.
+fn worst(groups: &[u32], hits: &[bool]) -> f64 {
+    let mut counts: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
+    for (group, hit) in groups.iter().zip(hits) {
+        let (right, all) = counts.entry(*group).or_default();
+        *right += usize::from(*hit);
+        *all += 1;
+    }
+    let shares = counts.into_values().map(|(right, all)| right as f64 / all as f64);
+    shares.fold(f64::INFINITY, f64::min)
+}
