@@ -81,7 +81,10 @@ fn tensors(path: &Path) -> Result<Vec<NamedArray>, String> {
         dims: view.shape().to_vec(),
         numbers: of_tensor(&view),
     };
-    Ok(file.iter().map(named).collect())
+    let mut arrays: Vec<NamedArray> = file.iter().map(named).collect();
+    // The file says no order.
+    arrays.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(arrays)
 }
 
 fn of_tensor(view: &TensorView) -> Numbers {

@@ -219,7 +219,10 @@ impl<'a> File<'a> {
         let names = self.arrays.iter().filter(fits).map(|array| array.name.as_str());
         let names = names.filter_map(|name| name.strip_suffix(part.end));
         let column = |name: &str| if name == "labels" { "fine" } else { name }.to_owned();
-        names.filter(|it| *it != SPLIT).map(|name| (column(name), name.to_owned())).collect()
+        let names = names.filter(|it| *it != SPLIT);
+        let mut all: Vec<_> = names.map(|name| (column(name), name.to_owned())).collect();
+        all.sort_by_key(|(name, _)| name != "fine");
+        all
     }
 
     /// The rows of `part` with the names of their classes.

@@ -57,7 +57,7 @@ fn embeddings_of_another_program_are_measured() {
     let arguments: Vec<&str> = ["measure", path.as_str()].into_iter().chain(evals).collect();
     let said = lab.say(&arguments).ended(0).out;
     assert!(said.contains("embeddings of 4 numbers, train 48, test 12"), "{said}");
-    assert!(said.contains("classes: coarse 2, fine 3"), "{said}");
+    assert!(said.contains("classes: fine 3, coarse 2"), "{said}");
     for line in ["test.near.accuracy", "test.subclasses.accuracy", "test.knn.accuracy"] {
         let found = said.lines().find(|it| it.starts_with(line)).expect("measured");
         assert!(found.ends_with("1.0000"), "{found}");
