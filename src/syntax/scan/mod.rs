@@ -385,5 +385,6 @@ fn begins_statement(text: &[u8]) -> bool {
     let rest = rest.trim_ascii_start();
     let words: &[&[u8]] = &[b"let", b"param", b"import", b"where", b"expect", b"claim", b"edition"];
     let is_set = rest.starts_with(b"=") && !rest.starts_with(b"==");
-    words.contains(&name) || (is_set && !name.is_empty())
+    // `0..=1` sets nothing.
+    words.contains(&name) || (is_set && !name.is_empty() && !name.ends_with(b"."))
 }
