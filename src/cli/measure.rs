@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::{exit, prompt};
-use crate::catalog::{ClassMap, LabelError, Labels};
+use crate::catalog::{ClassMap, LabelError, Labels, Port};
 use crate::data::arrays;
 use crate::diag::{Diagnostic, Sources, codes, has_errors};
 use crate::library::Library;
@@ -89,13 +89,13 @@ pub fn measure(library: &Library, args: &MeasureArgs) -> u8 {
     if !args.json {
         prompt::print(&heading(args, &given));
     }
-    let mut all = Vec::new();
+    let (mut all, mut code) = (Vec::new(), 0);
     for ((name, call), asked) in calls.iter().zip(asked.iter().flatten()) {
         match scores(library, &given, (name, call), asked) {
             Ok(scores) => all.extend(scores.into_iter().map(|it| measured(name, call, &it))),
             Err(EvalError::Failed(why)) => {
                 prompt::eprint(&format!("`{name}` gave no scores: {why}\n"));
-                return exit::FAILED;
+                code = exit::FAILED;
             }
             Err(EvalError::Stopped) => return exit::INTERRUPTED,
         }
@@ -104,7 +104,7 @@ pub fn measure(library: &Library, args: &MeasureArgs) -> u8 {
         true => prompt::print(&format!("{}\n", serde_json::json!(all))),
         false => prompt::print(&table(&all)),
     }
-    0
+    code
 }
 
 fn wanted(args: &MeasureArgs) -> Wanted {
@@ -141,28 +141,30 @@ fn calls(library: &Library, evals: &[String]) -> (Sources, Vec<(String, Called)>
     (sources, calls, diagnostics)
 }
 
-/// Each evaluation with its name: the one that is given, or its component's.
+/// Each evaluation with its name: the one that is given, or its component's, numbered from the
+/// second on.
 fn named(evals: &[String]) -> Vec<(String, &str)> {
-    let mut named: Vec<(String, &str)> = Vec::new();
-    for text in evals {
-        let (name, call) = match text.split_once('=') {
-            Some((name, call)) if !name.contains('(') => (name.trim(), call.trim()),
-            _ => (text.split('(').next().unwrap_or_default().trim(), text.trim()),
-        };
-        let alike = named
-            .iter()
-            .filter(|(other, _)| other.trim_end_matches(|c: char| c.is_ascii_digit()) == name);
-        let name = match alike.count() {
-            0 => name.to_owned(),
-            others => format!("{name}{}", others + 1),
-        };
-        named.push((name, call));
-    }
-    named
+    let all: Vec<(&str, &str)> = evals.iter().map(|text| name_and_call(text)).collect();
+    let numbered = |at: usize| {
+        let (name, call) = all[at];
+        let before = all[..at].iter().filter(|(other, _)| *other == name).count();
+        let number = if before == 0 { String::new() } else { (before + 1).to_string() };
+        (format!("{name}{number}"), call)
+    };
+    (0..all.len()).map(numbered).collect()
 }
 
-/// The labels that `call` asks for; what is wrong with them is added to `out`.
+fn name_and_call(text: &str) -> (&str, &str) {
+    match text.split_once('=') {
+        Some((name, call)) if !name.contains('(') => (name.trim(), call.trim()),
+        _ => (text.split('(').next().unwrap_or_default().trim(), text.trim()),
+    }
+}
+
+/// The labels that `call` asks for; what is wrong with it is added to `out`.
 fn asked(given: &Given, call: &Called, out: &mut Vec<Diagnostic>) -> Option<Asked> {
+    out.extend(["on", "with"].into_iter().filter_map(|param| elsewhere(call, param)));
+    out.extend(ungrouped(given, call));
     let mut map = |param: &str| -> Option<ClassMap> {
         match given.asked(&call.bound, param)? {
             Ok(map) => Some(map),
@@ -175,6 +177,28 @@ fn asked(given: &Given, call: &Called, out: &mut Vec<Diagnostic>) -> Option<Aske
     let (labels, within) = (map("labels"), map("within"));
     let fine = given.facts().class_map(&Labels::Column("fine".to_owned()), &Labels::Declared);
     Some(Asked { classes: labels.or(fine.ok())?, within })
+}
+
+/// An encoder named where there is none.
+fn elsewhere(call: &Called, param: &str) -> Option<Diagnostic> {
+    call.args.iter().any(|(name, _)| *name == param).then(|| {
+        Diagnostic::new(&codes::UNKNOWN_NAME, "there are no encoders here")
+            .at(call.place(param), "the embeddings are those of the file")
+            .help(match param {
+                "on" => "leave `on` out",
+                _ => "compare encoders in an experiment file: here there is one set of embeddings",
+            })
+    })
+}
+
+/// Groups that are read, and were not named.
+fn ungrouped(given: &Given, call: &Called) -> Option<Diagnostic> {
+    (call.bound.needs(Port::Groups) && !given.has_groups()).then(|| {
+        let message = format!("`{}` reads groups, and there are none", call.bound.spec.name);
+        Diagnostic::new(&codes::NO_GROUPS, message)
+            .at(call.span, "reads the group of each row")
+            .help("`--groups COLUMN,COLUMN` names the label columns that make them")
+    })
 }
 
 fn misfit(call: &Called, param: &str, error: LabelError) -> Diagnostic {

@@ -14,7 +14,7 @@ use crate::catalog::{
     Value,
 };
 use crate::resolve::{
-    Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm, WORST_GROUP,
+    Entry, Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm, WORST_GROUP,
 };
 
 const CHECKED: &str = "the check has passed this experiment";
@@ -87,11 +87,10 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
     let steps_per_epoch = steps_per_epoch(&division, batch, train.drop_last);
     let encoder = &declared.encoder.bound;
     let image = behind(declared.augment.iter().map(|it| &it.call.bound), known.image);
-    let network = networks.of(encoder, &Place::of_encoder(image)).expect(CHECKED);
-    let model = Model::new(encoder, image, &network);
-    let place = Place { dim: model.out, ..Place::of_encoder(image) };
-    let projector = Projection::of(declared, &place, networks);
     let at = Place::of_encoder(image);
+    let network = networks.of(encoder, &at).expect(CHECKED);
+    let model = Model::new(encoder, image, &network);
+    let projector = Projection::of(declared, &Place { dim: model.out, ..at }, networks);
     let frozen = Frozen::of(declared, (&at, model.out), projector.is_some(), networks);
     let mut stage = Stage {
         digest: Digest::of(""),
@@ -103,11 +102,7 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
         projector,
         frozen,
         encoder: declared.encoder.bound.clone(),
-        augment: declared
-            .augment
-            .iter()
-            .map(|it| Named { name: it.name.node.clone(), call: it.call.bound.clone() })
-            .collect(),
+        augment: declared.augment.iter().map(named).collect(),
         views: declared.views.node,
         terms: declared
             .terms
@@ -124,15 +119,8 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
         steps: train.length.node.steps(steps_per_epoch, batch).min(limit),
         steps_per_epoch,
         drop_last: train.drop_last,
-        pins: pins
-            .iter()
-            .filter(|(name, _)| *name != "split")
-            .map(|(n, s)| (n.clone(), *s))
-            .collect(),
-        keep_best: match &train.keep {
-            Keep::Last => None,
-            Keep::Best { term, .. } => Some(term.node.clone()),
-        },
+        pins: pins.clone().into_iter().filter(|(name, _)| name != "split").collect(),
+        keep_best: train.keep.term().map(|term| term.node.clone()),
         keep_worst_group: matches!(&train.keep, Keep::Best { metric, .. } if *metric == WORST_GROUP),
         group_labels: None,
         method: Method::of(train, steps_per_epoch),
@@ -143,6 +131,10 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
     stage.digest = Digest::of(&stage.canonical());
     stage.group_labels = GroupLabels::of_stage(&stage);
     stage
+}
+
+fn named(entry: &Entry) -> Named {
+    Named { name: entry.name.node.clone(), call: entry.call.bound.clone() }
 }
 
 fn data(call: Bound, known: &DatasetFacts, division: Division) -> Data {

@@ -329,6 +329,13 @@ pub enum Keep {
     Best { term: Spanned<String>, metric: &'static str },
 }
 
+impl Keep {
+    /// The term whose classifier decides.
+    pub fn term(&self) -> Option<&Spanned<String>> {
+        if let Self::Best { term, .. } = self { Some(term) } else { None }
+    }
+}
+
 /// What the best state is the best by: metrics that training measures of a classifier.
 pub const KEPT_BY: [&str; 2] = ["accuracy", WORST_GROUP];
 

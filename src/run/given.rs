@@ -92,7 +92,8 @@ impl Given {
         }
         let facts = facts_of_listing(&listing);
         let by: Vec<Labels> = wanted.groups.iter().cloned().map(Labels::Column).collect();
-        let groups = facts.groups(&by).map_err(|error| error.message)?;
+        let groups = facts.groups(&by);
+        let groups = groups.map_err(|error| format!("{}; {}", error.message, error.label))?;
         let splits = split(&listing, &values, dim);
         Ok(Self { dim, splits, facts, groups, seed: wanted.seed })
     }
@@ -105,6 +106,11 @@ impl Given {
     /// Numbers in an embedding.
     pub fn dim(&self) -> usize {
         self.dim
+    }
+
+    /// Whether groups were named.
+    pub fn has_groups(&self) -> bool {
+        self.groups.is_some()
     }
 
     /// How many rows a split has.
@@ -256,6 +262,9 @@ fn part<'a>(
         return Err(format!("`{name}` does not hold numbers of 32 or 64 bits"));
     };
     match array.dims[..] {
+        [_, dim] if let Some(at) = values.iter().position(|value| !value.is_finite()) => {
+            Err(format!("row {} of `{name}` holds {}", at / dim, values[at]))
+        }
         [count, dim] if count > 0 && dim > 0 => Ok(Part { end, split, values, count, dim }),
         _ => Err(format!("`{name}` has the shape {:?}, not rows × numbers", array.dims)),
     }

@@ -80,6 +80,17 @@ fn what_cannot_be_measured_is_said() {
     assert!(err(&["--eval", "knn()", "--embeddings", "z"], 1).contains("no array `z`"));
     assert!(err(&["--eval", "knn()", "--labels", "kind"], 1).contains("no array `kind`"));
     assert!(err(&["--eval", "linear(features=augmented)"], 3).contains("no augmented views"));
+    assert!(err(&["--eval", "knn(on=main.projector)"], 1).contains("leave `on` out"));
+    assert!(err(&["--eval", "cka(with=main.encoder)"], 1).contains("one set of embeddings"));
+    assert!(err(&["--eval", "dfr(from=train)"], 1).contains("`--groups COLUMN,COLUMN`"));
+    let wrong = err(&["--eval", "knn()", "--groups", "coarze"], 1);
+    assert!(wrong.contains("no labels `coarze`; did you mean `coarse`?"), "{wrong}");
+    assert!(err(&["--eval", "classify()", "--groups", "fine"], 3).contains("`head=logistic`"));
+    // What can be measured is, whatever stands before it.
+    let arguments = ["measure", &path, "--eval", "alignment()", "--eval", "knn(k=3)"];
+    let said = lab.say(&arguments).ended(3);
+    assert!(said.out.contains("test.knn.accuracy"), "{}", said.out);
+    assert!(said.err.contains("`alignment` gave no scores"), "{}", said.err);
     let short = file(
         &lab,
         "short.safetensors",
@@ -90,6 +101,11 @@ fn what_cannot_be_measured_is_said() {
     );
     let said = lab.say(&["measure", &text(&short), "--labels", "labels", "--eval", "knn()"]);
     assert!(said.ended(1).err.contains("there are 3 embeddings and 2 `labels`"));
+    let rows = Tensor::new(&[[0.5f32, 1.0], [2.0, f32::NAN]], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[0i64, 1], &Device::Cpu).unwrap();
+    let bad = file(&lab, "bad.safetensors", &[("embeddings", rows), ("labels", labels)]);
+    let said = lab.say(&["measure", &text(&bad), "--eval", "knn()"]).ended(1);
+    assert!(said.err.contains("row 1 of `embeddings` holds NaN"), "{}", said.err);
     let said = lab.say(&["measure", &lab.file("given.npz", "none"), "--eval", "knn()"]);
     assert!(said.ended(1).err.contains("cannot be read as .npz"));
     let said = lab.say(&["measure", &lab.file("given.csv", "1,2"), "--eval", "knn()"]);

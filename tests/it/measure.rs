@@ -3,11 +3,12 @@
 use balance::measure::Points;
 use balance::measure::agreement::{Contingency, f1};
 use balance::measure::assignment::assign;
-use balance::measure::calibration::{area_under_roc, expected_calibration_error};
+use balance::measure::calibration::expected_calibration_error;
 use balance::measure::kmeans::KMeans;
 use balance::measure::mixture::{Covariance, Fit};
 use balance::measure::nearest::nearest;
 use balance::measure::retrieval::{Items, retrieve};
+use balance::measure::roc::auroc;
 use balance::measure::silhouette::{mean_of_clusters, silhouettes};
 use balance::measure::subclasses::Search;
 use balance::seed::Stream;
@@ -317,10 +318,10 @@ fn calibration_is_that_of_the_reference() {
     assert_near(&found, &fixture.reals("calibration.ece"), 1e-12, "ece");
     assert_eq!(expected_calibration_error(&[], &[], 15), None);
     let tied = fixture.reals("calibration.tied");
-    let found = [&confidences, &tied].map(|scores| area_under_roc(scores, &right).unwrap());
+    let found = [&confidences, &tied].map(|scores| auroc(scores, &right).unwrap());
     assert_near(&found, &fixture.reals("calibration.auroc"), 1e-12, "auroc");
-    assert_eq!(area_under_roc(&[0.1, 0.2], &[true, true]), None);
-    assert_eq!(area_under_roc(&[0.5, 0.5], &[true, false]), Some(0.5));
+    assert_eq!(auroc(&[0.1, 0.2], &[true, true]), None);
+    assert_eq!(auroc(&[0.5, 0.5], &[true, false]), Some(0.5));
 }
 
 #[test]

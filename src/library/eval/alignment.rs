@@ -44,14 +44,6 @@ fn network(alignment: &Alignment, place: &Place) -> std::result::Result<Network,
 }
 
 impl Evaluation for Alignment {
-    fn on(&self) -> &catalog::Features {
-        &self.on
-    }
-
-    fn labels(&self) -> Option<&catalog::Labels> {
-        None
-    }
-
     fn evaluate(
         &self,
         source: &mut dyn FeatureSource,

@@ -45,14 +45,6 @@ fn network(_: &Cka, place: &Place) -> std::result::Result<Network, Misfit> {
 }
 
 impl Evaluation for Cka {
-    fn on(&self) -> &catalog::Features {
-        &self.on
-    }
-
-    fn labels(&self) -> Option<&catalog::Labels> {
-        None
-    }
-
     fn evaluate(
         &self,
         source: &mut dyn FeatureSource,

@@ -68,14 +68,6 @@ fn network(_: &Classify, place: &Place) -> std::result::Result<Network, Misfit> 
 }
 
 impl Evaluation for Classify {
-    fn on(&self) -> &catalog::Features {
-        &self.on
-    }
-
-    fn labels(&self) -> Option<&Labels> {
-        Some(&self.labels)
-    }
-
     fn evaluate(
         &self,
         source: &mut dyn FeatureSource,
@@ -112,7 +104,8 @@ fn trained(
     split: Split,
     rows: &Rows,
 ) -> Result<Guessed, EvalError> {
-    let missing = || EvalError::Failed("no classifier was trained on these labels".to_owned());
+    let missing = "no classifier was trained on these labels; `head=logistic` fits one";
+    let missing = || EvalError::Failed(missing.to_owned());
     let scores = source.class_scores(split)?.ok_or_else(missing)?;
     let scores = scores.to_dtype(DType::F64)?.to_vec2::<f64>()?;
     match scores.iter().flatten().all(|score| score.is_finite()) {

@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 
-use super::rows::{Rows, accuracy};
+use super::rows::{Rows, accuracy, first_best};
 use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split};
 use crate::catalog::{self, Labels, Misfit, Network, Place};
 use crate::component;
@@ -57,14 +57,6 @@ fn network(_: &Collapse, place: &Place) -> std::result::Result<Network, Misfit> 
 }
 
 impl Evaluation for Collapse {
-    fn on(&self) -> &catalog::Features {
-        &self.on
-    }
-
-    fn labels(&self) -> Option<&Labels> {
-        Some(&self.labels)
-    }
-
     fn evaluate(
         &self,
         source: &mut dyn FeatureSource,
@@ -126,12 +118,8 @@ fn by_means(learned: &Classes, rows: &Rows, guesses: Option<&[u32]>) -> Vec<Name
 /// The classifier's class of each row; of equal scores the first counts.
 fn decided(source: &mut dyn FeatureSource, rows: &Rows) -> Result<Option<Vec<u32>>, EvalError> {
     let embedding = Tensor::from_slice(&rows.values, (rows.len(), rows.dim), &Device::Cpu)?;
-    let first_best = |row: Vec<f32>| {
-        let better = |best: usize, at: usize| if row[at] > row[best] { at } else { best };
-        (1..row.len()).fold(0, better) as u32
-    };
     let Some(scores) = source.scores(&embedding)? else { return Ok(None) };
-    Ok(Some(scores.to_vec2::<f32>()?.into_iter().map(first_best).collect()))
+    Ok(Some(scores.to_vec2::<f32>()?.into_iter().map(|row| first_best(&row)).collect()))
 }
 
 /// The weights of the classifier, a row for each class: what a step along each dimension adds to

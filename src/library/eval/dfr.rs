@@ -77,14 +77,6 @@ fn network(_: &Dfr, place: &Place) -> std::result::Result<Network, Misfit> {
 }
 
 impl Evaluation for Dfr {
-    fn on(&self) -> &catalog::Features {
-        &self.on
-    }
-
-    fn labels(&self) -> Option<&Labels> {
-        Some(&self.labels)
-    }
-
     fn evaluate(
         &self,
         source: &mut dyn FeatureSource,

@@ -44,14 +44,6 @@ fn network(_: &Geometry, place: &Place) -> std::result::Result<Network, Misfit> 
 }
 
 impl Evaluation for Geometry {
-    fn on(&self) -> &catalog::Features {
-        &self.on
-    }
-
-    fn labels(&self) -> Option<&Labels> {
-        Some(&self.labels)
-    }
-
     fn evaluate(
         &self,
         source: &mut dyn FeatureSource,

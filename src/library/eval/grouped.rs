@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::rows::accuracy;
+use super::rows::{Rows, accuracy, first_best};
 use super::{Column, EvalError, FeatureSource, Labelling, OfGroup, Score, Split};
 use crate::measure::logistic::Logistic;
 use crate::measure::roc::auroc;
@@ -32,8 +32,7 @@ impl Guessed {
         };
         let guess = |row: &Vec<f64>| match margin(row) {
             Some(margin) => u32::from(margin > 0.0),
-            None => (1..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best })
-                as u32,
+            None => first_best(row),
         };
         Self {
             split,
@@ -44,7 +43,7 @@ impl Guessed {
     }
 
     /// The guesses of `model` for rows of `dim` numbers.
-    pub(super) fn by(split: Split, model: &Logistic, rows: &super::rows::Rows) -> Self {
+    pub(super) fn by(split: Split, model: &Logistic, rows: &Rows) -> Self {
         let scores: Vec<Vec<f64>> = rows.iter().map(|row| model.scores(row)).collect();
         Self::of(split, rows.labels.clone(), &scores)
     }

@@ -1,6 +1,6 @@
 //! Classification by the nearest training images.
 
-use super::rows::{Rows, accuracy};
+use super::rows::{Rows, accuracy, first_best};
 use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split};
 use crate::catalog::{self, Count, Labels, Misfit, Network, Place, Positive};
 use crate::measure::nearest::{Neighbour, nearest};
@@ -59,14 +59,6 @@ fn network(_: &Knn, place: &Place) -> std::result::Result<Network, Misfit> {
 }
 
 impl Evaluation for Knn {
-    fn on(&self) -> &catalog::Features {
-        &self.on
-    }
-
-    fn labels(&self) -> Option<&Labels> {
-        Some(&self.labels)
-    }
-
     fn evaluate(
         &self,
         source: &mut dyn FeatureSource,
@@ -76,14 +68,14 @@ impl Evaluation for Knn {
         if memory.len() == 0 {
             return Err(EvalError::Failed("there are no training images to compare with".into()));
         }
-        let memory = Memory { unit: unit(&memory), labels: memory.labels, dim: memory.dim };
+        let memory = memory.scaled(true);
         let classes = source.classes();
         let mut scores = Vec::new();
         for (split, start) in [(Split::Val, 0.0), (Split::Test, 0.5)] {
-            let queries = Rows::of(source, split)?;
+            let queries = Rows::of(source, split)?.scaled(true);
             let mut guesses = Vec::new();
-            for round in unit(&queries).chunks(ROUND * memory.dim.max(1)) {
-                guesses.extend(memory.guess(self, round, classes));
+            for round in queries.values.chunks(ROUND * memory.dim.max(1)) {
+                guesses.extend(self.guess(round, &memory, classes));
                 site.done(start + 0.5 * guesses.len() as f64 / queries.len() as f64)?;
             }
             if queries.len() > 0 {
@@ -96,6 +88,12 @@ impl Evaluation for Knn {
 }
 
 impl Knn {
+    /// The classes guessed for queries; all embeddings are of length one.
+    fn guess(&self, queries: &[f32], memory: &Rows, classes: usize) -> Vec<u32> {
+        let found = nearest(queries, &memory.values, memory.dim, self.k.get());
+        found.iter().map(|near| self.decide(near, &memory.labels, classes)).collect()
+    }
+
     /// The class the neighbours choose, nearest first.
     fn decide(&self, neighbours: &[Neighbour], labels: &[u32], classes: usize) -> u32 {
         let mut votes = vec![0.0; classes];
@@ -107,32 +105,6 @@ impl Knn {
                 Vote::Weighted => (behind / self.temperature.get()).exp(),
             };
         }
-        let first_best =
-            (1..classes).fold(0, |best, it| if votes[it] > votes[best] { it } else { best });
-        first_best as u32
-    }
-}
-
-/// The embeddings at length one.
-fn unit(rows: &Rows) -> Vec<f32> {
-    let scaled = rows.iter().flat_map(|row| {
-        let scale = Rows::inverse_norm(row);
-        row.iter().map(move |x| (f64::from(*x) * scale) as f32)
-    });
-    scaled.collect()
-}
-
-/// The training images, with embeddings of length one.
-struct Memory {
-    unit: Vec<f32>,
-    labels: Vec<u32>,
-    dim: usize,
-}
-
-impl Memory {
-    /// The classes guessed for embeddings of length one.
-    fn guess(&self, knn: &Knn, queries: &[f32], classes: usize) -> Vec<u32> {
-        let found = nearest(queries, &self.unit, self.dim, knn.k.get());
-        found.iter().map(|near| knn.decide(near, &self.labels, classes)).collect()
+        first_best(&votes)
     }
 }

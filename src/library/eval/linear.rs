@@ -86,14 +86,6 @@ fn network(_: &Linear, place: &Place) -> std::result::Result<Network, Misfit> {
 }
 
 impl Evaluation for Linear {
-    fn on(&self) -> &catalog::Features {
-        &self.on
-    }
-
-    fn labels(&self) -> Option<&Labels> {
-        Some(&self.labels)
-    }
-
     fn evaluate(
         &self,
         source: &mut dyn FeatureSource,

@@ -24,7 +24,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::Library;
-use crate::catalog::{self, Entry, Labels};
+use crate::catalog::Entry;
 use crate::seed::Stream;
 
 pub use training::{Foretold, Sees, TermValue};
@@ -48,12 +48,6 @@ pub static EVALUATIONS: &[&Entry<dyn Evaluation>] = &[
 
 /// A declared evaluation.
 pub trait Evaluation: Send + Sync {
-    /// The encoders whose embeddings it reads.
-    fn on(&self) -> &catalog::Features;
-
-    /// The labels it reads, or none.
-    fn labels(&self) -> Option<&Labels>;
-
     /// Measures the features of `source`.
     ///
     /// # Errors

@@ -58,7 +58,7 @@ component! {
             information, accuracy, permuted_accuracy, loss, permuted_loss, loss_change, seeing_loss,
             permuted_seeing_loss
         ],
-        network network;
+        shown 3, network network;
     permutation => Permutation {
         /// The encoder to measure, or several joined.
         on: catalog::Features = catalog::Features::Auto,
@@ -78,14 +78,6 @@ fn network(_: &Permutation, place: &Place) -> std::result::Result<Network, Misfi
 }
 
 impl Evaluation for Permutation {
-    fn on(&self) -> &catalog::Features {
-        &self.on
-    }
-
-    fn labels(&self) -> Option<&Labels> {
-        Some(&self.labels)
-    }
-
     fn evaluate(
         &self,
         source: &mut dyn FeatureSource,

@@ -60,14 +60,6 @@ fn network(retrieval: &Retrieval, place: &Place) -> std::result::Result<Network,
 }
 
 impl Evaluation for Retrieval {
-    fn on(&self) -> &catalog::Features {
-        &self.on
-    }
-
-    fn labels(&self) -> Option<&Labels> {
-        Some(&self.labels)
-    }
-
     fn evaluate(
         &self,
         source: &mut dyn FeatureSource,
@@ -75,14 +67,14 @@ impl Evaluation for Retrieval {
     ) -> Result<Vec<Score>, EvalError> {
         let train = match self.among {
             Among::Split => None,
-            Among::Train => Some(unit(Rows::of(source, Split::Train)?)),
+            Among::Train => Some(Rows::of(source, Split::Train)?.scaled(true)),
         };
         if train.as_ref().is_some_and(|train| train.len() == 0) {
             return Err(EvalError::Failed("there are no training images to look among".into()));
         }
         let mut scores = Vec::new();
         for (split, start) in [(Split::Val, 0.0), (Split::Test, 0.5)] {
-            let queries = unit(Rows::of(source, split)?);
+            let queries = Rows::of(source, split)?.scaled(true);
             let found =
                 look(&queries, train.as_ref(), &mut |share| site.done(start + share / 2.0))?;
             site.done(start + 0.5)?;
@@ -125,13 +117,4 @@ fn summary(split: Split, found: &[Found]) -> Vec<Score> {
         Score { split, metric: "recall_at_1", value: first / count },
         Score { split, metric: "map_at_r", value: precision / count },
     ]
-}
-
-/// The same rows at length one.
-fn unit(mut rows: Rows) -> Rows {
-    for row in rows.values.chunks_exact_mut(rows.dim.max(1)) {
-        let scale = Rows::inverse_norm(row);
-        row.iter_mut().for_each(|x| *x = (f64::from(*x) * scale) as f32);
-    }
-    rows
 }

@@ -79,7 +79,7 @@ impl Rows {
     /// The rows, each as long as one where `is_unit` says so; a zero vector stays.
     pub(super) fn scaled(mut self, is_unit: bool) -> Self {
         for row in self.values.chunks_exact_mut(self.dim.max(1)).filter(|_| is_unit) {
-            let scale = Self::inverse_norm(row);
+            let scale = inverse_norm(row);
             row.iter_mut().for_each(|x| *x = (f64::from(*x) * scale) as f32);
         }
         self
@@ -100,20 +100,16 @@ impl Rows {
         self.select(|at| first_of_part(at * most / count) == at)
     }
 
-    fn select(&self, is_kept: impl Fn(usize) -> bool) -> Self {
+    pub(super) fn select(&self, is_kept: impl Fn(usize) -> bool) -> Self {
         let kept: Vec<usize> = (0..self.len()).filter(|at| is_kept(*at)).collect();
-        let row = |at: &usize| &self.values[at * self.dim..(at + 1) * self.dim];
-        Self {
-            values: kept.iter().flat_map(row).copied().collect(),
-            dim: self.dim,
-            labels: kept.iter().map(|at| self.labels[*at]).collect(),
-        }
+        self.pick(&kept)
     }
+}
 
-    /// The factor that makes an embedding as long as one; zero for a zero vector, which stays.
-    pub(super) fn inverse_norm(row: &[f32]) -> f64 {
-        inverse_norm(row)
-    }
+/// The place of the largest of `scores`; of equal ones the first.
+pub(super) fn first_best<T: PartialOrd>(scores: &[T]) -> u32 {
+    let better = |best: usize, at: usize| if scores[at] > scores[best] { at } else { best };
+    (1..scores.len()).fold(0, better) as u32
 }
 
 /// The share of `guesses` that are right.

@@ -49,14 +49,6 @@ fn network(_: &Spectrum, place: &Place) -> std::result::Result<Network, Misfit> 
 }
 
 impl Evaluation for Spectrum {
-    fn on(&self) -> &catalog::Features {
-        &self.on
-    }
-
-    fn labels(&self) -> Option<&Labels> {
-        Some(&self.labels)
-    }
-
     fn evaluate(
         &self,
         source: &mut dyn FeatureSource,

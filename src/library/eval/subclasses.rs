@@ -121,14 +121,6 @@ fn network(_: &Subclasses, place: &Place) -> std::result::Result<Network, Misfit
 }
 
 impl Evaluation for Subclasses {
-    fn on(&self) -> &catalog::Features {
-        &self.on
-    }
-
-    fn labels(&self) -> Option<&Labels> {
-        Some(&self.labels)
-    }
-
     fn evaluate(
         &self,
         source: &mut dyn FeatureSource,

@@ -48,7 +48,7 @@ component! {
             within_variance, predicted_variance, asymptotic_variance, loss, predicted_loss,
             asymptotic_loss, alpha, threshold, asymptotic_threshold, phase, asymptotic_phase
         ],
-        network network;
+        shown 3, network network;
     theory => Theory {
         /// The encoder to measure.
         on: catalog::Features = catalog::Features::Auto,
@@ -64,14 +64,6 @@ fn network(_: &Theory, place: &Place) -> std::result::Result<Network, Misfit> {
 }
 
 impl Evaluation for Theory {
-    fn on(&self) -> &catalog::Features {
-        &self.on
-    }
-
-    fn labels(&self) -> Option<&Labels> {
-        Some(&self.labels)
-    }
-
     fn evaluate(
         &self,
         source: &mut dyn FeatureSource,

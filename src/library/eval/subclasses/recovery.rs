@@ -30,14 +30,7 @@ impl Parts {
 
     /// The images of a class.
     pub(super) fn of_class(&self, class: u32) -> Rows {
-        let mut part = Rows { values: Vec::new(), dim: self.rows.dim, labels: Vec::new() };
-        let rows = self.rows.iter().zip(&self.rows.labels).zip(&self.within.labels);
-        for ((row, label), _) in rows.filter(|(_, within)| **within == class) {
-            let scale = if self.is_unit { Rows::inverse_norm(row) } else { 1.0 };
-            part.values.extend(row.iter().map(|x| (f64::from(*x) * scale) as f32));
-            part.labels.push(*label);
-        }
-        part
+        self.rows.select(|at| self.within.labels[at] == class).scaled(self.is_unit)
     }
 }
 
