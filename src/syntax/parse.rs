@@ -260,21 +260,14 @@ impl Lower {
             Rule::string => ExprKind::Text(self.text(pair).node),
             Rule::boolean => ExprKind::Bool(pair.as_str() == "true"),
             Rule::none => ExprKind::None,
-            Rule::path => ExprKind::Path(self.path(pair)),
+            Rule::reference | Rule::call => self.reference(pair),
             Rule::name => ExprKind::Path(Path { parts: vec![self.name(pair)], span }),
-            Rule::call => ExprKind::Call(self.call(pair)),
             Rule::list => ExprKind::List(pieces(pair).map(|item| self.expr(item)).collect()),
             Rule::record => ExprKind::Record(pieces(pair).map(|it| self.pair(it)).collect()),
             Rule::conditional => {
                 let mut parts = pieces(pair).map(|part| Box::new(self.expr(part)));
                 let mut next = || parts.next().expect(PROMISED);
                 ExprKind::If { test: next(), then: next(), otherwise: next() }
-            }
-            Rule::cells => {
-                let mut inner = pieces(pair);
-                let path = self.path(inner.next().expect(PROMISED));
-                let test = Box::new(self.expr(inner.next().expect(PROMISED)));
-                ExprKind::Cells { path, test }
             }
             _ => {
                 let inner = pieces(pair).next().expect(PROMISED);
@@ -290,10 +283,21 @@ impl Lower {
         (key, self.expr(inner.next().expect(PROMISED)))
     }
 
-    fn call(self, pair: Pair<Rule>) -> Call {
+    fn reference(self, pair: Pair<Rule>) -> ExprKind {
         let mut inner = pieces(pair);
         let path = self.path(inner.next().expect(PROMISED));
-        Call { path, args: inner.map(|arg| self.arg(arg)).collect() }
+        let Some(tail) = inner.next() else { return ExprKind::Path(path) };
+        let rule = tail.as_rule();
+        let mut inner = pieces(tail);
+        match rule {
+            Rule::arguments => {
+                ExprKind::Call(Call { path, args: inner.map(|arg| self.arg(arg)).collect() })
+            }
+            _ => {
+                let test = Box::new(self.expr(inner.next().expect(PROMISED)));
+                ExprKind::Cells { path, test }
+            }
+        }
     }
 
     fn arg(self, pair: Pair<Rule>) -> Arg {

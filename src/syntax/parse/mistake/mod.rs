@@ -156,12 +156,12 @@ fn human(rule: Rule) -> Option<&'static str> {
         Rule::expr
         | Rule::quantity
         | Rule::number
+        | Rule::reference
         | Rule::call
         | Rule::list
         | Rule::record
         | Rule::boolean
         | Rule::none
-        | Rule::cells
         | Rule::paren
         | Rule::conditional
         | Rule::negate
