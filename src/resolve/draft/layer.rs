@@ -61,7 +61,7 @@ impl Section {
                 continue;
             }
             self.inherit_for_overrides(at);
-            for section in &mut self.sections[at].sections {
+            for section in self.sections[at].sections.iter_mut() {
                 section.settle_fields(out);
             }
             let stage = self.sections[at].name.clone();

@@ -4,8 +4,10 @@
 mod layer;
 mod path;
 mod read;
+mod shared;
 
 pub(super) use read::{EXPERIMENT_BLOCKS, SEED};
+pub(super) use shared::Shared;
 
 use crate::diag::{Diagnostic, Span, codes};
 use crate::syntax::{Expr, ExprKind, Name, Path};
@@ -15,8 +17,8 @@ use crate::syntax::{Expr, ExprKind, Name, Path};
 pub(super) struct Section {
     pub kind: String,
     pub name: Name,
-    pub fields: Vec<Slot>,
-    pub sections: Vec<Section>,
+    pub fields: Shared<Slot>,
+    pub sections: Shared<Section>,
     /// Overrides written inside the block that are still to be applied.
     overrides: Vec<Patch>,
     /// Part of it could not be read, so what seems to be missing may be there.
@@ -47,7 +49,7 @@ pub(super) struct Patch {
 impl Section {
     fn empty(kind: &str, name: Name, span: Span) -> Self {
         let kind = kind.to_owned();
-        let (fields, sections, overrides) = (Vec::new(), Vec::new(), Vec::new());
+        let (fields, sections, overrides) = (Shared::default(), Shared::default(), Vec::new());
         let (is_damaged, meant) = (false, Vec::new());
         Self { kind, name, fields, sections, overrides, is_damaged, meant, span }
     }

@@ -1,6 +1,6 @@
 //! One stage: its data, encoder, augmentation and loss, its own or the experiment's.
 
-use super::super::draft::{Section, Slot, as_path};
+use super::super::draft::{Section, Shared, Slot, as_path};
 use super::super::eval::Eval;
 use super::super::inherit::inherit;
 use super::super::{Called, Stage, Term};
@@ -96,7 +96,7 @@ impl Eval<'_> {
         draft: &Section,
         stage: &Section,
         kind: &'static str,
-    ) -> Option<Vec<Slot>> {
+    ) -> Option<Shared<Slot>> {
         let here = [stage, draft].into_iter();
         let found =
             here.into_iter().find(|it| it.get(kind).is_some() || it.section(kind).is_some())?;
@@ -107,9 +107,9 @@ impl Eval<'_> {
     }
 
     /// The lines of the named block a field stands for, with its overrides handed down.
-    fn named_lines(&mut self, slot: &Slot, kind: &'static str) -> Option<Vec<Slot>> {
+    fn named_lines(&mut self, slot: &Slot, kind: &'static str) -> Option<Shared<Slot>> {
         if slot.expr.kind == ExprKind::None {
-            return Some(Vec::new());
+            return Some(Shared::default());
         }
         let Some(path) = as_path(&slot.expr) else {
             let message = format!("`{kind}` is a block, or the name of one");
