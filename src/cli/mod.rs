@@ -4,6 +4,7 @@
 mod audit;
 mod ceiling;
 mod check;
+mod completions;
 mod data;
 mod diff;
 mod explain;
@@ -82,6 +83,8 @@ enum Command {
     Measure(measure::MeasureArgs),
     /// The JSON Schema of what is written for other programs
     Schema(schema::SchemaArgs),
+    /// A script for a shell, to complete commands, options and the names of components
+    Completions(completions::CompletionsArgs),
     /// Datasets: list, fetch, inspect; and the views that an experiment declares of one
     #[command(subcommand)]
     Data(data::DataCommand),
@@ -170,6 +173,7 @@ pub fn main(library: &Library) -> ExitCode {
         Command::Loss(args) => loss::loss(library, &args),
         Command::Measure(args) => measure::measure(library, &args),
         Command::Schema(args) => schema::schema(&args),
+        Command::Completions(args) => completions::completions(library, &args),
         Command::Data(command) => data::data(library, &command),
     };
     ExitCode::from(if prompt::finish() { code } else { exit::FAILED })

@@ -10,6 +10,7 @@ use balance::nn::Mode;
 use balance::seed::Stream;
 use candle_core::{DType, Device};
 
+use crate::completions::offered;
 use crate::lab::Lab;
 use crate::numeric::{normal, values};
 use crate::worked::{Asked, work_with};
@@ -121,12 +122,12 @@ fn a_program_of_ones_own_explains_checks_and_runs() {
         command.args(arguments).env("BALANCE_STORE", lab.store()).env("LC_ALL", "C.UTF-8");
         said(command.output().unwrap())
     };
-    // What is listed is what an editor can complete.
     let list = say(&["explain"]);
     for (kind, name) in OWN {
         let line = list.lines().find(|line| line.contains(&format!(" {name} "))).unwrap();
         assert!(line.starts_with(kind.name()), "{line}");
         assert!(say(&["explain", name]).contains("```exp"));
+        assert_eq!(offered(&program, &["explain", name]), [name]);
     }
     say(&["check", &file, "--deny", "warnings"]);
     let table = say(&["run", &file]);

@@ -12,6 +12,7 @@ mod begins;
 mod candle;
 mod catalog;
 mod cli;
+mod completions;
 mod contrastive;
 mod control;
 mod cost;
