@@ -1,0 +1,172 @@
+"""Times of whole training steps of balance against PyTorch's, taking turns.
+
+    cargo bench --no-run --bench train
+    python tests/bench/versus/train.py target/release/deps/train-… [--pairs 7] [--only vit]
+
+A step is forward, backward and the optimiser's, on one batch of made images. Both have as many
+threads. For each case it prints both medians, the ratio of the medians, the range of the ratios of
+pairs, and both peak memories; PyTorch stands twice: as it comes, and with channels last.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CASES = ["resnet18_128", "resnet18_32", "vit_128", "thanos_vit_128", "mlp_512"]
+
+
+def spread(z, labels, views, temperature=0.5):
+    """Half the SupCon loss on own positives and half the class-conditional InfoNCE loss."""
+    import torch
+    from torch.nn import functional as F
+
+    z = F.normalize(z, dim=1)
+    items = torch.arange(len(labels)).repeat(views)
+    labels = labels.repeat(views)
+    own = torch.eye(len(z), dtype=torch.bool)
+    same = (labels[:, None] == labels) & ~own
+    pair = (items[:, None] == items) & ~own
+    logits = z @ z.T / temperature
+    others = torch.logsumexp(logits.masked_fill(labels[:, None] == labels, -torch.inf), 1)
+    positives = logits - torch.logaddexp(logits, others[:, None])
+    sup = -(positives * same).sum(1) / same.sum(1)
+    inside = torch.logsumexp(logits.masked_fill(~same, -torch.inf), 1)
+    cnce = -((logits - inside[:, None]) * pair).sum(1) / pair.sum(1)
+    return 0.5 * sup.mean() + 0.5 * cnce.mean()
+
+
+def theirs(case, is_tuned):
+    """One step of `case` in PyTorch, as a function that gives the loss."""
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+    from torchvision.ops import MLP
+
+    sys.path.insert(0, str(HERE.parent.parent / "parity"))
+    from generate import Block, VisionTransformer
+    from torchvision.models import resnet18
+
+    class Fused(Block):
+        def attention(self, x):
+            rows, tokens, dim = x.shape
+            parts = self.qkv(x).view(rows, tokens, 3, self.heads, dim // self.heads)
+            q, k, v = parts.permute(2, 0, 3, 1, 4)
+            mixed = F.scaled_dot_product_attention(q, k, v)
+            return mixed.transpose(1, 2).reshape(rows, tokens, dim)
+
+    torch.manual_seed(0)
+    torch.set_num_threads(2)
+    name, batch = case.rsplit("_", 1)
+    batch, views, side, channels = int(batch), 1, 32, 3
+    if name == "resnet18":
+        body = resnet18(num_classes=10)
+        body.conv1, body.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
+        head, body.fc = nn.Linear(512, 10), nn.Identity()
+    elif name == "mlp":
+        side, channels = 28, 1
+        body = nn.Sequential(nn.Flatten(), MLP(784, [512, 512, 128]))
+        head = nn.Linear(128, 10)
+    else:
+        dim = 256 if name == "thanos_vit" else 128
+        body = VisionTransformer(dim=dim, depth=7, heads=8, side=32)
+        body.blocks = nn.ModuleList(Fused(dim, 8, 2 * dim) for _ in range(7))
+        head = nn.Linear(dim, 10)
+        views = 2 if name == "thanos_vit" else 1
+    images = torch.randn(views * batch, channels, side, side)
+    if is_tuned and name == "resnet18":
+        body = body.to(memory_format=torch.channels_last)
+        images = images.to(memory_format=torch.channels_last)
+    labels = torch.arange(batch) % 10
+    parameters = [*body.parameters(), *head.parameters()]
+    if "vit" in name:
+        optimizer = torch.optim.AdamW(parameters, lr=3e-4)
+    else:
+        optimizer = torch.optim.SGD(parameters, lr=0.01, momentum=0.9)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        z = body(images)
+        loss = F.cross_entropy(head(z), labels.repeat(views))
+        if name == "thanos_vit":
+            loss = loss + spread(z, labels, views)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def serve(case, is_tuned):
+    """Takes a step for every line of standard input, as the program of balance does."""
+    step = theirs(case, is_tuned)
+    for _ in sys.stdin:
+        begun = time.perf_counter()
+        loss = step()
+        print(time.perf_counter() - begun, loss, flush=True)
+
+
+class Side:
+    """A program that takes a step when it is asked to."""
+
+    def __init__(self, command):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.program = subprocess.Popen(command, text=True, **pipes)
+        self.seconds = []
+
+    def step(self):
+        self.program.stdin.write("\n")
+        self.program.stdin.flush()
+        return float(self.program.stdout.readline().split()[0])
+
+    def memory(self):
+        status = Path(f"/proc/{self.program.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+    def end(self):
+        self.program.stdin.close()
+        self.program.wait()
+
+
+def compare(case, program, pairs):
+    ours = Side([program, str(HERE / "train.exp"), case])
+    plain = Side([sys.executable, __file__, "--serve", case])
+    tuned = Side([sys.executable, __file__, "--serve", case, "--tuned"])
+    sides = [ours, plain, tuned] if case.startswith("resnet") else [ours, plain]
+    for side in sides:
+        side.step()
+        side.step()
+    for _ in range(pairs):
+        for side in sides:
+            side.seconds.append(side.step())
+    mine = statistics.median(ours.seconds)
+    words = [f"{case}: balance {mine * 1e3:.1f} ms, {ours.memory():.0f} MiB"]
+    for name, side in zip(("PyTorch", "channels last"), sides[1:]):
+        other = statistics.median(side.seconds)
+        ratios = sorted(a / b for a, b in zip(ours.seconds, side.seconds))
+        words.append(
+            f"{name} {other * 1e3:.1f} ms, {side.memory():.0f} MiB, "
+            f"ratio {mine / other:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        )
+    print("; ".join(words), flush=True)
+    for side in (ours, plain, tuned):
+        side.end()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program", nargs="?")
+    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--serve")
+    parser.add_argument("--tuned", action="store_true")
+    args = parser.parse_args()
+    if args.serve:
+        serve(args.serve, args.tuned)
+    else:
+        for case in CASES:
+            if args.only in case:
+                compare(case, args.program, args.pairs)
