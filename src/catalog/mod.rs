@@ -121,6 +121,10 @@ pub enum Port {
     Batch,
     /// Several classes of an item, each with its share, where images are mixed.
     Shares,
+    /// All images of a split at once; what an optimizer reads that takes no single steps.
+    Split,
+    /// The class of each item as training saw it, where labels are noisy.
+    Observed,
 }
 
 /// Why a component does not fit the images it is given.

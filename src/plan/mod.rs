@@ -4,6 +4,7 @@
 mod afford;
 pub mod amount;
 pub mod analysis;
+mod at_once;
 mod batches;
 mod begins;
 mod check;
@@ -13,6 +14,7 @@ mod control;
 mod cost;
 mod digest;
 mod divided;
+mod few_shot;
 mod freeze;
 mod grouped;
 mod ledger;

@@ -169,6 +169,7 @@ fn perfect_features_have_the_best_values() {
         for metric in bound.spec.metrics {
             let (best, tolerance) = match *metric {
                 "worst_group_accuracy" | "adjusted_accuracy" => (1.0, 0.0),
+                other if other.ends_with("_accuracy") && other != "permuted_accuracy" => (1.0, 0.0),
                 // There are five classes.
                 "auroc" | "robust_auroc" => continue,
                 "accuracy" | "nearest_mean_accuracy" | "recall_at_1" | "map_at_r" | "rarest_f1" => {
@@ -294,6 +295,11 @@ fn odd_splits_are_measured_or_refused() {
         if bound.spec.name == "subclasses" {
             let Err(EvalError::Failed(message)) = outcome else { panic!("{outcome:?}") };
             assert!(message.contains("nothing to find"), "{message}");
+            continue;
+        }
+        if bound.spec.name == "few_shot" {
+            let Err(EvalError::Failed(message)) = outcome else { panic!("{outcome:?}") };
+            assert!(message.contains("class 0 of `labels` has 0 of the 5"), "{message}");
             continue;
         }
         if bound.value("from") == Some(&Value::Word("val".into())) {

@@ -55,6 +55,7 @@ mod parts;
 mod preview;
 mod projectors;
 mod properties;
+mod regression;
 mod resume;
 mod samplers;
 mod schema;

@@ -5,11 +5,13 @@ mod cka;
 mod classify;
 mod collapse;
 mod dfr;
+mod few_shot;
 mod geometry;
 mod grouped;
 mod knn;
 mod linear;
 mod permutation;
+mod regression;
 mod retrieval;
 mod rows;
 mod scale;
@@ -33,6 +35,7 @@ pub use training::{Foretold, Sees, TermValue};
 pub static EVALUATIONS: &[&Entry<dyn Evaluation>] = &[
     &linear::ENTRY,
     &knn::ENTRY,
+    &few_shot::ENTRY,
     &classify::ENTRY,
     &dfr::ENTRY,
     &geometry::ENTRY,
