@@ -14,7 +14,7 @@ use crate::catalog::{ClassMap, Port, Value};
 use crate::library;
 use crate::library::eval::{
     Column, EvalError, Evaluation as Component, FeatureSource, Features, Foretold, Labelling,
-    OfGroup, Score, Sees, Site, Split, TermValue,
+    OfGroup, OfTerm, Score, Sees, Site, Split, TermValue,
 };
 use crate::plan::theory::{Theory, is_foretold};
 use crate::plan::{Evaluation, GroupLabels, Plan, Stage, Term};
@@ -36,6 +36,9 @@ pub struct Evaluated {
     /// Of every group of a split that has images, where groups were read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<OfGroup>,
+    /// Of every loss term, where one was measured by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub terms: Vec<OfTerm>,
 }
 
 /// One number, named as in the language: `split.metric`.
@@ -69,8 +72,8 @@ pub(super) fn evaluate(
     let declared = folder.join("plan.json");
     store::write_json(&declared, evaluation).map_err(|error| RunError::io(&declared, &error))?;
     let stages: Vec<&Stage> = evaluation.on.iter().map(|at| &plan.stages[*at]).collect();
-    let (scores, groups) = measure(session, &stages, evaluation)?;
-    let evaluated = Evaluated { groups, ..kept(evaluation, &stages, &scores)? };
+    let Measured { scores, groups, terms } = measure(session, &stages, evaluation)?;
+    let evaluated = Evaluated { groups, terms, ..kept(evaluation, &stages, &scores)? };
     let path = folder.join(RESULT);
     store::write_json(&path, &evaluated).map_err(|error| RunError::io(&path, &error))?;
     held.complete();
@@ -101,14 +104,22 @@ fn kept(
         group_labels: evaluation.group_labels.clone(),
         scores: scores.iter().map(scored).collect(),
         groups: Vec::new(),
+        terms: Vec::new(),
     })
+}
+
+/// What an evaluation gives.
+struct Measured {
+    scores: Vec<Score>,
+    groups: Vec<OfGroup>,
+    terms: Vec<OfTerm>,
 }
 
 fn measure(
     session: &mut Session,
     stages: &[&Stage],
     evaluation: &Evaluation,
-) -> Result<(Vec<Score>, Vec<OfGroup>), RunError> {
+) -> Result<Measured, RunError> {
     let around = session.around;
     let component: Box<dyn Component> =
         library::build(&around.library.evaluations, &evaluation.call);
@@ -126,6 +137,7 @@ fn measure(
         within: evaluation.within.as_ref(),
         groups: evaluation.groups.as_ref(),
         of_groups: Vec::new(),
+        of_terms: Vec::new(),
         augment: stream(evaluation).named("augment"),
         stages,
     };
@@ -139,7 +151,7 @@ fn measure(
     let stream = stream(evaluation);
     let mut site = Site { library: around.library, stream, progress: &mut progress };
     let scores = component.evaluate(&mut source, &mut site)?;
-    Ok((scores, source.of_groups))
+    Ok(Measured { scores, groups: source.of_groups, terms: source.of_terms })
 }
 
 /// How many of the stages that an evaluation reads it measures; it compares them with the others.
@@ -190,6 +202,7 @@ struct Joined<'a, 'b, 'c> {
     within: Option<&'a ClassMap>,
     groups: Option<&'a ClassMap>,
     of_groups: Vec<OfGroup>,
+    of_terms: Vec<OfTerm>,
     augment: Stream,
     /// The trainings of the parts, and then of what they are compared with.
     stages: &'a [&'a Stage],
@@ -259,7 +272,11 @@ impl FeatureSource for Joined<'_, '_, '_> {
         let mut all = vec![Vec::new(); orders.len()];
         for (part, stage) in self.parts.iter().zip(self.stages) {
             for (all, values) in all.iter_mut().zip(part.losses(rows, orders)?) {
-                all.extend(values.into_iter().map(|it| term_value(it, stage, self.within)));
+                let values = values.into_iter().map(|it| term_value(it, stage, self.within));
+                all.extend(values.map(|it| match &self.parts[..] {
+                    [_] => it,
+                    _ => TermValue { name: format!("{}.{}", stage.name, it.name), ..it },
+                }));
             }
         }
         Ok(all)
@@ -271,6 +288,10 @@ impl FeatureSource for Joined<'_, '_, '_> {
 
     fn keep_groups(&mut self, found: Vec<OfGroup>) {
         self.of_groups.extend(found);
+    }
+
+    fn keep_terms(&mut self, found: Vec<OfTerm>) {
+        self.of_terms.extend(found);
     }
 
     fn classes(&self) -> usize {

@@ -29,7 +29,7 @@ use super::Library;
 use crate::catalog::Entry;
 use crate::seed::Stream;
 
-pub use training::{Foretold, Sees, TermValue};
+pub use training::{Foretold, OfTerm, Sees, TermValue};
 
 /// Every evaluation, in the order the reference lists them.
 pub static EVALUATIONS: &[&Entry<dyn Evaluation>] = &[
@@ -166,6 +166,9 @@ pub trait FeatureSource {
 
     /// Takes note of what was measured of groups, to be kept beside the scores.
     fn keep_groups(&mut self, _found: Vec<OfGroup>) {}
+
+    /// The same of loss terms.
+    fn keep_terms(&mut self, _found: Vec<OfTerm>) {}
 }
 
 /// The accuracy on one group of a split.
