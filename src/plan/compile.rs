@@ -205,11 +205,18 @@ fn without_stage_names(call: &Bound) -> Bound {
             let on = Features::Projector("stage".to_owned());
             call = call.with("on", Value::Features(on));
         }
+        Some(Value::Features(Features::Last(_))) => {
+            let on = Features::Last("stage".to_owned());
+            call = call.with("on", Value::Features(on));
+        }
         Some(_) => call = call.with("on", Value::Features(Features::Auto)),
         None => {}
     }
     // How many of them are compared with the others is no name.
-    if let Some(Value::Features(with)) = call.value("with") {
+    if let Some(Value::Features(Features::Last(_))) = call.value("with") {
+        let with = Features::Last(String::new());
+        call = call.with("with", Value::Features(with));
+    } else if let Some(Value::Features(with)) = call.value("with") {
         let nameless = vec![String::new(); with.stages().len()];
         call = call.with("with", Value::Features(Features::Concat(nameless)));
     }

@@ -294,7 +294,8 @@ impl Stage {
             parameters: layers.whole.parameters(),
             flops: epochs as f64 * epoch + rest as f64 * step(self.batch),
             peak_bytes: training.peak(layers),
-            disk_bytes: layers.model(),
+            // Where the best state is kept, so is the last.
+            disk_bytes: layers.model() * (1 + u64::from(self.keep_best.is_some())),
             // The next checkpoint is written beside the last.
             scratch_bytes: layers.state(training.moments).saturating_add(kept).saturating_mul(2),
             embedding_bytes: layers.embedding(),

@@ -291,6 +291,11 @@ impl Evaluation {
         matches!(self.call.value("on"), Some(Value::Features(Features::Projector(_))))
     }
 
+    /// Whether the argument `param` asks for the state after the last step, whatever was kept.
+    pub fn is_last(&self, param: &str) -> bool {
+        matches!(self.call.value(param), Some(Value::Features(Features::Last(_))))
+    }
+
     /// Width of what it reads of `stages`.
     fn width<'a>(&self, stages: impl Iterator<Item = &'a Stage>) -> usize {
         let projected = |stage: &Stage| stage.projector.as_ref().map(|it| it.dim);

@@ -123,8 +123,11 @@ fn measure(
     let around = session.around;
     let component: Box<dyn Component> =
         library::build(&around.library.evaluations, &evaluation.call);
+    let is_last =
+        |at: usize| evaluation.is_last(if at < measured(evaluation) { "on" } else { "with" });
+    let frozen = |(at, stage): (usize, &&Stage)| session.frozen(stage, is_last(at));
     let mut parts: Vec<Rc<Frozen>> =
-        stages.iter().map(|stage| session.frozen(stage)).collect::<Result<_, _>>()?;
+        stages.iter().enumerate().map(frozen).collect::<Result<_, _>>()?;
     let session = RefCell::new(session);
     let classes = evaluation.classes.as_ref().unwrap_or(&stages[0].data.classes);
     let mut source = Joined {

@@ -36,17 +36,28 @@ pub type Values = Vec<(String, f64)>;
 pub type Tell<'a> = dyn FnMut(usize) -> Result<(), EvalError> + 'a;
 
 impl Frozen {
-    /// The kept state of `stage`, over the data it was trained on.
+    /// The kept state of `stage`, or that after its last step, over the data it was trained on.
     ///
     /// # Errors
     /// When the stage has no sound checkpoint, or one that was trained on other data.
-    pub fn load(around: &Surroundings, stage: &Stage, pool: Rc<Pool>) -> Result<Self, RunError> {
+    pub fn load(
+        around: &Surroundings,
+        (stage, is_last): (&Stage, bool),
+        pool: Rc<Pool>,
+    ) -> Result<Self, RunError> {
         let mut model = build(stage, around.library, DType::F32, around.device)?;
         let folder = around.store.stage(stage);
         let checkpoint = Checkpoint::load(&folder, &stage.digest, around.device)?;
         let checkpoint = checkpoint.ok_or_else(|| spoilt(&folder, "it is missing"))?;
         checkpoint.expect_content(&folder, &pool.content)?;
-        let restored = model.params().restore(&checkpoint.model);
+        let state = match is_last && stage.keep_best.is_some() {
+            true => &checkpoint.last,
+            false => &checkpoint.model,
+        };
+        if state.is_empty() && !checkpoint.model.is_empty() {
+            return Err(spoilt(&folder, "it does not hold the state after the last step"));
+        }
+        let restored = model.params().restore(state);
         restored.map_err(|error| spoilt(&folder, &first_line(&error)))?;
         // Terms are asked for as they were at the end.
         model.balance(&pool.fine_of(Split::Train));
