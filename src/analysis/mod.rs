@@ -112,7 +112,8 @@ impl Summary {
     }
 }
 
-/// The table of `outcome`: the metrics of every evaluation that tables show, on the test split.
+/// The table of `outcome`: the metrics of every evaluation that tables show, on the test split
+/// where it is measured on that.
 pub fn tabulate(plan: &Plan, outcome: &Outcome) -> Table {
     let columns = columns(plan);
     let rows = (0..plan.cells.len())
@@ -171,7 +172,7 @@ fn columns(plan: &Plan) -> Vec<Column> {
             let column = Column {
                 evaluation: evaluation.name.clone(),
                 metric: (*metric).to_owned(),
-                split: "test".to_owned(),
+                split: spec.usual_split().to_owned(),
             };
             if !columns.contains(&column) {
                 columns.push(column);

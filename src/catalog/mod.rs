@@ -196,6 +196,14 @@ impl PartialEq for Spec {
 }
 
 impl Spec {
+    /// The split that is meant where none is named: `test`, if it is measured on that.
+    pub fn usual_split(&self) -> &'static str {
+        match self.splits {
+            [.., last] if !self.splits.contains(&"test") => last,
+            _ => "test",
+        }
+    }
+
     /// The declared parameter called `name`.
     pub fn param(&self, name: &str) -> Option<&'static ParamSpec> {
         self.params.iter().find(|param| param.name == name)

@@ -14,6 +14,7 @@ use super::few_shot;
 use super::freeze;
 use super::grouped;
 use super::mixed::mixed;
+use super::noise;
 use super::part;
 use super::projector;
 use super::recent::Networks;
@@ -128,6 +129,7 @@ impl Checker<'_> {
         self.out.extend(stages.iter().filter_map(|it| projector::unread(&entry.call, it)));
         self.out.extend(at_once::of_evaluation(&entry.call));
         if let Some(stage) = stages.first() {
+            self.out.extend(noise::unflipped(&entry.call, &stage.data));
             self.tested(entry, &stage.data);
             let known = facts_of(&stage.data.bound, self.facts);
             if let Some(known) = known.filter(|known| !known.fine.is_empty()) {

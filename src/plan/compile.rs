@@ -43,7 +43,7 @@ pub(super) fn groups_of(data: &Bound) -> Vec<Labels> {
 }
 
 /// The share of training labels that are replaced.
-fn label_noise(data: &Bound) -> f64 {
+pub(super) fn label_noise(data: &Bound) -> f64 {
     data.value("label_noise").map_or(0.0, |value| Fraction::from_value(value).get())
 }
 

@@ -22,6 +22,7 @@ mod made_of;
 mod memory;
 mod method;
 mod mixed;
+mod noise;
 mod part;
 mod partners;
 mod projector;

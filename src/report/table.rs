@@ -97,7 +97,9 @@ fn visible(label: &str) -> String {
 }
 
 fn unit(column: &Column) -> String {
-    if column.is_share() { format!("{} %", column.metric) } else { column.metric.clone() }
+    let split = if column.split == "test" { "" } else { &*format!("{} ", column.split) };
+    let unit = if column.is_share() { " %" } else { "" };
+    format!("{split}{}{unit}", column.metric)
 }
 
 fn rows(table: &Table) -> impl Iterator<Item = Vec<String>> + '_ {

@@ -8,13 +8,13 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, RunError};
-use super::frozen::Frozen;
+use super::frozen::{Frozen, Tell};
 use super::session::Session;
 use crate::catalog::{ClassMap, Port, Value};
 use crate::library;
 use crate::library::eval::{
-    Column, EvalError, Evaluation as Component, FeatureSource, Features, Foretold, Labelling,
-    OfGroup, OfTerm, Score, Sees, Site, Split, TermValue,
+    Change, Column, EvalError, Evaluation as Component, FeatureSource, Features, Foretold,
+    Labelling, OfGroup, OfTerm, Score, Sees, Site, Split, TermValue,
 };
 use crate::plan::theory::{Theory, is_foretold};
 use crate::plan::{Evaluation, GroupLabels, Plan, Stage, Term};
@@ -135,8 +135,8 @@ fn measure(
         with: parts.split_off(measured(evaluation).min(parts.len())),
         parts,
         is_projected: evaluation.is_projected(),
-        classes: &classes.of_fine,
-        count: classes.names.len(),
+        classes,
+        is_noisy: stages[0].data.label_noise > 0.0,
         within: evaluation.within.as_ref(),
         groups: evaluation.groups.as_ref(),
         of_groups: Vec::new(),
@@ -199,9 +199,10 @@ struct Joined<'a, 'b, 'c> {
     is_projected: bool,
     /// Those that the parts are compared with.
     with: Vec<Rc<Frozen>>,
-    /// The class of each fine class, by the labels the evaluation reads.
-    classes: &'a [u32],
-    count: usize,
+    /// The classes of the labels that the evaluation reads.
+    classes: &'a ClassMap,
+    /// Whether training saw other labels of some images.
+    is_noisy: bool,
     within: Option<&'a ClassMap>,
     groups: Option<&'a ClassMap>,
     of_groups: Vec<OfGroup>,
@@ -217,7 +218,7 @@ impl Joined<'_, '_, '_> {
         &self,
         parts: &[Rc<Frozen>],
         split: Split,
-        embed: impl Fn(&Frozen, &mut super::frozen::Tell) -> Result<Tensor, EvalError>,
+        embed: impl Fn(&Frozen, &mut Tell) -> Result<Tensor, EvalError>,
     ) -> Result<Features, EvalError> {
         let pool = &self.parts[0].pool;
         let items = pool.indices(split);
@@ -233,7 +234,7 @@ impl Joined<'_, '_, '_> {
             false => embed(part, &mut tell),
         };
         let columns: Vec<Tensor> = parts.iter().map(column).collect::<Result<_, _>>()?;
-        let class = |item: &u32| self.classes[pool.fine[*item as usize] as usize];
+        let class = |item: &u32| self.classes.of_fine[pool.fine[*item as usize] as usize];
         let labels = items.iter().map(class).collect();
         Ok(Features { embedding: Tensor::cat(&columns, 1)?, labels })
     }
@@ -249,13 +250,26 @@ impl FeatureSource for Joined<'_, '_, '_> {
         self.join(&self.parts, Split::Train, |part, tell| part.augmented(&stream, tell))
     }
 
+    fn changed(
+        &mut self,
+        split: Split,
+        needs_color: bool,
+        change: &Change,
+    ) -> Result<Option<Features>, EvalError> {
+        if needs_color && self.parts[0].pool.shape.channels != 3 {
+            return Ok(None);
+        }
+        let embed = |part: &Frozen, tell: &mut Tell| part.changed(split, change, tell);
+        self.join(&self.parts, split, embed).map(Some)
+    }
+
     fn with(&mut self, split: Split) -> Result<Features, EvalError> {
         self.join(&self.with, split, |part, tell| part.features(split, tell))
     }
 
     fn scores(&mut self, embedding: &Tensor) -> Result<Option<Tensor>, EvalError> {
         match &self.parts[..] {
-            [only] => Ok(only.scores(embedding, self.classes)?),
+            [only] => Ok(only.scores(embedding, &self.classes.of_fine)?),
             _ => Ok(None),
         }
     }
@@ -298,15 +312,20 @@ impl FeatureSource for Joined<'_, '_, '_> {
     }
 
     fn classes(&self) -> usize {
-        self.count
+        self.classes.names.len()
     }
 
     fn column(&mut self, split: Split, column: Column) -> Result<Option<Labelling>, EvalError> {
         let map = match column {
             Column::Within => self.within,
             Column::Groups => self.groups,
+            Column::Observed => self.is_noisy.then_some(self.classes),
         };
-        let fine = self.parts[0].pool.fine_of(split);
+        let pool = &self.parts[0].pool;
+        let fine = match column {
+            Column::Observed => pool.observed_of(split),
+            Column::Within | Column::Groups => pool.fine_of(split),
+        };
         Ok(map.map(|map| Labelling {
             labels: fine.iter().map(|fine| map.of_fine[*fine as usize]).collect(),
             names: map.names.clone(),

@@ -14,7 +14,7 @@ use super::pool::Pool;
 use super::session::Surroundings;
 use super::train::EVAL_BATCH;
 use crate::graph::{Model, build};
-use crate::library::eval::{EvalError, Split};
+use crate::library::eval::{Change, EvalError, Split};
 use crate::plan::Stage;
 use crate::seed::Stream;
 
@@ -89,6 +89,18 @@ impl Frozen {
     pub fn augmented(&self, stream: &Stream, tell: &mut Tell) -> Result<Tensor, EvalError> {
         self.embed(self.pool.indices(Split::Train), tell, |items| {
             self.transforms.augmented(&self.pool, items, stream, &self.device)
+        })
+    }
+
+    /// The embeddings of a split's images, each changed before the fixed transforms.
+    pub fn changed(
+        &self,
+        split: Split,
+        change: &Change,
+        tell: &mut Tell,
+    ) -> Result<Tensor, EvalError> {
+        self.embed(self.pool.indices(split), tell, |items| {
+            self.transforms.changed(&self.pool, items, change, &self.device)
         })
     }
 

@@ -202,6 +202,7 @@ experiment calling {{
         data = match kind {
             Kind::Dataset => call,
             _ if reads_groups(kind, call) => "waterbirds(labels=bird, groups=[bird, background])",
+            _ if call.starts_with("noisy_labels(") => "cifar10(labels=coarse, label_noise=10%)",
             _ => "cifar10(labels=coarse)",
         },
         encoder = match kind {

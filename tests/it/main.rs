@@ -57,6 +57,7 @@ mod projectors;
 mod properties;
 mod regression;
 mod resume;
+mod robustness;
 mod samplers;
 mod schema;
 mod spectral;
