@@ -19,6 +19,9 @@ pub struct Table {
     /// The group labels behind the numbers, where the data name groups.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub group_labels: Vec<Stamp>,
+    /// The loss terms by themselves, where an evaluation measures them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub terms: Vec<TermRow>,
 }
 
 impl Table {
@@ -50,6 +53,19 @@ impl Column {
     pub fn name(&self) -> String {
         format!("{}.{}", self.evaluation, self.metric)
     }
+}
+
+/// A loss term before and after embeddings trade places, as means over seeds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TermRow {
+    pub evaluation: String,
+    /// An index into [`Table::rows`].
+    pub row: usize,
+    pub term: String,
+    /// What of an image it sees: `class`, `label` or `image`.
+    pub sees: &'static str,
+    pub before: f64,
+    pub after: f64,
 }
 
 /// One cell of the sweep.
@@ -96,7 +112,8 @@ impl Summary {
     }
 }
 
-/// The table of `outcome`: the metrics of every evaluation that tables show, on the test split.
+/// The table of `outcome`: the metrics of every evaluation that tables show, on the test split
+/// where it is measured on that.
 pub fn tabulate(plan: &Plan, outcome: &Outcome) -> Table {
     let columns = columns(plan);
     let rows = (0..plan.cells.len())
@@ -112,7 +129,37 @@ pub fn tabulate(plan: &Plan, outcome: &Outcome) -> Table {
         rows,
         seeds: plan.seeds.clone(),
         group_labels: plan.stamps("test"),
+        terms: (0..plan.cells.len()).flat_map(|cell| terms(outcome, cell)).collect(),
     }
+}
+
+/// Every loss term that an evaluation of a cell measured by itself.
+fn terms(outcome: &Outcome, cell: usize) -> Vec<TermRow> {
+    let trials = outcome.trials.iter().filter(|trial| trial.cell == cell);
+    let all = trials.flat_map(|trial| trial.evaluations.iter().flatten());
+    let mut found: Vec<(TermRow, f64)> = Vec::new();
+    for (evaluated, of) in all.flat_map(|it| it.terms.iter().map(move |of| (it, of))) {
+        let (evaluation, term) = (&evaluated.evaluation, &of.term);
+        let known =
+            found.iter_mut().find(|(row, _)| (&row.evaluation, &row.term) == (evaluation, term));
+        match known {
+            Some((row, count)) => {
+                (row.before, row.after) = (row.before + of.before, row.after + of.after);
+                *count += 1.0;
+            }
+            None => {
+                let (evaluation, term) = (evaluation.clone(), term.clone());
+                let (sees, before, after) = (of.sees.name(), of.before, of.after);
+                found.push((TermRow { evaluation, row: cell, term, sees, before, after }, 1.0));
+            }
+        }
+    }
+    let mean = |(row, count): (TermRow, f64)| TermRow {
+        before: row.before / count,
+        after: row.after / count,
+        ..row
+    };
+    found.into_iter().map(mean).collect()
 }
 
 /// Every evaluation once, in the order of the file.
@@ -125,7 +172,7 @@ fn columns(plan: &Plan) -> Vec<Column> {
             let column = Column {
                 evaluation: evaluation.name.clone(),
                 metric: (*metric).to_owned(),
-                split: "test".to_owned(),
+                split: spec.usual_split().to_owned(),
             };
             if !columns.contains(&column) {
                 columns.push(column);

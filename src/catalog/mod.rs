@@ -121,6 +121,10 @@ pub enum Port {
     Batch,
     /// Several classes of an item, each with its share, where images are mixed.
     Shares,
+    /// All images of a split at once; what an optimizer reads that takes no single steps.
+    Split,
+    /// The class of each item as training saw it, where labels are noisy.
+    Observed,
 }
 
 /// Why a component does not fit the images it is given.
@@ -192,6 +196,14 @@ impl PartialEq for Spec {
 }
 
 impl Spec {
+    /// The split that is meant where none is named: `test`, if it is measured on that.
+    pub fn usual_split(&self) -> &'static str {
+        match self.splits {
+            [.., last] if !self.splits.contains(&"test") => last,
+            _ => "test",
+        }
+    }
+
     /// The declared parameter called `name`.
     pub fn param(&self, name: &str) -> Option<&'static ParamSpec> {
         self.params.iter().find(|param| param.name == name)

@@ -122,6 +122,8 @@ pub enum Features {
     Projector(String),
     /// `concat(a.encoder, b.encoder)`
     Concat(Vec<String>),
+    /// `last(stage.encoder)`: as the last step of its training left it, whatever state was kept.
+    Last(String),
 }
 
 impl Features {
@@ -129,7 +131,7 @@ impl Features {
     pub fn stages(&self) -> Vec<&str> {
         match self {
             Self::Auto => Vec::new(),
-            Self::Encoder(stage) | Self::Projector(stage) => vec![stage],
+            Self::Encoder(stage) | Self::Projector(stage) | Self::Last(stage) => vec![stage],
             Self::Concat(stages) => stages.iter().map(String::as_str).collect(),
         }
     }
@@ -238,6 +240,7 @@ impl fmt::Display for Features {
                 let stages: Vec<_> = stages.iter().map(|it| format!("{it}.encoder")).collect();
                 write!(f, "concat({})", stages.join(", "))
             }
+            Self::Last(stage) => write!(f, "last({stage}.encoder)"),
         }
     }
 }

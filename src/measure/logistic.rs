@@ -64,7 +64,7 @@ impl Logistic {
 }
 
 /// Rows of weights for so many classes.
-fn outputs(classes: usize) -> usize {
+pub(super) fn outputs(classes: usize) -> usize {
     if classes <= 2 { 1 } else { classes }
 }
 

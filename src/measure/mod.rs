@@ -10,6 +10,7 @@ pub mod calibration;
 pub mod cka;
 pub mod eigen;
 pub mod kmeans;
+pub mod lbfgs;
 pub mod logistic;
 pub mod mixture;
 pub mod moments;
@@ -20,8 +21,10 @@ pub mod rank;
 pub mod retrieval;
 pub mod roc;
 pub mod silhouette;
+mod softmax;
 pub mod sphere;
 mod spread;
+pub mod student;
 pub mod subclasses;
 pub mod uniformity;
 

@@ -155,7 +155,7 @@ fn unbalanced(stage: &Stage) -> Diagnostic {
 
 /// How many of `train` images are in each class of `map`: by the counts that are known, or as if
 /// the finest classes were of one size.
-fn sizes(map: &ClassMap, known: &DatasetFacts, train: usize) -> Vec<usize> {
+pub(super) fn sizes(map: &ClassMap, known: &DatasetFacts, train: usize) -> Vec<usize> {
     let fine = map.of_fine.len();
     let counts: Vec<f64> = match known.counts.len() == fine {
         true => known.counts.iter().map(|count| *count as f64).collect(),

@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::analysis::analyse;
+use super::at_once;
 use super::batches::batches;
 use super::begins;
 use super::compile::{facts_of, groups_of, labels_in, labels_of, read_by};
 use super::control::mismatched;
 use super::divided::divided;
+use super::few_shot;
 use super::freeze;
 use super::grouped;
 use super::mixed::mixed;
+use super::noise;
 use super::part;
 use super::projector;
 use super::recent::Networks;
@@ -124,7 +127,9 @@ impl Checker<'_> {
             .collect();
         self.same_data(entry.call.place("on"), &stages);
         self.out.extend(stages.iter().filter_map(|it| projector::unread(&entry.call, it)));
+        self.out.extend(at_once::of_evaluation(&entry.call));
         if let Some(stage) = stages.first() {
+            self.out.extend(noise::unflipped(&entry.call, &stage.data));
             self.tested(entry, &stage.data);
             let known = facts_of(&stage.data.bound, self.facts);
             if let Some(known) = known.filter(|known| !known.fine.is_empty()) {
@@ -142,6 +147,7 @@ impl Checker<'_> {
             self.out.extend(not_inside(known, &entry.call, &stage.data));
             if let Ok(division) = Division::of(&stage.data.bound, known) {
                 self.out.extend(schedule::of_evaluation(&entry.call, &division));
+                self.out.extend(few_shot::too_few(&entry.call, &stage.data, (known, &division)));
             }
         }
     }
@@ -285,6 +291,7 @@ impl Checker<'_> {
         }
         self.out.extend(schedule::of_stage(stage, &division));
         self.out.extend(batches(stage, known, &division));
+        self.out.extend(at_once::of_stage(stage));
         if let Keep::Best { term, .. } = &stage.train.keep
             && division.val == 0
         {

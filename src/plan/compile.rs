@@ -43,7 +43,7 @@ pub(super) fn groups_of(data: &Bound) -> Vec<Labels> {
 }
 
 /// The share of training labels that are replaced.
-fn label_noise(data: &Bound) -> f64 {
+pub(super) fn label_noise(data: &Bound) -> f64 {
     data.value("label_noise").map_or(0.0, |value| Fraction::from_value(value).get())
 }
 
@@ -205,11 +205,18 @@ fn without_stage_names(call: &Bound) -> Bound {
             let on = Features::Projector("stage".to_owned());
             call = call.with("on", Value::Features(on));
         }
+        Some(Value::Features(Features::Last(_))) => {
+            let on = Features::Last("stage".to_owned());
+            call = call.with("on", Value::Features(on));
+        }
         Some(_) => call = call.with("on", Value::Features(Features::Auto)),
         None => {}
     }
     // How many of them are compared with the others is no name.
-    if let Some(Value::Features(with)) = call.value("with") {
+    if let Some(Value::Features(Features::Last(_))) = call.value("with") {
+        let with = Features::Last(String::new());
+        call = call.with("with", Value::Features(with));
+    } else if let Some(Value::Features(with)) = call.value("with") {
         let nameless = vec![String::new(); with.stages().len()];
         call = call.with("with", Value::Features(Features::Concat(nameless)));
     }

@@ -294,7 +294,8 @@ impl Stage {
             parameters: layers.whole.parameters(),
             flops: epochs as f64 * epoch + rest as f64 * step(self.batch),
             peak_bytes: training.peak(layers),
-            disk_bytes: layers.model(),
+            // Where the best state is kept, so is the last.
+            disk_bytes: layers.model() * (1 + u64::from(self.keep_best.is_some())),
             // The next checkpoint is written beside the last.
             scratch_bytes: layers.state(training.moments).saturating_add(kept).saturating_mul(2),
             embedding_bytes: layers.embedding(),
@@ -346,7 +347,8 @@ impl Evaluation {
         let place = Place { image: first.image(), dim, classes, train: division.train };
         let head = self.call.network(&place).unwrap_or_else(|_| Network::new(&[dim]));
         let images = (division.train + division.val + division.test) as f64;
-        let embedded: f64 = stages.iter().map(|it| it.model.forward_flops as f64 * images).sum();
+        let embedded = images + self.changed(division.test);
+        let embedded: f64 = stages.iter().map(|it| it.model.forward_flops as f64 * embedded).sum();
         let measured = self.passes(division.train, images) * head.forward_flops() as f64;
         let features = product(&[division.train + division.val + division.test, dim]);
         let held = stages.iter().map(|stage| stage.cost.embedding_bytes);
@@ -357,6 +359,15 @@ impl Evaluation {
             peak_bytes: held.max().unwrap_or(0).saturating_add(2 * NUMBER * features),
             ..Cost::default()
         }
+    }
+
+    /// Images that are embedded once more, of each kind and strength of a change.
+    fn changed(&self, test: usize) -> f64 {
+        let count = |param| match self.call.value(param) {
+            Some(Value::List(items)) => items.len(),
+            _ => 0,
+        };
+        (count("kinds") * count("severities") * test) as f64
     }
 
     /// How often an image passes its layers: one that is trained goes there and back.

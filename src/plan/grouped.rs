@@ -106,7 +106,8 @@ pub(super) fn area(
 ) -> Option<Diagnostic> {
     let (name, span) = metric;
     let map = known.class_map(&labels_of(&call.bound), &labels_of(&data.bound)).ok()?;
-    (name.ends_with("auroc") && map.names.len() != 2).then(|| {
+    let is_of_classes = name.ends_with("auroc") && call.bound.needs(Port::Groups);
+    (is_of_classes && map.names.len() != 2).then(|| {
         let message = format!("`{name}` is measured of two classes");
         Diagnostic::new(&codes::OUT_OF_RANGE, message)
             .at(span, "left out of the scores")

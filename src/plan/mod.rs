@@ -4,6 +4,7 @@
 mod afford;
 pub mod amount;
 pub mod analysis;
+mod at_once;
 mod batches;
 mod begins;
 mod check;
@@ -13,6 +14,7 @@ mod control;
 mod cost;
 mod digest;
 mod divided;
+mod few_shot;
 mod freeze;
 mod grouped;
 mod ledger;
@@ -20,6 +22,7 @@ mod made_of;
 mod memory;
 mod method;
 mod mixed;
+mod noise;
 mod part;
 mod partners;
 mod projector;
@@ -287,6 +290,11 @@ impl Evaluation {
     /// Whether it reads what a projector makes of embeddings.
     pub fn is_projected(&self) -> bool {
         matches!(self.call.value("on"), Some(Value::Features(Features::Projector(_))))
+    }
+
+    /// Whether the argument `param` asks for the state after the last step, whatever was kept.
+    pub fn is_last(&self, param: &str) -> bool {
+        matches!(self.call.value(param), Some(Value::Features(Features::Last(_))))
     }
 
     /// Width of what it reads of `stages`.

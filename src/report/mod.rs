@@ -8,6 +8,7 @@ mod origins;
 mod plan;
 mod table;
 mod tally;
+mod terms;
 mod values;
 
 pub use audit::audit;

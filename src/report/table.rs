@@ -2,6 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table as Grid, TableStyle};
 
+use super::terms::term_lines;
 use crate::analysis::{Column, SeedValue, Summary, Table};
 use crate::plan::stamp_lines;
 
@@ -96,7 +97,9 @@ fn visible(label: &str) -> String {
 }
 
 fn unit(column: &Column) -> String {
-    if column.is_share() { format!("{} %", column.metric) } else { column.metric.clone() }
+    let split = if column.split == "test" { "" } else { &*format!("{} ", column.split) };
+    let unit = if column.is_share() { " %" } else { "" };
+    format!("{split}{}{unit}", column.metric)
 }
 
 fn rows(table: &Table) -> impl Iterator<Item = Vec<String>> + '_ {
@@ -128,10 +131,11 @@ fn cell(column: &Column, summary: Option<&Summary>, seeds: usize) -> String {
     text
 }
 
-/// What the numbers are, and which group labels they owe something to.
+/// What the numbers are, and what they owe something to.
 fn legend(table: &Table) -> String {
     let stamps = stamp_lines(&table.group_labels, |row| visible(&table.label(row)));
-    let lines = [measured(table)].into_iter().chain(stamps);
+    let terms = term_lines(table, |row| visible(&table.label(row)));
+    let lines = [measured(table)].into_iter().chain(stamps).chain(terms);
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -174,6 +178,7 @@ mod tests {
             ],
             seeds: vec![7, 8, 9],
             group_labels: Vec::new(),
+            terms: Vec::new(),
         }
     }
 

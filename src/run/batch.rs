@@ -8,6 +8,7 @@ use super::pool::Pool;
 use crate::catalog::{ImageShape, Port};
 use crate::graph::{Batch, stage_stream};
 use crate::library::augment::{Augment, Image, Mix, before};
+use crate::library::eval::Change;
 use crate::library::loss::Mixed;
 use crate::library::{self, Library};
 use crate::plan::Stage;
@@ -94,6 +95,25 @@ impl Transforms {
         self.tensor(self.render(pool, items, 1, |_, _| None)?, device)
     }
 
+    /// The images of `items` with the fixed transforms only, each changed before them.
+    pub fn changed(
+        &self,
+        pool: &Pool,
+        items: &[u32],
+        change: &Change,
+        device: &Device,
+    ) -> Result<Tensor> {
+        let size = self.shape.size();
+        let mut values = vec![0f32; items.len() * size];
+        values.par_chunks_mut(size).zip(items).try_for_each(|(row, item)| {
+            let mut image = raw(pool, *item)?;
+            change(&mut image, *item);
+            row.copy_from_slice(&self.transformed(image, pool, None).values);
+            Ok::<_, Error>(())
+        })?;
+        self.tensor(values, device)
+    }
+
     /// One augmented view of `items`, drawn from `stream` (addressed by epoch) and each item.
     pub fn augmented(
         &self,
@@ -162,9 +182,10 @@ impl Transforms {
     }
 
     fn image(&self, pool: &Pool, item: u32, stream: Option<Stream>) -> Result<Image> {
-        let bytes = pool.image(item)?;
-        let values = bytes.iter().map(|byte| f32::from(*byte) / 255.0).collect();
-        let mut image = Image { shape: pool.shape, values };
+        Ok(self.transformed(raw(pool, item)?, pool, stream))
+    }
+
+    fn transformed(&self, mut image: Image, pool: &Pool, stream: Option<Stream>) -> Image {
         for step in &self.steps {
             let stream = match &stream {
                 Some(stream) => stream.named(&step.name),
@@ -173,6 +194,13 @@ impl Transforms {
             };
             step.augment.apply(&mut image, &pool.stats, stream);
         }
-        Ok(image)
+        image
     }
+}
+
+/// An image as it is stored.
+fn raw(pool: &Pool, item: u32) -> Result<Image> {
+    let bytes = pool.image(item)?;
+    let values = bytes.iter().map(|byte| f32::from(*byte) / 255.0).collect();
+    Ok(Image { shape: pool.shape, values })
 }

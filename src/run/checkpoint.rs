@@ -59,11 +59,21 @@ pub struct Checkpoint {
     pub optimizer: State,
     /// The model of [`Progress::best`].
     pub best: State,
+    /// The model after the last step, where a training is over and another state is the model.
+    pub last: State,
     /// The average of the weights so far, where one is evaluated in their place.
     pub average: State,
 }
 
 impl Checkpoint {
+    /// The same as it was before a finished training left the best state in the place of the last.
+    pub fn before_its_end(self) -> Self {
+        match self.last.is_empty() {
+            true => self,
+            false => Self { best: self.model, model: self.last, last: State::default(), ..self },
+        }
+    }
+
     /// Writes the checkpoint into `folder`.
     pub fn save(&self, folder: &Path) -> Result<(), RunError> {
         let path = folder.join(FILE);
@@ -82,9 +92,15 @@ impl Checkpoint {
         safetensors::serialize(tensors, metadata).map_err(|error| damaged(&error.to_string()))
     }
 
-    fn parts(&self) -> [(&'static str, &State); 4] {
-        let Self { model, optimizer, best, average, .. } = self;
-        [("model", model), ("optimizer", optimizer), ("best", best), ("average", average)]
+    fn parts(&self) -> [(&'static str, &State); 5] {
+        let Self { model, optimizer, best, last, average, .. } = self;
+        [
+            ("model", model),
+            ("optimizer", optimizer),
+            ("best", best),
+            ("last", last),
+            ("average", average),
+        ]
     }
 
     /// The checkpoint in `folder`; none when there is none.
@@ -136,6 +152,7 @@ impl Checkpoint {
         let state = match part {
             "model" => &mut self.model,
             "optimizer" => &mut self.optimizer,
+            "last" => &mut self.last,
             "average" => &mut self.average,
             _ => &mut self.best,
         };

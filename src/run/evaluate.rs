@@ -8,13 +8,13 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, RunError};
-use super::frozen::Frozen;
+use super::frozen::{Frozen, Tell};
 use super::session::Session;
 use crate::catalog::{ClassMap, Port, Value};
 use crate::library;
 use crate::library::eval::{
-    Column, EvalError, Evaluation as Component, FeatureSource, Features, Foretold, Labelling,
-    OfGroup, Score, Sees, Site, Split, TermValue,
+    Change, Column, EvalError, Evaluation as Component, FeatureSource, Features, Foretold,
+    Labelling, OfGroup, OfTerm, Score, Sees, Site, Split, TermValue,
 };
 use crate::plan::theory::{Theory, is_foretold};
 use crate::plan::{Evaluation, GroupLabels, Plan, Stage, Term};
@@ -36,6 +36,9 @@ pub struct Evaluated {
     /// Of every group of a split that has images, where groups were read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<OfGroup>,
+    /// Of every loss term, where one was measured by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub terms: Vec<OfTerm>,
 }
 
 /// One number, named as in the language: `split.metric`.
@@ -69,8 +72,8 @@ pub(super) fn evaluate(
     let declared = folder.join("plan.json");
     store::write_json(&declared, evaluation).map_err(|error| RunError::io(&declared, &error))?;
     let stages: Vec<&Stage> = evaluation.on.iter().map(|at| &plan.stages[*at]).collect();
-    let (scores, groups) = measure(session, &stages, evaluation)?;
-    let evaluated = Evaluated { groups, ..kept(evaluation, &stages, &scores)? };
+    let Measured { scores, groups, terms } = measure(session, &stages, evaluation)?;
+    let evaluated = Evaluated { groups, terms, ..kept(evaluation, &stages, &scores)? };
     let path = folder.join(RESULT);
     store::write_json(&path, &evaluated).map_err(|error| RunError::io(&path, &error))?;
     held.complete();
@@ -101,19 +104,30 @@ fn kept(
         group_labels: evaluation.group_labels.clone(),
         scores: scores.iter().map(scored).collect(),
         groups: Vec::new(),
+        terms: Vec::new(),
     })
+}
+
+/// What an evaluation gives.
+struct Measured {
+    scores: Vec<Score>,
+    groups: Vec<OfGroup>,
+    terms: Vec<OfTerm>,
 }
 
 fn measure(
     session: &mut Session,
     stages: &[&Stage],
     evaluation: &Evaluation,
-) -> Result<(Vec<Score>, Vec<OfGroup>), RunError> {
+) -> Result<Measured, RunError> {
     let around = session.around;
     let component: Box<dyn Component> =
         library::build(&around.library.evaluations, &evaluation.call);
+    let is_last =
+        |at: usize| evaluation.is_last(if at < measured(evaluation) { "on" } else { "with" });
+    let frozen = |(at, stage): (usize, &&Stage)| session.frozen(stage, is_last(at));
     let mut parts: Vec<Rc<Frozen>> =
-        stages.iter().map(|stage| session.frozen(stage)).collect::<Result<_, _>>()?;
+        stages.iter().enumerate().map(frozen).collect::<Result<_, _>>()?;
     let session = RefCell::new(session);
     let classes = evaluation.classes.as_ref().unwrap_or(&stages[0].data.classes);
     let mut source = Joined {
@@ -121,11 +135,12 @@ fn measure(
         with: parts.split_off(measured(evaluation).min(parts.len())),
         parts,
         is_projected: evaluation.is_projected(),
-        classes: &classes.of_fine,
-        count: classes.names.len(),
+        classes,
+        is_noisy: stages[0].data.label_noise > 0.0,
         within: evaluation.within.as_ref(),
         groups: evaluation.groups.as_ref(),
         of_groups: Vec::new(),
+        of_terms: Vec::new(),
         augment: stream(evaluation).named("augment"),
         stages,
     };
@@ -139,7 +154,7 @@ fn measure(
     let stream = stream(evaluation);
     let mut site = Site { library: around.library, stream, progress: &mut progress };
     let scores = component.evaluate(&mut source, &mut site)?;
-    Ok((scores, source.of_groups))
+    Ok(Measured { scores, groups: source.of_groups, terms: source.of_terms })
 }
 
 /// How many of the stages that an evaluation reads it measures; it compares them with the others.
@@ -184,12 +199,14 @@ struct Joined<'a, 'b, 'c> {
     is_projected: bool,
     /// Those that the parts are compared with.
     with: Vec<Rc<Frozen>>,
-    /// The class of each fine class, by the labels the evaluation reads.
-    classes: &'a [u32],
-    count: usize,
+    /// The classes of the labels that the evaluation reads.
+    classes: &'a ClassMap,
+    /// Whether training saw other labels of some images.
+    is_noisy: bool,
     within: Option<&'a ClassMap>,
     groups: Option<&'a ClassMap>,
     of_groups: Vec<OfGroup>,
+    of_terms: Vec<OfTerm>,
     augment: Stream,
     /// The trainings of the parts, and then of what they are compared with.
     stages: &'a [&'a Stage],
@@ -201,7 +218,7 @@ impl Joined<'_, '_, '_> {
         &self,
         parts: &[Rc<Frozen>],
         split: Split,
-        embed: impl Fn(&Frozen, &mut super::frozen::Tell) -> Result<Tensor, EvalError>,
+        embed: impl Fn(&Frozen, &mut Tell) -> Result<Tensor, EvalError>,
     ) -> Result<Features, EvalError> {
         let pool = &self.parts[0].pool;
         let items = pool.indices(split);
@@ -217,7 +234,7 @@ impl Joined<'_, '_, '_> {
             false => embed(part, &mut tell),
         };
         let columns: Vec<Tensor> = parts.iter().map(column).collect::<Result<_, _>>()?;
-        let class = |item: &u32| self.classes[pool.fine[*item as usize] as usize];
+        let class = |item: &u32| self.classes.of_fine[pool.fine[*item as usize] as usize];
         let labels = items.iter().map(class).collect();
         Ok(Features { embedding: Tensor::cat(&columns, 1)?, labels })
     }
@@ -233,13 +250,26 @@ impl FeatureSource for Joined<'_, '_, '_> {
         self.join(&self.parts, Split::Train, |part, tell| part.augmented(&stream, tell))
     }
 
+    fn changed(
+        &mut self,
+        split: Split,
+        needs_color: bool,
+        change: &Change,
+    ) -> Result<Option<Features>, EvalError> {
+        if needs_color && self.parts[0].pool.shape.channels != 3 {
+            return Ok(None);
+        }
+        let embed = |part: &Frozen, tell: &mut Tell| part.changed(split, change, tell);
+        self.join(&self.parts, split, embed).map(Some)
+    }
+
     fn with(&mut self, split: Split) -> Result<Features, EvalError> {
         self.join(&self.with, split, |part, tell| part.features(split, tell))
     }
 
     fn scores(&mut self, embedding: &Tensor) -> Result<Option<Tensor>, EvalError> {
         match &self.parts[..] {
-            [only] => Ok(only.scores(embedding, self.classes)?),
+            [only] => Ok(only.scores(embedding, &self.classes.of_fine)?),
             _ => Ok(None),
         }
     }
@@ -259,7 +289,11 @@ impl FeatureSource for Joined<'_, '_, '_> {
         let mut all = vec![Vec::new(); orders.len()];
         for (part, stage) in self.parts.iter().zip(self.stages) {
             for (all, values) in all.iter_mut().zip(part.losses(rows, orders)?) {
-                all.extend(values.into_iter().map(|it| term_value(it, stage, self.within)));
+                let values = values.into_iter().map(|it| term_value(it, stage, self.within));
+                all.extend(values.map(|it| match &self.parts[..] {
+                    [_] => it,
+                    _ => TermValue { name: format!("{}.{}", stage.name, it.name), ..it },
+                }));
             }
         }
         Ok(all)
@@ -273,16 +307,25 @@ impl FeatureSource for Joined<'_, '_, '_> {
         self.of_groups.extend(found);
     }
 
+    fn keep_terms(&mut self, found: Vec<OfTerm>) {
+        self.of_terms.extend(found);
+    }
+
     fn classes(&self) -> usize {
-        self.count
+        self.classes.names.len()
     }
 
     fn column(&mut self, split: Split, column: Column) -> Result<Option<Labelling>, EvalError> {
         let map = match column {
             Column::Within => self.within,
             Column::Groups => self.groups,
+            Column::Observed => self.is_noisy.then_some(self.classes),
         };
-        let fine = self.parts[0].pool.fine_of(split);
+        let pool = &self.parts[0].pool;
+        let fine = match column {
+            Column::Observed => pool.observed_of(split),
+            Column::Within | Column::Groups => pool.fine_of(split),
+        };
         Ok(map.map(|map| Labelling {
             labels: fine.iter().map(|fine| map.of_fine[*fine as usize]).collect(),
             names: map.names.clone(),

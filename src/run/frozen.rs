@@ -14,7 +14,7 @@ use super::pool::Pool;
 use super::session::Surroundings;
 use super::train::EVAL_BATCH;
 use crate::graph::{Model, build};
-use crate::library::eval::{EvalError, Split};
+use crate::library::eval::{Change, EvalError, Split};
 use crate::plan::Stage;
 use crate::seed::Stream;
 
@@ -36,17 +36,28 @@ pub type Values = Vec<(String, f64)>;
 pub type Tell<'a> = dyn FnMut(usize) -> Result<(), EvalError> + 'a;
 
 impl Frozen {
-    /// The kept state of `stage`, over the data it was trained on.
+    /// The kept state of `stage`, or that after its last step, over the data it was trained on.
     ///
     /// # Errors
     /// When the stage has no sound checkpoint, or one that was trained on other data.
-    pub fn load(around: &Surroundings, stage: &Stage, pool: Rc<Pool>) -> Result<Self, RunError> {
+    pub fn load(
+        around: &Surroundings,
+        (stage, is_last): (&Stage, bool),
+        pool: Rc<Pool>,
+    ) -> Result<Self, RunError> {
         let mut model = build(stage, around.library, DType::F32, around.device)?;
         let folder = around.store.stage(stage);
         let checkpoint = Checkpoint::load(&folder, &stage.digest, around.device)?;
         let checkpoint = checkpoint.ok_or_else(|| spoilt(&folder, "it is missing"))?;
         checkpoint.expect_content(&folder, &pool.content)?;
-        let restored = model.params().restore(&checkpoint.model);
+        let state = match is_last && stage.keep_best.is_some() {
+            true => &checkpoint.last,
+            false => &checkpoint.model,
+        };
+        if state.is_empty() && !checkpoint.model.is_empty() {
+            return Err(spoilt(&folder, "it does not hold the state after the last step"));
+        }
+        let restored = model.params().restore(state);
         restored.map_err(|error| spoilt(&folder, &first_line(&error)))?;
         // Terms are asked for as they were at the end.
         model.balance(&pool.fine_of(Split::Train));
@@ -78,6 +89,18 @@ impl Frozen {
     pub fn augmented(&self, stream: &Stream, tell: &mut Tell) -> Result<Tensor, EvalError> {
         self.embed(self.pool.indices(Split::Train), tell, |items| {
             self.transforms.augmented(&self.pool, items, stream, &self.device)
+        })
+    }
+
+    /// The embeddings of a split's images, each changed before the fixed transforms.
+    pub fn changed(
+        &self,
+        split: Split,
+        change: &Change,
+        tell: &mut Tell,
+    ) -> Result<Tensor, EvalError> {
+        self.embed(self.pool.indices(split), tell, |items| {
+            self.transforms.changed(&self.pool, items, change, &self.device)
         })
     }
 

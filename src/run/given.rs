@@ -326,6 +326,7 @@ impl FeatureSource for Source<'_> {
         let map = match column {
             Column::Within => self.asked.within.as_ref(),
             Column::Groups => self.given.groups.as_ref(),
+            Column::Observed => None,
         };
         let fine = &self.given.rows(split).fine;
         Ok(map.map(|map| Labelling { labels: of(map, fine), names: map.names.clone() }))

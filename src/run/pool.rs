@@ -142,6 +142,11 @@ impl Pool {
         self.indices(split).iter().map(|at| self.fine[*at as usize]).collect()
     }
 
+    /// The fine class of each image of a split as training sees it.
+    pub fn observed_of(&self, split: Split) -> Vec<u32> {
+        self.indices(split).iter().map(|at| self.observed[*at as usize]).collect()
+    }
+
     /// The bytes of one image.
     ///
     /// # Errors

@@ -41,8 +41,8 @@ pub struct Session<'a> {
     observer: &'a mut dyn Observer,
     /// The datasets read so far, with how they were divided.
     pools: Vec<(String, Rc<Pool>)>,
-    /// The trained encoders at hand.
-    frozen: Vec<(String, Rc<Frozen>)>,
+    /// The trained encoders at hand, each by its training and whether it is as the last step left it.
+    frozen: Vec<((String, bool), Rc<Frozen>)>,
 }
 
 impl<'a> Session<'a> {
@@ -67,21 +67,21 @@ impl<'a> Session<'a> {
         Ok(pool)
     }
 
-    /// The trained encoder of `stage`, read once.
-    pub(super) fn frozen(&mut self, stage: &Stage) -> Result<Rc<Frozen>, RunError> {
-        let digest = stage.digest.text();
-        if let Some((_, frozen)) = self.frozen.iter().find(|(known, _)| known == digest) {
+    /// The trained encoder of `stage`, as it was kept or as the last step left it, read once.
+    pub(super) fn frozen(&mut self, stage: &Stage, is_last: bool) -> Result<Rc<Frozen>, RunError> {
+        let key = (stage.digest.text().to_owned(), is_last);
+        if let Some((_, frozen)) = self.frozen.iter().find(|(known, _)| *known == key) {
             return Ok(frozen.clone());
         }
         let pool = self.pool(&stage.data)?;
-        let frozen = Rc::new(Frozen::load(&self.around, stage, pool)?);
-        self.frozen.push((digest.to_owned(), frozen.clone()));
+        let frozen = Rc::new(Frozen::load(&self.around, (stage, is_last), pool)?);
+        self.frozen.push((key, frozen.clone()));
         Ok(frozen)
     }
 
     /// Lets go of all trained encoders but those of `stages`: their embeddings take memory.
     pub(super) fn keep_frozen(&mut self, stages: &[&Stage]) {
-        self.frozen.retain(|(digest, _)| stages.iter().any(|it| it.digest.text() == digest));
+        self.frozen.retain(|((digest, _), _)| stages.iter().any(|it| it.digest.text() == digest));
     }
 }
 

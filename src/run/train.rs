@@ -99,6 +99,7 @@ impl<'a> Training<'a> {
         let (mut best, mut average) = (State::default(), State::default());
         if let Some(found) = Checkpoint::load(&folder, &stage.digest, around.device)? {
             found.expect_content(&folder, &pool.content)?;
+            let found = found.before_its_end();
             let restored = restore(&found, &model, &mut *stepper);
             restored.map_err(|error| spoilt(&folder, &first_line(&error)))?;
             (progress, best, average) = (found.progress, found.best, found.average);
@@ -333,6 +334,7 @@ impl<'a> Training<'a> {
             model: self.state()?,
             optimizer: self.stepper.state()?,
             best: self.best.clone(),
+            last: State::default(),
             average: self.average.state.clone(),
         };
         self.log.sync()?;
@@ -342,17 +344,20 @@ impl<'a> Training<'a> {
         self.machine.note(self.progress.step, now)
     }
 
-    /// Leaves the kept state alone in the checkpoint, and says that the training is over. Gives the
-    /// loss of the last epoch.
+    /// Leaves the kept state in the checkpoint, beside it the last where that is another, and says
+    /// that the training is over. Gives the loss of the last epoch.
     fn finish(&mut self, session: &Session, pool: &Pool) -> Result<f64, RunError> {
         let last = self.evaluated()?;
-        let model = if self.best.is_empty() { last } else { self.best.clone() };
+        let (model, last) = match self.best.is_empty() {
+            true => (last, State::default()),
+            false => (self.best.clone(), last),
+        };
         self.model.params().restore(&model)?;
         let images = |items: &[u32]| self.transforms.untouched(pool, items, session.around.device);
         let stretch = Stretch::of(self.stage, &self.model, pool.indices(Split::Train), images)?;
         let progress = Progress { finished: true, ..self.progress.clone() };
         self.log.sync()?;
-        Checkpoint { progress, model, ..Checkpoint::default() }.save(&self.folder)?;
+        Checkpoint { progress, model, last, ..Checkpoint::default() }.save(&self.folder)?;
         self.machine.note(self.progress.step, (session.around.clock)())?;
         let parameters = self.model.params().count();
         let (log, best) = (self.log.last()?, self.progress.best.clone());

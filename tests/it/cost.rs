@@ -130,7 +130,8 @@ fn terms_train_what_they_declare() {
 
 #[test]
 fn optimizers_keep_what_they_declare() {
-    for entry in OPTIMIZERS {
+    // Of what takes no steps nothing is kept between them.
+    for entry in OPTIMIZERS.iter().filter(|it| !it.spec.needs.contains(&Port::Split)) {
         let bound = Bound::defaults(&entry.spec).with("lr", Value::Real(0.1));
         let var = Var::zeros(7, DType::F32, &Device::Cpu).unwrap();
         let stepper = (entry.build)(&bound).start(vec![("x".to_owned(), var)]).unwrap();

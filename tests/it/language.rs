@@ -165,8 +165,10 @@ fn reads_groups(kind: Kind, call: &str) -> bool {
 
 /// An experiment that calls `call`, a component of `kind`, with everything else fixed.
 fn calling(kind: Kind, call: &str) -> String {
+    // What takes no steps trains a classifier in an evaluation.
+    let is_at_once = call.starts_with("lbfgs(");
     let of = |wanted: Kind, other: &'static str| {
-        if kind == wanted { call.to_owned() } else { other.to_owned() }
+        if kind == wanted && !is_at_once { call.to_owned() } else { other.to_owned() }
     };
     let loss = match kind {
         // Another term sees the parts of the encoder that this one may not see.
@@ -200,6 +202,7 @@ experiment calling {{
         data = match kind {
             Kind::Dataset => call,
             _ if reads_groups(kind, call) => "waterbirds(labels=bird, groups=[bird, background])",
+            _ if call.starts_with("noisy_labels(") => "cifar10(labels=coarse, label_noise=10%)",
             _ => "cifar10(labels=coarse)",
         },
         encoder = match kind {
@@ -211,7 +214,10 @@ experiment calling {{
         optimizer = of(Kind::Optimizer, "adamw(lr=1e-3)"),
         schedule = of(Kind::Schedule, "constant()"),
         sampler = of(Kind::Sampler, "shuffled()"),
-        evaluation = of(Kind::Evaluation, "linear(on=a.encoder)"),
+        evaluation = match is_at_once {
+            true => format!("linear(on=a.encoder, optimizer={call})"),
+            false => of(Kind::Evaluation, "linear(on=a.encoder)"),
+        },
     )
 }
 

@@ -6,15 +6,16 @@ use candle_core::{D, DType, Device, Tensor, Var};
 
 use super::rows::{Rows, accuracy};
 use super::scale::Scale;
-use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split};
+use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split, regression};
 use crate::catalog::{
     self, Bound, Count, Duration, Labels, Misfit, Network, OptimizerCall, Place, ScheduleCall,
 };
 use crate::kernel;
 use crate::library::build;
-use crate::library::optimizer::{Stepper, adamw};
+use crate::library::optimizer::{AtOnce, Stepper, adamw};
 use crate::library::schedule::{Horizon, SCHEDULES, Schedule};
 use crate::measure::calibration::expected_calibration_error;
+use crate::measure::logistic::Logistic;
 use crate::{choice, component};
 
 /// The bins of confidence that calibration is measured in.
@@ -37,6 +38,9 @@ component! {
     /// Balanced* (Chen et al., 2022). Weights and biases start at zero: the problem is convex, so
     /// the seed only sets the order of the images. Accuracies are those after the last step, on
     /// untouched images; the encoder sees every image as at evaluation, without dropout.
+    ///
+    /// With `optimizer=lbfgs(c=1)` it is the regularised logistic regression of scikit-learn, whose
+    /// minimum depends on nothing but the images: see [`lbfgs`](../optimizer/lbfgs.md).
     ///
     /// `ece` is the expected calibration error of its guesses (Guo et al., 2017): over 15 bins of
     /// equal width, the mean distance between how likely the classifier holds its guess to be and
@@ -96,8 +100,16 @@ impl Evaluation for Linear {
             return Err(EvalError::Failed("there are no training images to learn from".into()));
         }
         let scale = self.standardize.then(|| Scale::of(&rows));
-        let train = Examples::new(rows, scale.as_ref())?;
-        let probe = self.train(&train, &mut Inputs { source, scale: scale.as_ref() }, site)?;
+        let optimizer = build(&site.library.optimizers, &self.optimizer.0);
+        let (train, probe) = match optimizer.at_once() {
+            Some(how) => self.fit(rows, scale.as_ref(), &how, (source.classes(), site))?,
+            None => {
+                let train = Examples::new(rows, scale.as_ref())?;
+                let inputs = &mut Inputs { source, scale: scale.as_ref() };
+                let probe = self.train(&train, inputs, site)?;
+                (train, probe)
+            }
+        };
         let mut scores = probe.scores(Split::Train, &train)?;
         for split in [Split::Val, Split::Test] {
             let rows = Rows::of(source, split)?;
@@ -116,6 +128,26 @@ struct Inputs<'a> {
 }
 
 impl Linear {
+    /// The classifier of all images at once.
+    fn fit(
+        &self,
+        mut rows: Rows,
+        scale: Option<&Scale>,
+        how: &AtOnce,
+        (classes, site): (usize, &mut Site),
+    ) -> Result<(Examples, Probe), EvalError> {
+        if self.features == TrainOn::Augmented {
+            let name = self.optimizer.0.spec.name;
+            return Err(EvalError::Failed(format!(
+                "`{name}` looks at the same features again and again; write `features=cached`"
+            )));
+        }
+        scale.into_iter().for_each(|scale| scale.apply(&mut rows));
+        let model = regression::fit(&rows, classes, how, site, (0.0, 1.0))?;
+        let probe = Probe::of(&model, classes)?;
+        Ok((Examples::new(rows, None)?, probe))
+    }
+
     fn train(
         &self,
         cached: &Examples,
@@ -225,6 +257,14 @@ impl Probe {
         let weight = Var::zeros((classes, dim), DType::F32, &Device::Cpu)?;
         let bias = Var::zeros(classes, DType::F32, &Device::Cpu)?;
         Ok(Self { weight, bias })
+    }
+
+    fn of(model: &Logistic, classes: usize) -> Result<Self, EvalError> {
+        let probe = Self::new(model.dim, classes)?;
+        let (weight, bias) = regression::by_class(model, classes);
+        probe.weight.set(&Tensor::from_vec(weight, (classes, model.dim), &Device::Cpu)?)?;
+        probe.bias.set(&Tensor::from_vec(bias, classes, &Device::Cpu)?)?;
+        Ok(probe)
     }
 
     fn vars(&self) -> Vec<(String, Var)> {

@@ -4,12 +4,16 @@ mod alignment;
 mod cka;
 mod classify;
 mod collapse;
+mod corruptions;
 mod dfr;
+mod few_shot;
 mod geometry;
 mod grouped;
 mod knn;
 mod linear;
+mod noisy_labels;
 mod permutation;
+mod regression;
 mod retrieval;
 mod rows;
 mod scale;
@@ -24,15 +28,17 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::Library;
+use super::augment::Image;
 use crate::catalog::Entry;
 use crate::seed::Stream;
 
-pub use training::{Foretold, Sees, TermValue};
+pub use training::{Foretold, OfTerm, Sees, TermValue};
 
 /// Every evaluation, in the order the reference lists them.
 pub static EVALUATIONS: &[&Entry<dyn Evaluation>] = &[
     &linear::ENTRY,
     &knn::ENTRY,
+    &few_shot::ENTRY,
     &classify::ENTRY,
     &dfr::ENTRY,
     &geometry::ENTRY,
@@ -44,6 +50,8 @@ pub static EVALUATIONS: &[&Entry<dyn Evaluation>] = &[
     &permutation::ENTRY,
     &retrieval::ENTRY,
     &subclasses::ENTRY,
+    &corruptions::ENTRY,
+    &noisy_labels::ENTRY,
 ];
 
 /// A declared evaluation.
@@ -114,6 +122,17 @@ pub trait FeatureSource {
     /// `epoch`.
     fn augmented(&mut self, epoch: usize) -> Result<Features, EvalError>;
 
+    /// The features of a split's images when each was changed before any transform, in the same
+    /// order; none where that needs colors and they have none.
+    fn changed(
+        &mut self,
+        _split: Split,
+        _needs_color: bool,
+        _change: &Change,
+    ) -> Result<Option<Features>, EvalError> {
+        Err(EvalError::Failed("embeddings that are given have no images to change".to_owned()))
+    }
+
     /// Classes of the labels asked for.
     fn classes(&self) -> usize;
 
@@ -163,7 +182,13 @@ pub trait FeatureSource {
 
     /// Takes note of what was measured of groups, to be kept beside the scores.
     fn keep_groups(&mut self, _found: Vec<OfGroup>) {}
+
+    /// The same of loss terms.
+    fn keep_terms(&mut self, _found: Vec<OfTerm>) {}
 }
+
+/// What changes an image, which is the one of a number in its dataset.
+pub type Change<'a> = dyn Fn(&mut Image, u32) + Sync + 'a;
 
 /// The accuracy on one group of a split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -181,6 +206,8 @@ pub enum Column {
     Within,
     /// The groups that the dataset names.
     Groups,
+    /// The classes asked for as training saw them: some are others where labels are noisy.
+    Observed,
 }
 
 /// One label for each row, and what the labels are called.

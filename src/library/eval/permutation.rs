@@ -4,8 +4,8 @@ use candle_core::{Device, Tensor};
 
 use super::rows::Rows;
 use super::{
-    Column, EvalError, Evaluation, FeatureSource, Features, Labelling, Score, Sees, Site, Split,
-    TermValue,
+    Column, EvalError, Evaluation, FeatureSource, Features, Labelling, OfTerm, Score, Sees, Site,
+    Split, TermValue,
 };
 use crate::catalog::{self, Bound, Count, Labels, Misfit, Network, Place};
 use crate::library::build;
@@ -35,6 +35,7 @@ component! {
     /// them changes, which is rounding; `seeing_loss` and `permuted_seeing_loss`, the sum of the
     /// others, that see finer labels or the images themselves. Losses are means over blocks of
     /// training images in the views of the first epoch, each a batch, as evaluation sees them.
+    /// Every term by itself, before and after, stands under the table and in `result.json`.
     ///
     /// `information` is `(accuracy - permuted_accuracy) / (1 - permuted_accuracy)`: what the
     /// embedding tells of the finer label beyond its class, as a share of what there is to tell. It is
@@ -141,40 +142,67 @@ impl Permutation {
         };
         let stream = site.stream.named("trade").named(Split::Train.name());
         let blocks: Vec<Block> = blocks(&labels, self.block.get(), &stream);
-        let (mut sums, mut change) = ([const { Vec::new() }; 4], 0.0f64);
+        let mut blocks_of_terms = Vec::new();
         for (at, block) in blocks.iter().enumerate() {
             let still = (0..block.rows.len() as u32).collect();
             let [before, after] = &source.losses(&block.rows, &[still, block.order.clone()])?[..]
             else {
                 return Ok(Vec::new());
             };
-            let of = |terms: &[TermValue], is_seeing: bool| {
-                let some = terms.iter().filter(|it| (it.sees != Sees::Class) == is_seeing);
-                let values: Vec<f64> = some.map(|it| it.value).collect();
-                (!values.is_empty()).then(|| values.iter().sum::<f64>())
-            };
-            let found = [of(before, false), of(after, false), of(before, true), of(after, true)];
-            sums.iter_mut().zip(found).for_each(|(sum, found)| sum.extend(found));
-            change = before.iter().zip(after).map(changed).fold(change, f64::max);
+            blocks_of_terms.push(before.iter().zip(after).map(of_term).collect());
             site.done(0.8 + 0.2 * (at + 1) as f64 / (blocks.len() + 1) as f64)?;
         }
-        let is_any = !sums[0].is_empty();
-        let names = ["loss", "permuted_loss", "seeing_loss", "permuted_seeing_loss"];
-        let means = names.into_iter().zip(sums.map(|it| mean(it.into_iter())));
-        let all = means.chain([("loss_change", is_any.then_some(change))]);
-        let score = |(metric, value): (_, Option<f64>)| {
-            Some(Score { split: Split::Train, metric, value: value? })
-        };
-        Ok(all.filter_map(score).collect())
+        source.keep_terms(means(&blocks_of_terms));
+        Ok(sums(&blocks_of_terms))
     }
 }
 
+fn of_term((before, after): (&TermValue, &TermValue)) -> OfTerm {
+    let TermValue { name, sees, .. } = before.clone();
+    OfTerm { term: name, sees, before: before.value, after: after.value }
+}
+
+/// Each term's mean over blocks.
+fn means(blocks: &[Vec<OfTerm>]) -> Vec<OfTerm> {
+    let of = |(at, first): (usize, &OfTerm)| {
+        let mean_of = |value: fn(&OfTerm) -> f64| mean(blocks.iter().map(|it| value(&it[at])));
+        let (before, after) = (mean_of(|it| it.before)?, mean_of(|it| it.after)?);
+        Some(OfTerm { before, after, ..first.clone() })
+    };
+    let first = blocks.first().map_or(&[][..], |terms| terms);
+    first.iter().enumerate().filter_map(of).collect()
+}
+
+/// The sums of the terms that see the classes alone and of the others, as means over blocks.
+fn sums(blocks: &[Vec<OfTerm>]) -> Vec<Score> {
+    let sum_of = |is_seeing: bool, value: fn(&OfTerm) -> f64| {
+        let of_block = |terms: &Vec<OfTerm>| {
+            let some = terms.iter().filter(|it| (it.sees != Sees::Class) == is_seeing);
+            let values: Vec<f64> = some.map(value).collect();
+            (!values.is_empty()).then(|| values.iter().sum::<f64>())
+        };
+        mean(blocks.iter().filter_map(of_block))
+    };
+    let loss = sum_of(false, |it| it.before);
+    let change = blocks.iter().flatten().map(changed).fold(0.0, f64::max);
+    let all = [
+        ("loss", loss),
+        ("permuted_loss", sum_of(false, |it| it.after)),
+        ("seeing_loss", sum_of(true, |it| it.before)),
+        ("permuted_seeing_loss", sum_of(true, |it| it.after)),
+        ("loss_change", loss.map(|_| change)),
+    ];
+    let score = |(metric, value): (_, Option<f64>)| {
+        Some(Score { split: Split::Train, metric, value: value? })
+    };
+    all.into_iter().filter_map(score).collect()
+}
+
 /// The share by which a term that sees no more than the classes changes.
-fn changed((before, after): (&TermValue, &TermValue)) -> f64 {
-    match before.sees {
+fn changed(term: &OfTerm) -> f64 {
+    match term.sees {
         Sees::Class => {
-            (before.value - after.value).abs()
-                / before.value.abs().max(f64::from(f32::MIN_POSITIVE))
+            (term.before - term.after).abs() / term.before.abs().max(f64::from(f32::MIN_POSITIVE))
         }
         Sees::Label | Sees::Image => 0.0,
     }

@@ -1,6 +1,6 @@
 //! Features that were checked, as rows of numbers.
 
-use candle_core::DType;
+use candle_core::{DType, Device, Tensor};
 
 use super::{EvalError, FeatureSource, Features, Split};
 use crate::measure::moments::Table;
@@ -36,7 +36,7 @@ impl Rows {
         Self::check(features, source.classes(), split.name())
     }
 
-    fn check(features: Features, classes: usize, name: &str) -> Result<Self, EvalError> {
+    pub(super) fn check(features: Features, classes: usize, name: &str) -> Result<Self, EvalError> {
         let Features { embedding, labels } = features;
         let (rows, dim) = embedding.dims2()?;
         let values = embedding.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
@@ -54,6 +54,11 @@ impl Rows {
     /// The number of rows.
     pub(super) fn len(&self) -> usize {
         self.labels.len()
+    }
+
+    /// The embeddings as they were given.
+    pub(super) fn tensor(&self) -> Result<Tensor, EvalError> {
+        Ok(Tensor::from_slice(&self.values, (self.len(), self.dim), &Device::Cpu)?)
     }
 
     /// Some of the rows, in the order of `places`.

@@ -1,5 +1,7 @@
 //! What evaluations may ask of the trainings behind their features.
 
+use serde::{Deserialize, Serialize};
+
 use crate::theory::Setting;
 
 /// What theory says of a training depends on.
@@ -21,7 +23,8 @@ pub struct TermValue {
 }
 
 /// What of an embedding's image a loss term sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Sees {
     /// No more than its class, of those inside which an evaluation looks.
     Class,
@@ -29,4 +32,25 @@ pub enum Sees {
     Label,
     /// The image itself.
     Image,
+}
+
+impl Sees {
+    /// The word in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Class => "class",
+            Self::Label => "label",
+            Self::Image => "image",
+        }
+    }
+}
+
+/// What a loss term comes to, times its weight, before and after embeddings trade places; means
+/// over batches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OfTerm {
+    pub term: String,
+    pub sees: Sees,
+    pub before: f64,
+    pub after: f64,
 }

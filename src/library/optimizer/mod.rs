@@ -3,6 +3,7 @@
 mod adamw;
 mod fused;
 mod lars;
+mod lbfgs;
 mod sgd;
 
 use std::collections::BTreeMap;
@@ -11,9 +12,11 @@ use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
 
 use crate::catalog::{Bound, Entry, ParamType, Type, Value};
+use crate::measure::lbfgs::Lbfgs;
 
 /// Every optimizer, in the order the reference lists them.
-pub static OPTIMIZERS: &[&Entry<dyn Optimizer>] = &[&adamw::ENTRY, &sgd::ENTRY, &lars::ENTRY];
+pub static OPTIMIZERS: &[&Entry<dyn Optimizer>] =
+    &[&adamw::ENTRY, &sgd::ENTRY, &lars::ENTRY, &lbfgs::ENTRY];
 
 /// `adamw(lr=lr)`, as a default of other components.
 pub fn adamw(lr: f64) -> Bound {
@@ -26,7 +29,23 @@ pub trait Optimizer: Send + Sync {
     fn learning_rate(&self) -> f64;
 
     /// The optimizer's state for `vars`, in name order, before the first step.
+    ///
+    /// # Errors
+    /// When it takes no steps, but sees all images [at once](Optimizer::at_once).
     fn start(&self, vars: Vec<(String, Var)>) -> Result<Box<dyn Stepper>>;
+
+    /// How it fits a linear classifier to all images at once; none where it takes steps.
+    fn at_once(&self) -> Option<AtOnce> {
+        None
+    }
+}
+
+/// A linear classifier that is fitted to all images at once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AtOnce {
+    /// How much it fits the images rather than keep its weights small.
+    pub c: f64,
+    pub search: Lbfgs,
 }
 
 /// An optimizer in the middle of training.

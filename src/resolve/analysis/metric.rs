@@ -95,7 +95,8 @@ impl Analyst<'_> {
         if specs().next().is_none() {
             return self.no_entry(parts.entry);
         }
-        let split = parts.split.map_or("test", |split| split.node.as_str());
+        let usual = specs().next().map_or("test", |spec| spec.usual_split());
+        let split = parts.split.map_or(usual, |split| split.node.as_str());
         let known: Vec<&str> = specs().flat_map(|spec| spec.metrics).copied().collect();
         if let Some(name) = parts.metric.filter(|name| !known.contains(&name.node.as_str())) {
             return self.no_metric(entry, name, known);

@@ -14,6 +14,9 @@ impl Eval<'_> {
             [only] if only.node == "auto" && path.single().is_some() => {
                 return Some(Features::Auto);
             }
+            [only] if only.node == "last" && !self.stages.contains(&only.node) => {
+                return self.last_of_one(path);
+            }
             [stage] => (stage, None),
             [stage, output] => (stage, Some(output)),
             _ => {
@@ -46,13 +49,53 @@ impl Eval<'_> {
         }
     }
 
-    /// `concat(a.encoder, b.encoder)`
-    pub(super) fn concat(&mut self, call: &Call, expr: &Expr, want: Want) -> Option<Value> {
+    /// `last`: the only stage's encoder after its last step.
+    fn last_of_one(&mut self, path: &Path) -> Option<Features> {
+        if let [only] = &self.stages[..] {
+            return Some(Features::Last(only.clone()));
+        }
+        let list: Vec<_> = self.stages.iter().map(|it| format!("`last({it}.encoder)`")).collect();
+        self.out.push(
+            Diagnostic::new(&codes::MISSING, "`last` could be the last state of several stages")
+                .at(path.span, "name the stage")
+                .help(format!("write {}", list.join(" or "))),
+        );
+        None
+    }
+
+    /// `last(a.encoder)`
+    fn last(&mut self, call: &Call, expr: &Expr, want: Want) -> Option<Value> {
+        let path = match &call.args[..] {
+            [arg] => as_path(&arg.value),
+            _ => None,
+        };
+        let Some(path) = path else {
+            self.out.push(wrong_type(expr, want).help("write `last(STAGE.encoder)`"));
+            return None;
+        };
+        match self.encoder(path)? {
+            Features::Encoder(stage) => Some(Value::Features(Features::Last(stage))),
+            _ => {
+                let message = "`last` is said of the encoder of one stage";
+                self.out.push(
+                    Diagnostic::new(&codes::WRONG_TYPE, message)
+                        .at(path.span, "write `last(STAGE.encoder)`"),
+                );
+                None
+            }
+        }
+    }
+
+    /// `concat(a.encoder, b.encoder)`, `last(a.encoder)`
+    pub(super) fn features(&mut self, call: &Call, expr: &Expr, want: Want) -> Option<Value> {
         let name = call.path.text();
+        if name == "last" {
+            return self.last(call, expr, want);
+        }
         if name != "concat" {
             let message = format!("`{name}` does not join features");
             let diagnostic = Diagnostic::new(&codes::UNKNOWN_NAME, message);
-            self.out.push(diagnostic.expected(call.path.span, &name, ["concat"]));
+            self.out.push(diagnostic.expected(call.path.span, &name, ["concat", "last"]));
             return None;
         }
         let stages: Vec<_> = call.args.iter().map(|arg| self.joined(&arg.value, want)).collect();

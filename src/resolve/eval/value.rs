@@ -53,7 +53,7 @@ impl Eval<'_> {
         match (&expr.kind, want.ty) {
             (ExprKind::Path(path), _) => self.path(path, want),
             (ExprKind::Call(call), Type::Labels) => self.group(call, expr, want),
-            (ExprKind::Call(call), Type::Features) => self.concat(call, expr, want),
+            (ExprKind::Call(call), Type::Features) => self.features(call, expr, want),
             (ExprKind::Call(call), Type::Weights) => self.weights(call, expr, want),
             (ExprKind::List(items), Type::List(item)) => {
                 let values: Vec<_> =

@@ -179,8 +179,10 @@ fn matched(baseline: &Experiment, rivals: &[Experiment]) -> Result<Experiment, S
         let copies = largest / own;
         most = most.max(copies);
         let on = entry.call.bound.value("on").map(Features::from_value);
-        if let Some(Features::Projector(stage)) = on.as_ref().filter(|_| copies > 1) {
-            return Err(format!("`{stage}.projector` cannot be joined with others"));
+        if let Some(on @ (Features::Projector(_) | Features::Last(_))) =
+            on.as_ref().filter(|_| copies > 1)
+        {
+            return Err(format!("`{on}` cannot be joined with others"));
         }
         if let Some(on) = on.filter(|_| copies > 1) {
             let read: Vec<String> = on.stages().into_iter().map(str::to_owned).collect();
