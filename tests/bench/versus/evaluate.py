@@ -16,6 +16,7 @@ import warnings
 
 import numpy as np
 from sklearn.cluster import KMeans
+from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 
 parser = argparse.ArgumentParser()
@@ -31,6 +32,8 @@ corners = random.normal(size=(100, args.dim))
 points = corners[random.integers(100, size=args.rows)]
 points = (points + 3.0 * random.normal(size=points.shape)).astype(np.float32)
 queries = 10_000 * args.rows // 50_000
+# Classes in turn, which overlap, so that the search for the minimum has something to do.
+probed = (0.1 * corners[np.arange(args.rows) % 100] + random.normal(size=points.shape)).astype(np.float32)
 unit = random.normal(size=(args.rows + queries, args.dim)).astype(np.float32)
 unit /= np.linalg.norm(unit, axis=1, keepdims=True)
 
@@ -66,6 +69,14 @@ def clusters(k, steps):
     return float(found.inertia_)
 
 
+def probe(steps):
+    labels = np.arange(args.rows) % 100
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = LogisticRegression(max_iter=steps, tol=1e-4).fit(probed, labels)
+    return float(found.score(probed[:1000], labels[:1000]))
+
+
 def case(name, run_ours, run_theirs):
     if args.only not in name:
         return
@@ -78,8 +89,9 @@ def case(name, run_ours, run_theirs):
     print(f"{name}: balance {mine:.2f} s, scikit-learn {other:.2f} s, ratio {mine / other:.2f}", found, flush=True)
 
 
-with file_of(unit) as unit_file, file_of(points) as point_file:
+with file_of(unit) as unit_file, file_of(points) as point_file, file_of(probed) as probed_file:
     dim = args.dim
+    case("linear probe", lambda: ours("linear", probed_file.name, dim, 100, 100), lambda: probe(100))
     case("knn k=20", lambda: ours("knn", unit_file.name, dim, queries, 20), neighbours)
     for k in (10, 100):
         run = lambda k=k: ours("kmeans", point_file.name, dim, k, 20)
