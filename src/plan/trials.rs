@@ -71,7 +71,17 @@ struct Sharing<'a> {
     evaluations: BTreeMap<Digest, usize>,
     costs: Costs,
     /// The stages that cells share, so that they are compiled once for each seed.
-    known: BTreeMap<(*const Declared, u64, Pins, Option<usize>), usize>,
+    known: BTreeMap<(*const Declared, u64, Pins, Option<usize>, Vec<usize>), usize>,
+}
+
+/// What a stage is compiled from beside its declaration.
+struct From<'a> {
+    seed: u64,
+    pins: &'a Pins,
+    /// What it begins with; an index into [`Plan::stages`], as the others.
+    upstream: Option<usize>,
+    /// What finds its groups.
+    found_by: Vec<usize>,
 }
 
 impl<'a> Sharing<'a> {
@@ -93,7 +103,11 @@ impl<'a> Sharing<'a> {
         let mut stages: Vec<usize> = Vec::new();
         for declared in &needed {
             let upstream = declared.upstream().map(|name| stages[position(name)]);
-            stages.push(self.stage(declared, (seed, &experiment.pins, upstream), out));
+            let before = declared.before();
+            let found_by = before[usize::from(upstream.is_some())..].iter();
+            let found_by = found_by.map(|name| stages[position(name)]).collect();
+            let from = From { seed, pins: &experiment.pins, upstream, found_by };
+            stages.push(self.stage(declared, from, out));
         }
         let index_of = |name: &String| stages[position(name)];
         let mut evaluations = Vec::new();
@@ -130,15 +144,23 @@ impl<'a> Sharing<'a> {
     fn stage(
         &mut self,
         declared: &Rc<Declared>,
-        (seed, pins, upstream): (u64, &Pins, Option<usize>),
+        From { seed, pins, upstream, found_by }: From,
         out: &mut Vec<Diagnostic>,
     ) -> usize {
-        let key = (Rc::as_ptr(declared), seed, pins.clone(), upstream);
+        let key = (Rc::as_ptr(declared), seed, pins.clone(), upstream, found_by.clone());
         if let Some(at) = self.known.get(&key) {
             return *at;
         }
-        let upstream = upstream.map(|at| Upstream::of(&self.plan.stages[at]));
-        let asked = Asked { facts: self.facts, seed, pins, limit: self.limit, upstream };
+        let planned = |at: usize| &self.plan.stages[at];
+        let asked = Asked {
+            facts: self.facts,
+            seed,
+            pins,
+            limit: self.limit,
+            upstream: upstream.map(|at| Upstream::of(planned(at))),
+            found_by: found_by.iter().map(|at| Upstream::of(planned(*at))).collect(),
+            before: upstream.into_iter().chain(found_by).map(planned).collect(),
+        };
         let stage = stage(declared, &asked, &mut self.costs.networks);
         let next = self.plan.stages.len();
         let at = *self.stages.entry(stage.digest.clone()).or_insert(next);

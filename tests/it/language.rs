@@ -193,7 +193,7 @@ experiment calling {{
     for = 9 epochs
   }}
   stage a {{ }}
-  stage b {{ train {{ batch = 16 }} }}
+  stage b {{ {groups}train {{ batch = 16 }} }}
   eval {{ entry = {evaluation}; other = linear(on=b.encoder) }}
 }}
 "#,
@@ -211,6 +211,7 @@ experiment calling {{
         optimizer = of(Kind::Optimizer, "adamw(lr=1e-3)"),
         schedule = of(Kind::Schedule, "constant()"),
         sampler = of(Kind::Sampler, "shuffled()"),
+        groups = if kind == Kind::Grouping { format!("groups = {call}; ") } else { String::new() },
         evaluation = of(Kind::Evaluation, "linear(on=a.encoder)"),
     )
 }
