@@ -107,7 +107,7 @@ fn unfound(stage: &Stage) -> Option<Diagnostic> {
     (*metric == WORST_FOUND_GROUP).then(|| {
         Diagnostic::new(&codes::NO_GROUPS, "the best state cannot be chosen")
             .at(term.span, "by the worst group that an earlier stage has found")
-            .at(stage.name.span, "has none found")
+            .at(stage.name.span, "no earlier stage finds any for it")
             .help("find some: `groups = clusters(on=STAGE)`")
             .help("`worst_group_accuracy` is that of the worst group of the data")
     })
@@ -122,7 +122,6 @@ pub(super) fn unread(stage: &Stage) -> Option<Diagnostic> {
     Some(
         Diagnostic::new(&codes::UNREAD_GROUPS, message)
             .at(groups.span, "left out: they are not looked for")
-            .at(stage.train.method.sampler.span, "draws without them")
             .at(stage.loss, "no term here weighs groups")
             .help(readers),
     )

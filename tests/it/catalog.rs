@@ -182,7 +182,7 @@ fn uses_in_stage(stage: &Stage) -> Vec<(String, Bound)> {
         uses.push(("projector".to_owned(), projector.bound.clone()));
     }
     if let Some(groups) = &stage.groups {
-        uses.push(("groups".to_owned(), groups.bound.clone()));
+        uses.push((format!("{}.groups", stage.name.node), groups.bound.clone()));
     }
     for entry in &stage.augment {
         uses.push((format!("augment.{}", entry.name.node), entry.call.bound.clone()));

@@ -6,11 +6,12 @@ use std::fs;
 
 use balance::catalog::{Bound, Features, ParamType, Value};
 use balance::library::build;
+use balance::library::eval::Split;
 use balance::library::grouping::{Found, GROUPINGS, Images, Seen};
 use balance::measure::Points;
 use balance::measure::subclasses::Search;
 use balance::plan::Plan;
-use balance::run::Event;
+use balance::run::{Event, Pool};
 use balance::seed::Stream;
 use serde_json::Value as Json;
 
@@ -269,4 +270,39 @@ fn the_ledger_says_who_has_found_groups() {
     assert_eq!(uses(&chosen, "george"), format!("train –, select val, {report}; {found}"));
     let told = [("train { for = 1 epochs }", "loss { class = group_dro() }")];
     assert_eq!(uses(&told, "jtt"), format!("train train, select –, {report}; {found}"));
+}
+
+/// Where a colour is most of an image, what a short training has wrong are the images of the other
+/// colour, and clusters inside a class are its colours.
+#[test]
+fn in_colours_the_true_groups_are_found() {
+    let lab = Lab::new();
+    let text = text(&[
+        ("flipped=10%", "flipped=5%"),
+        ("widths=[16], out=8", "widths=[64], out=16"),
+        ("for = 1 epochs", "for = 3 epochs"),
+        ("k=3", "k=2"),
+    ]);
+    lab.complete(&text);
+    let plan = lab.plan(&text);
+    let pool = Pool::load(&plan.stages[0].data, &lab.library, &lab.path("data")).unwrap();
+    let kept = |stage: &str| {
+        let groups = json(lab.stage(stage).join("groups.json"))["train"].clone();
+        groups.as_array().unwrap().iter().map(|it| it.as_u64().unwrap()).collect::<Vec<u64>>()
+    };
+    let truth = pool.groups_of(Split::Train);
+    // Red below five and green above agree: the first group and the last.
+    let is_rare = |group: &u32| pool.group_names[*group as usize].contains("green") == (*group < 2);
+    let rare = truth.iter().filter(|it| is_rare(it)).count();
+    let wrong = kept("twice");
+    let both = truth.iter().zip(&wrong).filter(|(group, it)| is_rare(group) && **it == 1).count();
+    println!("{rare} rare, {} wrong, {both} both", wrong.iter().sum::<u64>());
+    assert!(rare > 40 && both as f64 >= 0.9 * rare as f64);
+    let clusters = kept("robust");
+    let mut tables: BTreeMap<(u64, u32), usize> = BTreeMap::new();
+    for (cluster, group) in clusters.iter().zip(&truth) {
+        *tables.entry((*cluster, *group)).or_default() += 1;
+    }
+    println!("{tables:?}");
+    assert_eq!(tables.len(), 4, "each cluster is one group");
 }

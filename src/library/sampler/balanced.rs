@@ -50,7 +50,8 @@ component! {
     /// ```
     Sampler as dyn Sampler, version 1, also also;
     balanced => Balanced {
-        /// What a batch has equal shares of: the classes of the data's labels, or its groups.
+        /// What a batch has equal shares of: the classes of the data's labels, or groups, those of the
+        /// data or those that the stage has found by an earlier one.
         by: By = By::Class,
         /// How many items a class has at least in a batch that holds it.
         at_least: Count = 1,

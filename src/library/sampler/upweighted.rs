@@ -21,17 +21,17 @@ component! {
     /// ```exp
     /// edition 1
     ///
-    /// experiment just_train_twice {
+    /// experiment rare_birds {
     ///   data = waterbirds(labels=bird, groups=[bird, background], size=32)
     ///   encoder = resnet(depth=8, width=16)
     ///   loss { class = cross_entropy() }
-    ///   train { optimizer = adamw(lr=1e-3); batch = 128; for = 20 epochs }
-    ///   stage first { train { for = 2 epochs } }
-    ///   stage second {
-    ///     groups = errors(on=first)
-    ///     train { sampler = upweighted(times=50) }
+    ///   train {
+    ///     optimizer = adamw(lr=1e-3)
+    ///     sampler = upweighted(group="waterbird × land", times=20)
+    ///     batch = 128
+    ///     for = 20 epochs
     ///   }
-    ///   eval { birds = classify(on=second) }
+    ///   eval { birds = classify() }
     /// }
     /// ```
     Sampler as dyn Sampler, version 1, needs [Groups];
