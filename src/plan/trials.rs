@@ -71,13 +71,14 @@ struct Sharing<'a> {
     evaluations: BTreeMap<Digest, usize>,
     costs: Costs,
     /// The stages that cells share, so that they are compiled once for each seed.
-    known: BTreeMap<(*const Declared, u64, Pins, Option<usize>, Vec<usize>), usize>,
+    known: BTreeMap<(*const Declared, From), usize>,
 }
 
 /// What a stage is compiled from beside its declaration.
-struct From<'a> {
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct From {
     seed: u64,
-    pins: &'a Pins,
+    pins: Pins,
     /// What it begins with; an index into [`Plan::stages`], as the others.
     upstream: Option<usize>,
     /// What finds its groups.
@@ -106,7 +107,7 @@ impl<'a> Sharing<'a> {
             let before = declared.before();
             let found_by = before[usize::from(upstream.is_some())..].iter();
             let found_by = found_by.map(|name| stages[position(name)]).collect();
-            let from = From { seed, pins: &experiment.pins, upstream, found_by };
+            let from = From { seed, pins: experiment.pins.clone(), upstream, found_by };
             stages.push(self.stage(declared, from, out));
         }
         let index_of = |name: &String| stages[position(name)];
@@ -141,25 +142,21 @@ impl<'a> Sharing<'a> {
     }
 
     /// The index of a stage, which is added if it is new.
-    fn stage(
-        &mut self,
-        declared: &Rc<Declared>,
-        From { seed, pins, upstream, found_by }: From,
-        out: &mut Vec<Diagnostic>,
-    ) -> usize {
-        let key = (Rc::as_ptr(declared), seed, pins.clone(), upstream, found_by.clone());
+    fn stage(&mut self, declared: &Rc<Declared>, from: From, out: &mut Vec<Diagnostic>) -> usize {
+        let key = (Rc::as_ptr(declared), from);
         if let Some(at) = self.known.get(&key) {
             return *at;
         }
+        let From { seed, pins, upstream, found_by } = &key.1;
         let planned = |at: usize| &self.plan.stages[at];
         let asked = Asked {
             facts: self.facts,
-            seed,
+            seed: *seed,
             pins,
             limit: self.limit,
             upstream: upstream.map(|at| Upstream::of(planned(at))),
             found_by: found_by.iter().map(|at| Upstream::of(planned(*at))).collect(),
-            before: upstream.into_iter().chain(found_by).map(planned).collect(),
+            before: upstream.iter().chain(found_by).map(|at| planned(*at)).collect(),
         };
         let stage = stage(declared, &asked, &mut self.costs.networks);
         let next = self.plan.stages.len();

@@ -296,13 +296,11 @@ fn in_colours_the_true_groups_are_found() {
     let rare = truth.iter().filter(|it| is_rare(it)).count();
     let wrong = kept("twice");
     let both = truth.iter().zip(&wrong).filter(|(group, it)| is_rare(group) && **it == 1).count();
-    println!("{rare} rare, {} wrong, {both} both", wrong.iter().sum::<u64>());
     assert!(rare > 40 && both as f64 >= 0.9 * rare as f64);
     let clusters = kept("robust");
     let mut tables: BTreeMap<(u64, u32), usize> = BTreeMap::new();
     for (cluster, group) in clusters.iter().zip(&truth) {
         *tables.entry((*cluster, *group)).or_default() += 1;
     }
-    println!("{tables:?}");
     assert_eq!(tables.len(), 4, "each cluster is one group");
 }
