@@ -9,6 +9,7 @@ mod course;
 mod division;
 mod facts;
 mod forms;
+mod kind;
 mod nested;
 mod page;
 mod part;
@@ -29,6 +30,7 @@ pub use facts::{
     ClassMap, DataFault, DatasetFacts, Facts, LabelError, MachineFacts, Tensors, WeightsFacts,
 };
 pub use forms::Forms;
+pub use kind::Kind;
 pub use nested::*;
 pub use part::Part;
 pub use picture::{ImageShape, Picture, PictureFn};
@@ -36,69 +38,6 @@ pub use subsample::{Draw, Subsample};
 pub use types::*;
 pub use value::*;
 pub use weights::{BALANCED, ClassWeights};
-
-/// The kinds of component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    Dataset,
-    Augment,
-    Encoder,
-    Projector,
-    Decoder,
-    Loss,
-    Optimizer,
-    Schedule,
-    Sampler,
-    Evaluation,
-}
-
-impl Kind {
-    /// Every kind, in reading order.
-    pub const ALL: &[Self] = &[
-        Self::Dataset,
-        Self::Augment,
-        Self::Encoder,
-        Self::Projector,
-        Self::Decoder,
-        Self::Loss,
-        Self::Optimizer,
-        Self::Schedule,
-        Self::Sampler,
-        Self::Evaluation,
-    ];
-
-    /// The word for one component of this kind.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Dataset => "dataset",
-            Self::Augment => "augmentation",
-            Self::Encoder => "encoder",
-            Self::Projector => "projector",
-            Self::Decoder => "decoder",
-            Self::Loss => "loss term",
-            Self::Optimizer => "optimizer",
-            Self::Schedule => "schedule",
-            Self::Sampler => "sampler",
-            Self::Evaluation => "evaluation",
-        }
-    }
-
-    /// The folder of its components, under `src/library` and `docs/reference`.
-    pub fn folder(self) -> &'static str {
-        match self {
-            Self::Dataset => "dataset",
-            Self::Augment => "augment",
-            Self::Encoder => "encoder",
-            Self::Projector => "projector",
-            Self::Decoder => "decoder",
-            Self::Loss => "loss",
-            Self::Optimizer => "optimizer",
-            Self::Schedule => "schedule",
-            Self::Sampler => "sampler",
-            Self::Evaluation => "eval",
-        }
-    }
-}
 
 /// What a component reads of a batch or a split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,6 +64,8 @@ pub enum Port {
     Split,
     /// The class of each item as training saw it, where labels are noisy.
     Observed,
+    /// What a classifier that was trained with the encoder gives to each class.
+    Scores,
 }
 
 /// Why a component does not fit the images it is given.
@@ -145,6 +86,9 @@ pub type NeedsFn = fn(&Bound) -> &'static [Port];
 
 /// From arguments and the shape of an image to what a file of an encoder's weights holds.
 pub type StoredFn = fn(&Bound, ImageShape) -> Tensors;
+
+/// From arguments and the names of classes to the names of the groups that may be found in them.
+pub type GroupsFn = fn(&Bound, &[String]) -> Vec<String>;
 
 /// Whether a metric is a share of all images, written in percent.
 pub fn is_share(metric: &str) -> bool {
@@ -181,6 +125,8 @@ pub struct Spec {
     pub picture: Option<PictureFn>,
     /// What a file of its weights holds.
     pub stored: Option<StoredFn>,
+    /// The groups that a grouping may find, of which some may stay empty.
+    pub groups: Option<GroupsFn>,
     /// Numbers an optimizer keeps for each number it trains.
     pub moments: usize,
     /// The splits an evaluation measures on.
@@ -294,7 +240,7 @@ macro_rules! component {
             $(, metrics [$($metric:ident),* $(,)?])? $(, splits [$($split:ident),* $(,)?])?
             $(, shown $shown:literal)?
             $(, forms $form:ident by $forms:path)? $(, account $account:path)?
-            $(, network $network:path)? $(, stored $stored:path)? $(, moments $moments:literal)?
+            $(, network $network:path)? $(, stored $stored:path)? $(, groups $groups:path)? $(, moments $moments:literal)?
             $(, fixed $fixed:literal)? $(, picture $picture:path)?
             $(, unbounded $unbounded:literal)?;
         $name:ident $(. $part:ident)? => $struct:ident {
@@ -349,6 +295,7 @@ macro_rules! component {
                 fixed: $crate::component!(@fixed $($fixed)?),
                 picture: $crate::component!(@network $struct $($picture)?),
                 stored: $crate::component!(@stored $struct $($stored)?),
+                groups: $crate::component!(@groups $struct $($groups)?),
                 moments: $crate::component!(@moments $($moments)?),
                 splits: $crate::component!(@splits $($($split)*)?),
                 unbounded: $crate::component!(@unbounded $($unbounded)?),
@@ -388,6 +335,10 @@ macro_rules! component {
         Some(|bound, image| $stored(&$struct::from_bound(bound), image))
     };
     (@stored $struct:ident) => { None };
+    (@groups $struct:ident $groups:path) => {
+        Some(|bound, classes| $groups(&$struct::from_bound(bound), classes))
+    };
+    (@groups $struct:ident) => { None };
     (@shown $shown:literal) => { $shown };
     (@shown) => { 1 };
     (@moments $moments:literal) => { $moments };

@@ -127,6 +127,17 @@ pub enum Features {
 }
 
 impl Features {
+    /// The same of stages with other names.
+    pub fn renamed(&self, name: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Auto => Self::Auto,
+            Self::Encoder(stage) => Self::Encoder(name(stage)),
+            Self::Projector(stage) => Self::Projector(name(stage)),
+            Self::Last(stage) => Self::Last(name(stage)),
+            Self::Concat(stages) => Self::Concat(stages.iter().map(|it| name(it)).collect()),
+        }
+    }
+
     /// The stages whose encoders are read, in order.
     pub fn stages(&self) -> Vec<&str> {
         match self {

@@ -95,6 +95,7 @@ codes! {
     NO_LOSS = "B0311" "nothing-to-train" Error "a stage has no loss term, or none of positive weight";
     CONSTANT = "B0312" "constant-term" Warning "a loss term has one value whatever is learned";
     AS_DRAWN = "B0313" "frozen-as-drawn" Warning "a network is frozen before it has learned anything";
+    UNREAD_GROUPS = "B0314" "unread-groups" Warning "groups are asked for that no training reads";
     UNIT = "B0401" "missing-unit" Error "a quantity needs a unit";
     AMBIGUOUS = "B0402" "ambiguous-amount" Error "a number could be a fraction or a count";
     WRONG_UNIT = "B0403" "wrong-unit" Error "a unit does not belong here";

@@ -19,7 +19,7 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
     let params = Params::new(stream, dtype, device.clone()).freezing(stage.frozen_networks());
     let root = params.root();
     let encoder: Box<dyn Encoder> = library::build(&library.encoders, &stage.encoder);
-    let groups = stage.data.groups.as_ref();
+    let groups = stage.group_names().len();
     let mut model = Model {
         encoder: part(&*encoder, library, stage.image(), &root.pp("encoder"))?,
         projector: match &stage.projector {
@@ -34,7 +34,7 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
         pairs: Vec::new(),
         singles: Vec::new(),
         classes: stage.data.classes.of_fine.clone(),
-        groups: groups.map(|it| (it.of_fine.clone(), vec![0; it.names.len()])),
+        group_sizes: vec![0; groups],
         params,
     };
     for declared in &stage.terms {
@@ -44,7 +44,7 @@ pub fn build(stage: &Stage, library: &Library, dtype: DType, device: &Device) ->
             dim: declared.on.map_or(stage.dim, |slice| slice.width),
             image: stage.image(),
             classes: declared.classes.names.len(),
-            groups: groups.map_or(0, |it| it.names.len()),
+            groups,
         };
         let (name, weight) =
             (declared.name.clone(), Weight::new(&declared.weight, &stage.horizon()));

@@ -51,7 +51,7 @@ fn value(
     let loss: Box<dyn Loss> = library::build(&library.losses, &term.call);
     let params =
         Params::new(super::stage_stream(stage, "init"), DType::F64, embeddings.device().clone());
-    let groups = stage.data.groups.as_ref().map_or(0, |it| it.names.len());
+    let groups = stage.group_names().len();
     let classes = term.classes.names.len();
     let site = Site { library, dim, image: stage.image(), classes, groups };
     let Built::Pairwise(mut parts) = loss.build(&site, &params.root())? else { return Ok(None) };

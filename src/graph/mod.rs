@@ -35,8 +35,8 @@ pub struct Model {
     singles: Vec<SingleTerm>,
     /// The training class of each fine class.
     classes: Vec<u32>,
-    /// The group of each fine class, and the number of training images in each group.
-    groups: Option<(Vec<u32>, Vec<usize>)>,
+    /// The number of training images in each group; none where there are no groups.
+    group_sizes: Vec<usize>,
     params: Params,
 }
 
@@ -125,13 +125,11 @@ impl Model {
         pairs.chain(self.singles.iter().map(|single| single.name.clone())).collect()
     }
 
-    /// Balances the weights of classes, and counts groups, by the fine classes of the training
-    /// images.
-    pub fn balance(&mut self, fine: &[u32]) {
-        if let Some((of_fine, sizes)) = &mut self.groups {
-            sizes.fill(0);
-            fine.iter().for_each(|id| sizes[of_fine[*id as usize] as usize] += 1);
-        }
+    /// Balances the weights of classes, and counts groups, by the fine class and the group of each
+    /// training image; `groups` is empty where there are none.
+    pub fn balance(&mut self, fine: &[u32], groups: &[u32]) {
+        self.group_sizes.fill(0);
+        groups.iter().for_each(|group| self.group_sizes[*group as usize] += 1);
         let labels = mapped(&self.classes, fine);
         self.pairs.iter_mut().for_each(|paired| paired.of_classes.balance(&labels));
         for single in &mut self.singles {
@@ -183,7 +181,7 @@ impl Model {
             labels: Vec::new(),
             class_weights: None,
             groups: batch.groups,
-            group_sizes: self.groups.as_ref().map_or(Vec::new(), |(_, sizes)| sizes.clone()),
+            group_sizes: self.group_sizes.clone(),
             views: batch.views,
             mixed: None,
         };

@@ -1,10 +1,12 @@
 //! The components, one file each, and the traits they implement, one folder a kind.
 
 pub mod augment;
+pub mod clustering;
 pub mod dataset;
 pub mod decoder;
 pub mod encoder;
 pub mod eval;
+pub mod grouping;
 pub mod loss;
 pub mod optimizer;
 pub mod projector;
@@ -28,6 +30,7 @@ pub struct Library {
     pub optimizers: Vec<&'static Entry<dyn optimizer::Optimizer>>,
     pub schedules: Vec<&'static Entry<dyn schedule::Schedule>>,
     pub samplers: Vec<&'static Entry<dyn sampler::Sampler>>,
+    pub groupings: Vec<&'static Entry<dyn grouping::Grouping>>,
     pub evaluations: Vec<&'static Entry<dyn eval::Evaluation>>,
 }
 
@@ -44,6 +47,7 @@ impl Library {
             optimizers: optimizer::OPTIMIZERS.to_vec(),
             schedules: schedule::SCHEDULES.to_vec(),
             samplers: sampler::SAMPLERS.to_vec(),
+            groupings: grouping::GROUPINGS.to_vec(),
             evaluations: eval::EVALUATIONS.to_vec(),
         }
     }
@@ -84,6 +88,7 @@ impl Library {
         specs.extend(self.optimizers.iter().map(|entry| &entry.spec));
         specs.extend(self.schedules.iter().map(|entry| &entry.spec));
         specs.extend(self.samplers.iter().map(|entry| &entry.spec));
+        specs.extend(self.groupings.iter().map(|entry| &entry.spec));
         specs.extend(self.evaluations.iter().map(|entry| &entry.spec));
         Catalog::new(specs)
     }

@@ -125,7 +125,7 @@ impl Tree {
 }
 
 /// Parts that a cluster is cut in.
-const PARTS: usize = 5;
+pub const PARTS: usize = 5;
 
 /// Images that a part must have, in training and in validation.
 const LEAST: usize = 25;
@@ -133,8 +133,15 @@ const LEAST: usize = 25;
 impl Search {
     /// The same clusters, each cut in five: parts with a mean silhouette above 0 and above that of
     /// the whole cluster stay, if they have 0.5 % of the points and 25, and 25 of `val` where that
-    /// is given; the others go back to the cluster.
-    pub fn cut(&self, points: Points, val: Option<Points>, found: Found, stream: &Stream) -> Tree {
+    /// is given, and, where the points come with losses, a mean loss no smaller than that of the
+    /// whole cluster; the others go back to the cluster.
+    pub fn cut(
+        &self,
+        (points, losses): (Points, Option<&[f64]>),
+        val: Option<Points>,
+        found: Found,
+        stream: &Stream,
+    ) -> Tree {
         let labels = found.predict(points);
         let count = labels.iter().max().map_or(0, |most| *most + 1);
         let cut = |cluster: u32| {
@@ -157,11 +164,19 @@ impl Search {
         let least = LEAST.max(points.len().div_ceil(200));
         let in_train = all.predict(points);
         let in_val = val.map(|val| all.predict(val));
+        let losses = losses.map(|it| (means(it, &labels), means(it, &in_train)));
+        let is_worse = |cluster: usize, part: u32| match &losses {
+            Some((whole, parts)) => parts.get(part as usize) >= whole.get(cluster),
+            None => true,
+        };
         let stays = |cluster: usize, part: u32| {
             let (before, after) = (before.get(cluster), after.get(part as usize));
             let is_better = matches!((before, after), (Some(b), Some(a)) if a > b && *a > 0.0);
             let of = |labels: &[u32]| of_cluster(labels, part).len();
-            is_better && of(&in_train) >= least && in_val.as_ref().is_none_or(|it| of(it) >= LEAST)
+            is_better
+                && is_worse(cluster, part)
+                && of(&in_train) >= least
+                && in_val.as_ref().is_none_or(|it| of(it) >= LEAST)
         };
         all.with(|cluster, part| if stays(cluster, part) { part } else { cluster as u32 })
     }

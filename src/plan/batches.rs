@@ -3,6 +3,7 @@
 
 use super::compile::{groups_of, labels_of};
 use super::constant::is_word;
+use super::found;
 use super::grouped::no_groups;
 use super::schedule::steps_per_epoch;
 use super::{Division, plural};
@@ -17,6 +18,7 @@ pub(super) fn batches(stage: &Stage, known: &DatasetFacts, division: &Division) 
     if let Some(sampler) = Balance::of(&stage.train.method.sampler.bound) {
         found.extend(sampler.check(stage, known, division));
     }
+    found.extend(found::misnamed(stage, known));
     found
 }
 
@@ -88,6 +90,9 @@ impl Balance {
     ) -> Option<Diagnostic> {
         let data = &stage.data;
         let map = match self.by_group {
+            true if stage.groups.is_some() => {
+                return self.room(stage, found::names_of(stage, known)?.len());
+            }
             false => known.class_map(&labels_of(&data.bound), &Labels::Declared).ok()?,
             true => match known.groups(&groups_of(&data.bound)).ok()? {
                 Some(groups) => groups,

@@ -11,6 +11,7 @@ use super::compile::{facts_of, groups_of, labels_in, labels_of, read_by};
 use super::control::mismatched;
 use super::divided::divided;
 use super::few_shot;
+use super::found;
 use super::freeze;
 use super::grouped;
 use super::mixed::mixed;
@@ -89,6 +90,9 @@ impl Checker<'_> {
             }
             let found = begins::check(experiment, stage, self.facts, &mut self.networks);
             self.out.extend(found);
+            self.out.extend(found::check(experiment, stage, self.facts));
+            // In a sweep some levels read them.
+            self.out.extend(found::unread(stage).filter(|_| !self.is_sweep));
         }
         self.pinned_split(experiment);
         if experiment.evaluations.is_empty() {

@@ -6,15 +6,16 @@ use super::recent::Networks;
 use super::schedule::steps_per_epoch;
 use super::transforms::behind;
 use super::{
-    Cost, Data, Digest, Division, Evaluation, Frozen, GroupLabels, Initial, Method, Model, Named,
-    Projection, Slice, Stage, Term, Upstream,
+    Cost, Data, Digest, Division, Evaluation, FoundGroups, Frozen, GroupLabels, Initial, Method,
+    Model, Named, Projection, Slice, Stage, Term, Upstream,
 };
 use crate::catalog::{
     Bound, DatasetFacts, Facts, Features, Fraction, Labels, ParamType, Place, Port, Subsample,
     Value,
 };
 use crate::resolve::{
-    Entry, Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm, WORST_GROUP,
+    Entry, Experiment, Keep, Pins, Stage as Declared, Term as DeclaredTerm, WORST_FOUND_GROUP,
+    WORST_GROUP,
 };
 
 const CHECKED: &str = "the check has passed this experiment";
@@ -72,6 +73,18 @@ pub(super) struct Asked<'a> {
     pub limit: Option<usize>,
     /// What it begins with, where that is planned.
     pub upstream: Option<Upstream>,
+    /// What finds its groups.
+    pub found_by: Vec<Upstream>,
+    /// The stages of both.
+    pub before: Vec<&'a Stage>,
+}
+
+impl<'a> Asked<'a> {
+    /// A stage by itself, whatever was trained before it.
+    pub fn alone(facts: &'a Facts, seed: u64, pins: &'a Pins) -> Self {
+        let (found_by, before) = (Vec::new(), Vec::new());
+        Self { facts, seed, pins, limit: None, upstream: None, found_by, before }
+    }
 }
 
 /// A sound stage; [`super::check`] has made sure that nothing here can fail.
@@ -92,6 +105,7 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
     let model = Model::new(encoder, image, &network);
     let projector = Projection::of(declared, &Place { dim: model.out, ..at }, networks);
     let frozen = Frozen::of(declared, (&at, model.out), projector.is_some(), networks);
+    let is_kept_by = |by| matches!(&train.keep, Keep::Best { metric, .. } if *metric == by);
     let mut stage = Stage {
         digest: Digest::of(""),
         name: declared.name.node.clone(),
@@ -101,6 +115,7 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
         begins_with: asked.upstream.clone(),
         projector,
         frozen,
+        groups: FoundGroups::of(declared, known, asked.found_by.clone()),
         encoder: declared.encoder.bound.clone(),
         augment: declared.augment.iter().map(named).collect(),
         views: declared.views.node,
@@ -121,7 +136,8 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
         drop_last: train.drop_last,
         pins: pins.clone().into_iter().filter(|(name, _)| name != "split").collect(),
         keep_best: train.keep.term().map(|term| term.node.clone()),
-        keep_worst_group: matches!(&train.keep, Keep::Best { metric, .. } if *metric == WORST_GROUP),
+        keep_worst_group: is_kept_by(WORST_GROUP),
+        keep_worst_found_group: is_kept_by(WORST_FOUND_GROUP),
         group_labels: None,
         method: Method::of(train, steps_per_epoch),
         data: data(call, known, division),
@@ -129,7 +145,7 @@ pub(super) fn stage(declared: &Declared, asked: &Asked, networks: &mut Networks)
         cost: Cost::default(),
     };
     stage.digest = Digest::of(&stage.canonical());
-    stage.group_labels = GroupLabels::of_stage(&stage);
+    stage.group_labels = GroupLabels::of_stage(&stage, &asked.before);
     stage
 }
 

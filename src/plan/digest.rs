@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::{Data, Evaluation, NUMERICS, Stage};
+use super::{Data, Evaluation, FoundGroups, NUMERICS, Stage};
 use crate::catalog::{Bound, Port, Value};
 use crate::digest::blake3;
 
@@ -70,6 +70,10 @@ impl Stage {
         if self.keep_worst_group {
             lines.push("keep by worst group".to_owned());
         }
+        if self.keep_worst_found_group {
+            lines.push("keep by worst found group".to_owned());
+        }
+        lines.extend(self.groups.iter().flat_map(FoundGroups::canonical));
         lines.extend(self.method.canonical());
         let groups = self.data.groups.as_ref().filter(|_| self.reads_groups());
         lines.extend(groups.map(|groups| format!("groups {:?}", groups.of_fine)));
@@ -84,9 +88,12 @@ impl Stage {
         self.keep_worst_group || self.trains_on_groups()
     }
 
-    /// Whether its steps do.
+    /// Whether its steps do; those that are found are not of the data.
     pub(super) fn trains_on_groups(&self) -> bool {
-        self.method.reads_groups() || self.terms.iter().any(|it| it.call.needs(Port::Groups))
+        let reads = || {
+            self.method.reads_groups() || self.terms.iter().any(|it| it.call.needs(Port::Groups))
+        };
+        self.groups.is_none() && reads()
     }
 
     /// The encoder as it would be with weights that are drawn.

@@ -10,7 +10,8 @@ use crate::resolve::{Called, Keep, Stage, Term, WORST_GROUP};
 /// What is wrong with the groups that the terms of `stage` read.
 pub(super) fn of_stage(stage: &Stage, known: &DatasetFacts) -> Vec<Diagnostic> {
     let terms = stage.terms.iter().filter(|term| !term.weight.node.is_zero());
-    let reading = terms.filter(|term| term.call.bound.needs(Port::Groups));
+    let reading =
+        terms.filter(|term| stage.groups.is_none() && term.call.bound.needs(Port::Groups));
     let found = reading.filter_map(|term| read(&term.call, &stage.data, known));
     found.chain(unchosen(stage, known)).collect()
 }

@@ -18,18 +18,26 @@ pub struct GroupLabels {
     pub select: Vec<String>,
     /// For numbers that are reported.
     pub report: Vec<String>,
+    /// The stages that have found groups of their own for training to read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found_by: Vec<String>,
 }
 
 impl GroupLabels {
-    /// What training `stage` reads; none where its data name no groups.
-    pub(super) fn of_stage(stage: &Stage) -> Option<Self> {
+    /// What training `stage` reads, and owes to those trained `before`; none where its data name no
+    /// groups.
+    pub(super) fn of_stage(stage: &Stage, before: &[&Stage]) -> Option<Self> {
         let groups = stage.data.groups.as_ref()?;
         let mut uses = Self::default();
+        before.iter().filter_map(|it| it.group_labels.as_ref()).for_each(|it| uses.join(it));
         if stage.trains_on_groups() || tells_apart(stage, groups) {
             add(&mut uses.train, "train");
         }
         if stage.keep_worst_group {
             add(&mut uses.select, "val");
+        }
+        for by in stage.groups.iter().flat_map(|groups| &groups.by) {
+            uses.add_finder(&by.stage);
         }
         Some(uses)
     }
@@ -55,6 +63,13 @@ impl GroupLabels {
         other.train.iter().for_each(|split| add(&mut self.train, split));
         other.select.iter().for_each(|split| add(&mut self.select, split));
         other.report.iter().for_each(|split| add(&mut self.report, split));
+        other.found_by.iter().for_each(|stage| self.add_finder(stage));
+    }
+
+    fn add_finder(&mut self, stage: &str) {
+        if !self.found_by.iter().any(|known| known == stage) {
+            self.found_by.push(stage.to_owned());
+        }
     }
 
     /// The same where only numbers of `split` are shown.
@@ -70,8 +85,12 @@ impl fmt::Display for GroupLabels {
             [] => "–".to_owned(),
             all => all.join(" + "),
         };
-        let Self { train, select, report } = self;
-        write!(f, "train {}, select {}, report {}", splits(train), splits(select), splits(report))
+        let Self { train, select, report, found_by } = self;
+        write!(f, "train {}, select {}, report {}", splits(train), splits(select), splits(report))?;
+        match &found_by[..] {
+            [] => Ok(()),
+            stages => write!(f, "; groups found by {}", stages.join(" + ")),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::batches::Balance;
-use crate::catalog::Bound;
+use crate::catalog::{Bound, Port};
 use crate::resolve::{Average, Train};
 
 /// What a training does beside the plain step.
@@ -104,7 +104,7 @@ impl Method {
 
     /// Whether it depends on the groups of the data.
     pub(super) fn reads_groups(&self) -> bool {
-        Balance::of(&self.sampler).is_some_and(|balance| balance.by_group)
+        self.sampler.needs(Port::Groups)
     }
 
     /// Whether every batch is full, and an epoch no pass over the data.

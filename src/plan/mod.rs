@@ -15,6 +15,7 @@ mod cost;
 mod digest;
 mod divided;
 mod few_shot;
+mod found;
 mod freeze;
 mod grouped;
 mod ledger;
@@ -47,6 +48,7 @@ pub use check::check;
 pub use control::{Capacity, Control};
 pub use cost::{Cost, Model};
 pub use digest::Digest;
+pub use found::FoundGroups;
 pub use freeze::Frozen;
 pub use ledger::{GroupLabels, Stamp, stamp_lines};
 pub use method::Method;
@@ -57,7 +59,7 @@ pub use weights::Initial;
 
 pub use crate::catalog::is_share;
 pub use crate::diag::plural;
-pub use crate::resolve::WORST_GROUP;
+pub use crate::resolve::{WORST_FOUND_GROUP, WORST_GROUP};
 
 use std::collections::BTreeMap;
 
@@ -165,6 +167,9 @@ pub struct Stage {
     /// The networks that are not trained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen: Option<Frozen>,
+    /// The groups of its images, where those of the data are not meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<FoundGroups>,
     pub augment: Vec<Named>,
     pub views: usize,
     /// The terms of positive weight.
@@ -189,6 +194,9 @@ pub struct Stage {
     /// Whether it is the accuracy on the group where that is lowest.
     #[serde(skip_serializing_if = "is_false")]
     pub keep_worst_group: bool,
+    /// Whether it is that on the worst of the groups that are found.
+    #[serde(skip_serializing_if = "is_false")]
+    pub keep_worst_found_group: bool,
     /// The group labels that training reads, where its data name groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_labels: Option<GroupLabels>,
@@ -253,6 +261,27 @@ impl Stage {
     /// The paths of the networks that are not trained.
     pub fn frozen_networks(&self) -> &[String] {
         self.frozen.as_ref().map_or(&[], |frozen| &frozen.networks)
+    }
+
+    /// The names of the groups that its training reads, those found first; none where there are none.
+    pub fn group_names(&self) -> &[String] {
+        let of_data = self.data.groups.as_ref().map(|it| &it.names);
+        self.groups.as_ref().map(|it| &it.names).or(of_data).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether it begins with the stage called `name`, or reads groups that it has found.
+    pub fn needs_stage(&self, name: &str) -> bool {
+        let found_by = self.groups.iter().flat_map(|it| &it.by);
+        self.begins_with.iter().chain(found_by).any(|it| it.stage == name)
+    }
+
+    /// What the best state is chosen by.
+    pub fn kept_by(&self) -> &'static str {
+        match (self.keep_worst_group, self.keep_worst_found_group) {
+            (true, _) => WORST_GROUP,
+            (_, true) => WORST_FOUND_GROUP,
+            _ => "accuracy",
+        }
     }
 
     /// How long it is trained.

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 use super::amount::grouped;
 use super::schedule::short;
 use super::theory::Theory;
-use super::{Evaluation, Frozen, Initial, Plan, Projection, Stage, Upstream, WORST_GROUP};
+use super::{Evaluation, FoundGroups, Frozen, Initial, Plan, Projection, Stage, Upstream};
 use crate::diag::plural;
 
 impl Plan {
@@ -124,6 +124,12 @@ impl Display for Stage {
             let (networks, parameters) = (networks.join(", "), grouped(*parameters));
             writeln!(f, "  frozen {networks}: {parameters} parameters stay as they are")?;
         }
+        if let Some(FoundGroups { call, by, names, .. }) = &self.groups {
+            writeln!(f, "  groups {call}, {} at most", names.len())?;
+            for Upstream { stage, digest } in by {
+                writeln!(f, "    found by {stage} ({})", digest.short())?;
+            }
+        }
         for transform in &self.augment {
             writeln!(f, "  augment {} = {}", transform.name, transform.call)?;
         }
@@ -144,8 +150,7 @@ impl Display for Stage {
         write!(train, "  train {}, {}, batch {}", self.optimizer, self.schedule, self.batch)?;
         write!(train, ", {} steps of {} an epoch", self.steps, self.steps_per_epoch)?;
         if let Some(term) = &self.keep_best {
-            let metric = if self.keep_worst_group { WORST_GROUP } else { "accuracy" };
-            write!(train, ", keep best val.{term}.{metric}")?;
+            write!(train, ", keep best val.{term}.{}", self.kept_by())?;
         }
         writeln!(f, "{train}{}", self.method.shown())?;
         Theory::of(self).map_or(Ok(()), |theory| write!(f, "{theory}"))

@@ -71,7 +71,18 @@ struct Sharing<'a> {
     evaluations: BTreeMap<Digest, usize>,
     costs: Costs,
     /// The stages that cells share, so that they are compiled once for each seed.
-    known: BTreeMap<(*const Declared, u64, Pins, Option<usize>), usize>,
+    known: BTreeMap<(*const Declared, From), usize>,
+}
+
+/// What a stage is compiled from beside its declaration.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct From {
+    seed: u64,
+    pins: Pins,
+    /// What it begins with; an index into [`Plan::stages`], as the others.
+    upstream: Option<usize>,
+    /// What finds its groups.
+    found_by: Vec<usize>,
 }
 
 impl<'a> Sharing<'a> {
@@ -93,7 +104,11 @@ impl<'a> Sharing<'a> {
         let mut stages: Vec<usize> = Vec::new();
         for declared in &needed {
             let upstream = declared.upstream().map(|name| stages[position(name)]);
-            stages.push(self.stage(declared, (seed, &experiment.pins, upstream), out));
+            let before = declared.before();
+            let found_by = before[usize::from(upstream.is_some())..].iter();
+            let found_by = found_by.map(|name| stages[position(name)]).collect();
+            let from = From { seed, pins: experiment.pins.clone(), upstream, found_by };
+            stages.push(self.stage(declared, from, out));
         }
         let index_of = |name: &String| stages[position(name)];
         let mut evaluations = Vec::new();
@@ -127,18 +142,22 @@ impl<'a> Sharing<'a> {
     }
 
     /// The index of a stage, which is added if it is new.
-    fn stage(
-        &mut self,
-        declared: &Rc<Declared>,
-        (seed, pins, upstream): (u64, &Pins, Option<usize>),
-        out: &mut Vec<Diagnostic>,
-    ) -> usize {
-        let key = (Rc::as_ptr(declared), seed, pins.clone(), upstream);
+    fn stage(&mut self, declared: &Rc<Declared>, from: From, out: &mut Vec<Diagnostic>) -> usize {
+        let key = (Rc::as_ptr(declared), from);
         if let Some(at) = self.known.get(&key) {
             return *at;
         }
-        let upstream = upstream.map(|at| Upstream::of(&self.plan.stages[at]));
-        let asked = Asked { facts: self.facts, seed, pins, limit: self.limit, upstream };
+        let From { seed, pins, upstream, found_by } = &key.1;
+        let planned = |at: usize| &self.plan.stages[at];
+        let asked = Asked {
+            facts: self.facts,
+            seed: *seed,
+            pins,
+            limit: self.limit,
+            upstream: upstream.map(|at| Upstream::of(planned(at))),
+            found_by: found_by.iter().map(|at| Upstream::of(planned(*at))).collect(),
+            before: upstream.iter().chain(found_by).map(|at| planned(*at)).collect(),
+        };
         let stage = stage(declared, &asked, &mut self.costs.networks);
         let next = self.plan.stages.len();
         let at = *self.stages.entry(stage.digest.clone()).or_insert(next);

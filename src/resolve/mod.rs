@@ -11,6 +11,7 @@ mod files;
 mod foreign;
 mod import;
 mod inherit;
+mod order;
 mod param;
 mod reserved;
 mod scope;
@@ -123,21 +124,6 @@ pub struct Selection {
 }
 
 impl Experiment {
-    /// The stages that `is_read` names and those they begin with, each behind what it begins with.
-    pub fn in_order(&self, is_read: impl Fn(&str) -> bool) -> Vec<&Rc<Stage>> {
-        let mut order: Vec<&Rc<Stage>> = Vec::new();
-        for stage in self.stages.iter().filter(|it| is_read(&it.name.node)) {
-            let begin = order.len();
-            let mut next = Some(stage);
-            while let Some(it) = next.filter(|it| !order.iter().any(|known| Rc::ptr_eq(known, it)))
-            {
-                order.insert(begin, it);
-                next = it.upstream().and_then(|name| self.stage(name));
-            }
-        }
-        order
-    }
-
     /// The stage called `name`.
     pub fn stage(&self, name: &str) -> Option<&Rc<Stage>> {
         self.stages.iter().find(|it| it.name.node == name)
@@ -161,17 +147,13 @@ impl Experiment {
 }
 
 impl Stage {
-    /// The stage whose trained encoder it begins with.
-    pub fn upstream(&self) -> Option<&str> {
-        self.begins_with.as_ref().map(|it| it.node.as_str())
-    }
-
     /// The same but for its augmentation.
     fn is_same(&self, other: &Self) -> bool {
         let term =
             |it: &Term| (it.name.node.clone(), it.weight.node.clone(), it.call.bound.clone());
         let terms = |it: &Self| it.terms.iter().map(term).collect::<Vec<_>>();
         let projector = |it: &Self| it.projector.as_ref().map(|projector| projector.bound.clone());
+        let groups = |it: &Self| it.groups.as_ref().map(|groups| groups.bound.clone());
         let keep = |it: &Train| match &it.keep {
             Keep::Last => None,
             Keep::Best { term, metric } => Some((term.node.clone(), *metric)),
@@ -181,6 +163,7 @@ impl Stage {
             == (&other.name.node, &other.data.bound, &other.encoder.bound, other.views.node)
             && self.upstream() == other.upstream()
             && projector(self) == projector(other)
+            && groups(self) == groups(other)
             && terms(self) == terms(other)
             && (&a.optimizer.bound, &a.schedule.bound, a.batch.node, a.length.node)
                 == (&b.optimizer.bound, &b.schedule.bound, b.batch.node, b.length.node)
@@ -202,6 +185,8 @@ pub struct Stage {
     pub begins_with: Option<Spanned<String>>,
     /// What terms that compare embeddings see them through.
     pub projector: Option<Called>,
+    /// What finds the groups of its images, in the place of those of the data.
+    pub groups: Option<Called>,
     pub augment: Vec<Entry>,
     pub views: Spanned<usize>,
     pub terms: Vec<Term>,
@@ -337,10 +322,13 @@ impl Keep {
 }
 
 /// What the best state is the best by: metrics that training measures of a classifier.
-pub const KEPT_BY: [&str; 2] = ["accuracy", WORST_GROUP];
+pub const KEPT_BY: [&str; 3] = ["accuracy", WORST_GROUP, WORST_FOUND_GROUP];
 
 /// The least accuracy of a group.
 pub const WORST_GROUP: &str = "worst_group_accuracy";
+
+/// The least accuracy of a group that an earlier stage has found.
+pub const WORST_FOUND_GROUP: &str = "worst_found_group_accuracy";
 
 /// The experiments of `program` that `run` would leave out, and the errors of them that `known`
 /// does not hold yet: what is only doubtful in them, those that build on them may well mend.

@@ -98,6 +98,9 @@ impl List<'_> {
         if let Some(projector) = &stage.projector {
             self.called(&["projector"], projector);
         }
+        if let Some(groups) = &stage.groups {
+            self.called(&["groups"], groups);
+        }
         for entry in &stage.augment {
             self.called(&["augment", &entry.name.node], &entry.call);
         }

@@ -56,7 +56,7 @@ impl Transforms {
 
     /// The batch of what was drawn for a step.
     pub fn batch(&self, pool: &Pool, drawing: &Drawing, device: &Device) -> Result<Batch> {
-        let Drawing { step, epoch, items, again } = drawing;
+        let Drawing { step, epoch, items, again, groups } = drawing;
         let images = self.render(pool, items, self.views, |at, view| {
             let stream = self.address(*epoch, items[at], view);
             Some(if again[at] == 0 { stream } else { stream.at(u64::from(again[at])) })
@@ -72,14 +72,13 @@ impl Transforms {
             }
             self.tensor(images, device)
         };
-        let groups = items.iter().filter_map(|item| pool.groups.get(*item as usize)).copied();
         let fine: Vec<u32> = items.iter().map(|item| pool.observed[*item as usize]).collect();
         Ok(Batch {
             images: tensor(images)?,
             clean: clean.map(tensor).transpose()?,
             mixed: mix.map(|mix| Mixed { own: mix.own, others: before(&fine) }),
             fine,
-            groups: groups.collect(),
+            groups: groups.clone(),
             views: self.views,
         })
     }

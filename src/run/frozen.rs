@@ -9,6 +9,7 @@ use candle_core::{DType, Device, Tensor};
 use super::batch::Transforms;
 use super::checkpoint::{Checkpoint, spoilt};
 use super::event::{RunError, first_line};
+use super::groups::Groups;
 use super::order::Drawing;
 use super::pool::Pool;
 use super::session::Surroundings;
@@ -23,6 +24,8 @@ pub struct Frozen {
     model: Model,
     transforms: Transforms,
     pub pool: Rc<Pool>,
+    /// The groups of the training images, as training read them.
+    groups: Vec<u32>,
     device: Device,
     /// Embeddings `[images, dim]` on the CPU; each is computed once, whatever number of
     /// evaluations reads it.
@@ -45,6 +48,7 @@ impl Frozen {
         (stage, is_last): (&Stage, bool),
         pool: Rc<Pool>,
     ) -> Result<Self, RunError> {
+        let groups = Groups::known(&around.store.stage(stage), stage, &pool)?;
         let mut model = build(stage, around.library, DType::F32, around.device)?;
         let folder = around.store.stage(stage);
         let checkpoint = Checkpoint::load(&folder, &stage.digest, around.device)?;
@@ -60,13 +64,14 @@ impl Frozen {
         let restored = model.params().restore(state);
         restored.map_err(|error| spoilt(&folder, &first_line(&error)))?;
         // Terms are asked for as they were at the end.
-        model.balance(&pool.fine_of(Split::Train));
+        model.balance(&pool.fine_of(Split::Train), &groups.train);
         model.advance(stage.steps.saturating_sub(1), &stage.horizon());
         let transforms = Transforms::new(stage, around.library, model.needs_clean());
         Ok(Self {
             model,
             transforms,
             pool,
+            groups: groups.train,
             device: around.device.clone(),
             known: RefCell::default(),
         })
@@ -136,7 +141,9 @@ impl Frozen {
         let all = self.pool.indices(Split::Train);
         let items: Vec<u32> = rows.iter().map(|row| all[*row as usize]).collect();
         let again = vec![0; items.len()];
-        let drawing = Drawing { step: 0, epoch: 0, items, again };
+        let group = |row: &u32| self.groups.get(*row as usize).copied();
+        let groups = rows.iter().filter_map(group).collect();
+        let drawing = Drawing { step: 0, epoch: 0, items, again, groups };
         let mut batch = self.transforms.batch(&self.pool, &drawing, &self.device)?;
         let items = &drawing.items;
         batch.fine = items.iter().map(|item| self.pool.fine[*item as usize]).collect();

@@ -16,6 +16,7 @@ pub struct Order {
     items: Vec<u32>,
     classes: Vec<u32>,
     groups: Vec<u32>,
+    group_names: Vec<String>,
     batch: usize,
     per_epoch: usize,
     /// The epoch whose batches are at hand.
@@ -30,21 +31,22 @@ pub struct Drawing {
     pub items: Vec<u32>,
     /// How often this epoch has drawn each before.
     pub again: Vec<u32>,
+    /// The group of each; empty where there are none.
+    pub groups: Vec<u32>,
 }
 
 impl Order {
-    /// The order of `stage` over the training images of `pool`.
-    pub fn new(stage: &Stage, library: &Library, pool: &Pool) -> Self {
+    /// The order of `stage` over the training images of `pool`, whose `groups` are these; empty
+    /// where there are none.
+    pub fn new(stage: &Stage, library: &Library, pool: &Pool, groups: &[u32]) -> Self {
         let items = pool.indices(Split::Train).to_vec();
         let class = |item: &u32| stage.data.classes.of_fine[pool.observed[*item as usize] as usize];
         Self {
             sampler: library::build(&library.samplers, &stage.method.sampler),
             stream: stage_stream(stage, "order"),
             classes: items.iter().map(class).collect(),
-            groups: match &pool.groups[..] {
-                [] => Vec::new(),
-                groups => items.iter().map(|item| groups[*item as usize]).collect(),
-            },
+            groups: groups.to_vec(),
+            group_names: stage.group_names().to_vec(),
             items,
             batch: stage.batch,
             per_epoch: stage.steps_per_epoch,
@@ -59,14 +61,21 @@ impl Order {
             self.current = Some((epoch, self.epoch(epoch)));
         }
         let drawn = self.current.as_ref().map_or(&[][..], |(_, batches)| &batches[at]);
-        let items = drawn.iter().map(|drawn| self.items[drawn.at as usize]).collect();
-        Drawing { step, epoch, items, again: drawn.iter().map(|drawn| drawn.again).collect() }
+        let group = |drawn: &Drawn| self.groups.get(drawn.at as usize).copied();
+        Drawing {
+            step,
+            epoch,
+            items: drawn.iter().map(|drawn| self.items[drawn.at as usize]).collect(),
+            again: drawn.iter().map(|drawn| drawn.again).collect(),
+            groups: drawn.iter().filter_map(group).collect(),
+        }
     }
 
     fn epoch(&self, epoch: usize) -> Vec<Vec<Drawn>> {
         let course = Course {
             classes: &self.classes,
             groups: &self.groups,
+            group_names: &self.group_names,
             batch: self.batch,
             steps: self.per_epoch,
         };

@@ -137,6 +137,11 @@ impl Pool {
         }
     }
 
+    /// The group of each image of a split, as the dataset names groups; empty where it names none.
+    pub fn groups_of(&self, split: Split) -> Vec<u32> {
+        self.indices(split).iter().filter_map(|at| self.groups.get(*at as usize)).copied().collect()
+    }
+
     /// The fine class of each image of a split.
     pub fn fine_of(&self, split: Split) -> Vec<u32> {
         self.indices(split).iter().map(|at| self.fine[*at as usize]).collect()

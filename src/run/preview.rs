@@ -3,6 +3,7 @@
 use candle_core::Result;
 
 use super::batch::Transforms;
+use super::groups::Groups;
 use super::order::Order;
 use super::pool::Pool;
 use crate::catalog::ImageShape;
@@ -44,7 +45,8 @@ impl Preview {
         (rows, views): (usize, usize),
     ) -> Result<Self> {
         let transforms = Transforms::new(stage, library, false);
-        let mut order = Order::new(stage, library, pool);
+        let groups = Groups::unknown(stage, pool);
+        let mut order = Order::new(stage, library, pool, &groups.train);
         let items = (0..stage.steps_per_epoch).flat_map(|step| {
             let (items, mix) = (order.step(step).items, transforms.mix(step));
             let others = before(&items).into_iter().map(move |other| Some((mix?, other)));

@@ -13,6 +13,7 @@ use super::batch::Transforms;
 use super::checkpoint::{self, Best, Checkpoint, Progress, State, spoilt};
 use super::collapse::{self, Collapse, Lie};
 use super::event::{Event, RunError, first_line};
+use super::groups::Groups;
 use super::log::{Epoch, Log};
 use super::machine::Machine;
 use super::order::Order;
@@ -26,7 +27,7 @@ use crate::library;
 use crate::library::eval::Split;
 use crate::library::optimizer::{Optimizer, Stepper};
 use crate::library::schedule::{Horizon, Schedule};
-use crate::plan::Stage;
+use crate::plan::{Plan, Stage};
 use crate::store::{self, RESULT};
 
 /// Images per forward pass where nothing is learned.
@@ -36,12 +37,9 @@ const REST: f64 = 0.25;
 /// And at least so many times as long as the last checkpoint took.
 const SHARE: f64 = 50.0;
 
-/// Trains stage number `at` of `of`, unless it is done already. Says whether it was done.
-pub(super) fn train(
-    session: &mut Session,
-    (at, of): (usize, usize),
-    stage: &Stage,
-) -> Result<bool, RunError> {
+/// Trains stage number `at` of `plan`, unless it is done already. Says whether it was done.
+pub(super) fn train(session: &mut Session, plan: &Plan, at: usize) -> Result<bool, RunError> {
+    let stage = &plan.stages[at];
     let folder = session.around.store.stage(stage);
     let known = || store::result::<Value>(&folder, &stage.digest).map_err(RunError::stale);
     if known()?.is_some() {
@@ -53,11 +51,12 @@ pub(super) fn train(
         held.complete();
         return Ok(true);
     }
-    let plan = folder.join("plan.json");
-    store::write_json(&plan, stage).map_err(|error| RunError::io(&plan, &error))?;
+    let declared = folder.join("plan.json");
+    store::write_json(&declared, stage).map_err(|error| RunError::io(&declared, &error))?;
     let pool = session.pool(&stage.data)?;
-    let mut training = Training::begin(session, stage, &pool)?;
-    let step = training.progress.step;
+    let groups = Groups::find(session, plan, stage, &pool)?;
+    let mut training = Training::begin(session, stage, (&pool, groups))?;
+    let (step, of) = (training.progress.step, plan.stages.len());
     session.tell(Event::StageBegins { stage, number: at + 1, of, step });
     training.run(session, &pool)?;
     let loss = training.finish(session, &pool)?;
@@ -69,6 +68,7 @@ pub(super) fn train(
 struct Training<'a> {
     stage: &'a Stage,
     folder: PathBuf,
+    groups: Groups,
     model: Model,
     transforms: Arc<Transforms>,
     stepper: Box<dyn Stepper>,
@@ -86,11 +86,15 @@ struct Training<'a> {
 }
 
 impl<'a> Training<'a> {
-    fn begin(session: &Session, stage: &'a Stage, pool: &Pool) -> Result<Self, RunError> {
+    fn begin(
+        session: &Session,
+        stage: &'a Stage,
+        (pool, groups): (&Pool, Groups),
+    ) -> Result<Self, RunError> {
         let around = &session.around;
         let folder = around.store.stage(stage);
         let mut model = build(stage, around.library, DType::F32, around.device)?;
-        model.balance(&pool.fine_of(Split::Train));
+        model.balance(&pool.fine_of(Split::Train), &groups.train);
         let optimizer: Box<dyn Optimizer> =
             library::build(&around.library.optimizers, &stage.optimizer);
         let mut stepper = optimizer.start(model.params().vars())?;
@@ -118,6 +122,7 @@ impl<'a> Training<'a> {
             is_alarmed: false,
             stage,
             folder,
+            groups,
             model,
             stepper,
             progress,
@@ -130,7 +135,7 @@ impl<'a> Training<'a> {
     fn run(&mut self, session: &mut Session, pool: &Pool) -> Result<(), RunError> {
         let steps = self.progress.step..self.stage.steps;
         let transforms = self.transforms.clone();
-        let order = Order::new(self.stage, session.around.library, pool);
+        let order = Order::new(self.stage, session.around.library, pool, &self.groups.train);
         let device = session.around.device;
         let maker = Maker { order, transforms: &transforms, pool, device };
         maker.during(steps, |batches| self.steps(session, pool, batches))
@@ -253,9 +258,9 @@ impl<'a> Training<'a> {
         let names = self.model.term_names();
         self.average.after_epoch(&self.model, step, self.stage.steps_per_epoch)?;
         let seen = (self.stage, &self.model, &*self.transforms);
-        let device = session.around.device;
+        let (device, of) = (session.around.device, (pool, &self.groups));
         let accuracies =
-            self.average.during(&self.model, || validation::validate(seen, pool, device))?;
+            self.average.during(&self.model, || validation::validate(seen, of, device))?;
         let epoch = step.div_ceil(self.stage.steps_per_epoch);
         let collapse = self.collapse(epoch, pool, session)?;
         self.log.append(&Epoch {
@@ -361,7 +366,8 @@ impl<'a> Training<'a> {
         self.machine.note(self.progress.step, (session.around.clock)())?;
         let parameters = self.model.params().count();
         let (log, best) = (self.log.last()?, self.progress.best.clone());
-        let trained = Trained::of(self.stage, pool, parameters, (log, best), stretch);
+        let seen = (pool, &self.groups);
+        let trained = Trained::of(self.stage, seen, parameters, (log, best), stretch);
         let path = self.folder.join(RESULT);
         store::write_json(&path, &trained).map_err(|error| RunError::io(&path, &error))?;
         Ok(trained.last_epoch.loss)

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Best;
+use super::groups::{FoundGroup, Groups};
 use super::log::Epoch;
 use super::pool::Pool;
 use super::stretch::Stretch;
@@ -19,6 +20,9 @@ pub struct Trained {
     /// The group labels that were read, where the data name groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_labels: Option<GroupLabels>,
+    /// The groups that were found, where some were, with their images.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found_groups: Vec<FoundGroup>,
     pub steps: usize,
     /// Trained scalars.
     pub parameters: usize,
@@ -47,7 +51,7 @@ impl Trained {
     /// What `stage` leaves, with its last epoch and the best state that was kept.
     pub(super) fn of(
         stage: &Stage,
-        pool: &Pool,
+        (pool, groups): (&Pool, &Groups),
         parameters: usize,
         (last_epoch, best): (Epoch, Option<Best>),
         stretch: Option<Stretch>,
@@ -65,6 +69,7 @@ impl Trained {
                 test: images(Split::Test),
             },
             group_labels: stage.group_labels.clone(),
+            found_groups: groups.counted(stage),
             steps: stage.steps,
             parameters,
             last_epoch,

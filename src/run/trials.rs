@@ -4,7 +4,7 @@ use super::evaluate::{Evaluated, evaluate};
 use super::event::{Event, RunError};
 use super::session::Session;
 use super::train::train;
-use crate::plan::{Plan, Stage, Trial};
+use crate::plan::{Digest, Plan, Stage, Trial};
 
 /// What came of a plan.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ impl Runner<'_, '_> {
             self.stages[at] = Some(Err(why.clone()));
             return Ok(Err(why));
         }
-        let result = train(self.session, (at, self.plan.stages.len()), stage);
+        let result = train(self.session, self.plan, at);
         let settled = self.settle(&stage.name, stage.seed, result)?;
         count(&mut self.trainings, settled.as_ref().copied());
         let settled = settled.map(|_| ());
@@ -130,11 +130,14 @@ impl Runner<'_, '_> {
         Ok(settled)
     }
 
-    /// Why what `stage` begins with is not there.
+    /// Why something that `stage` needs is not there.
     fn failed_before(&self, stage: &Stage) -> Option<String> {
-        let upstream = &stage.begins_with.as_ref()?.digest;
-        let at = self.plan.stages.iter().position(|it| it.digest == *upstream)?;
-        self.stages[at].as_ref()?.as_ref().err().cloned()
+        let found_by = stage.groups.iter().flat_map(|groups| &groups.by);
+        let failed = |digest: &Digest| {
+            let at = self.plan.stages.iter().position(|it| it.digest == *digest)?;
+            self.stages[at].as_ref()?.as_ref().err().cloned()
+        };
+        stage.begins_with.iter().chain(found_by).find_map(|it| failed(&it.digest))
     }
 
     fn evaluation(&mut self, at: usize) -> Result<Settled<Evaluated>, Stopped> {

@@ -6,23 +6,23 @@ use candle_core::Device;
 
 use super::batch::Transforms;
 use super::event::RunError;
+use super::groups::Groups;
 use super::pool::Pool;
 use super::train::EVAL_BATCH;
 use crate::graph::Model;
 use crate::library::eval::Split;
-use crate::plan::{Stage, WORST_GROUP};
+use crate::plan::{Stage, WORST_FOUND_GROUP, WORST_GROUP};
 
 /// The number that the best state of a stage is chosen by, as [`validate`] names it.
 pub(super) fn chosen(stage: &Stage) -> Option<String> {
-    let metric = if stage.keep_worst_group { WORST_GROUP } else { "accuracy" };
-    stage.keep_best.as_ref().map(|term| format!("{term}.{metric}"))
+    stage.keep_best.as_ref().map(|term| format!("{term}.{}", stage.kept_by()))
 }
 
 /// The accuracy of each classifier, and what the best state is chosen by, where that is another
 /// number.
 pub(super) fn validate(
     (stage, model, transforms): (&Stage, &Model, &Transforms),
-    pool: &Pool,
+    (pool, groups): (&Pool, &Groups),
     device: &Device,
 ) -> Result<Vec<(String, f64)>, RunError> {
     let val = pool.indices(Split::Val);
@@ -41,9 +41,14 @@ pub(super) fn validate(
     for (name, hits) in right {
         let share = hits.iter().filter(|hit| **hit).count() as f64 / val.len() as f64;
         found.push((format!("{name}.accuracy"), share));
-        if stage.keep_worst_group && stage.keep_best.as_ref() == Some(&name) {
-            let groups: Vec<u32> = val.iter().map(|at| pool.groups[*at as usize]).collect();
-            found.push((format!("{name}.{WORST_GROUP}"), worst(&groups, &hits)));
+        if stage.keep_best.as_ref() == Some(&name) {
+            let metric = stage.kept_by();
+            let worst = match metric {
+                WORST_GROUP => worst(&pool.groups_of(Split::Val), &hits),
+                WORST_FOUND_GROUP => worst(&groups.val, &hits),
+                _ => continue,
+            };
+            found.push((format!("{name}.{metric}"), worst));
         }
     }
     Ok(found)

@@ -181,6 +181,9 @@ fn uses_in_stage(stage: &Stage) -> Vec<(String, Bound)> {
     if let Some(projector) = &stage.projector {
         uses.push(("projector".to_owned(), projector.bound.clone()));
     }
+    if let Some(groups) = &stage.groups {
+        uses.push((format!("{}.groups", stage.name.node), groups.bound.clone()));
+    }
     for entry in &stage.augment {
         uses.push((format!("augment.{}", entry.name.node), entry.call.bound.clone()));
     }

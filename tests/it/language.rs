@@ -195,7 +195,7 @@ experiment calling {{
     for = 9 epochs
   }}
   stage a {{ }}
-  stage b {{ train {{ batch = 16 }} }}
+  stage b {{ {groups}train {{ batch = 16{drawn} }} }}
   eval {{ entry = {evaluation}; other = linear(on=b.encoder) }}
 }}
 "#,
@@ -214,6 +214,11 @@ experiment calling {{
         optimizer = of(Kind::Optimizer, "adamw(lr=1e-3)"),
         schedule = of(Kind::Schedule, "constant()"),
         sampler = of(Kind::Sampler, "shuffled()"),
+        groups = match kind {
+            Kind::Grouping => format!("groups = {call}; "),
+            _ => String::new(),
+        },
+        drawn = if kind == Kind::Grouping { "; sampler = balanced(by=group)" } else { "" },
         evaluation = match is_at_once {
             true => format!("linear(on=a.encoder, optimizer={call})"),
             false => of(Kind::Evaluation, "linear(on=a.encoder)"),
@@ -263,7 +268,14 @@ fn others(ty: &Type, default: &Value) -> Vec<String> {
         Type::Component(Kind::Dataset) => {
             list(&["digits()", "mnist()", "colored(images=digits())"])
         }
-        Type::Text => list(&["\"Smiling\"", "\"Young\"", "\"animal\"", "\"vehicle\""]),
+        Type::Text => list(&[
+            "\"Smiling\"",
+            "\"Young\"",
+            "\"animal\"",
+            "\"vehicle\"",
+            "\"waterbird × land\"",
+            "\"landbird × water\"",
+        ]),
         Type::ClassWeights => list(&["balanced", "none"]),
         Type::Varying(inner) => {
             let mut all = others(inner, default);
@@ -297,6 +309,9 @@ fn needed(spec: &Spec, but: &str) -> Vec<String> {
     all.extend(
         (but == "lipschitz" && spec.param("norm").is_some()).then(|| "norm=none".to_owned()),
     );
+    // Without a stage that finds groups, those of the data are drawn.
+    let is_named = but != "group" && spec.name == "upweighted";
+    all.extend(is_named.then(|| "group=\"waterbird × land\"".to_owned()));
     // A trained classifier reads its own encoder alone.
     all.extend((but == "on" && spec.name == "classify").then(|| "head=logistic".to_owned()));
     all
@@ -308,7 +323,10 @@ fn an_address_depends_on_every_argument_of_every_component() {
         // A choice of one word cannot be changed yet.
         // No dataset that comes with balance has groups to balance.
         let is_fixed = |param: &&ParamSpec| {
-            matches!(param.ty, Type::Choice([_])) || (spec.name, param.name) == ("balanced", "by")
+            matches!(param.ty, Type::Choice([_]))
+                || (spec.name, param.name) == ("balanced", "by")
+                // What finds groups is a stage before, of which there is one here.
+                || (spec.kind, param.name) == (Kind::Grouping, "on")
         };
         for param in spec.params.iter().filter(|param| !is_fixed(param)) {
             let mut found: Vec<Vec<String>> = Vec::new();

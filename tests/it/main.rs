@@ -28,6 +28,7 @@ mod evaluations;
 mod extension;
 mod foretold;
 mod format;
+mod found_groups;
 mod freeze;
 mod fuzz;
 mod geometry;

@@ -380,7 +380,7 @@ fn clusters_are_cut_where_silhouettes_grow() {
         (0..800).map(|item| if item % 2 == 0 { 1 + item / 2 % 5 } else { 0 }).collect();
     let cut = |val: Option<&[f32]>| {
         let val = val.map(|val| Points::new(val, 7));
-        let cut = search.cut(points, val, found.clone(), &Stream::new(1));
+        let cut = search.cut((points, None), val, found.clone(), &Stream::new(1));
         Contingency::of(&cut.predict(points), &heaps)
     };
     assert_eq!(cut(None).ari(), 1.0);

@@ -30,7 +30,7 @@ fn classes(sizes: &[usize]) -> Vec<u32> {
 }
 
 fn course(classes: &[u32], batch: usize, steps: usize) -> Course<'_> {
-    Course { classes, groups: &[], batch, steps }
+    Course { classes, groups: &[], group_names: &[], batch, steps }
 }
 
 fn counts(ids: impl Iterator<Item = u32>) -> BTreeMap<u32, usize> {
@@ -118,10 +118,44 @@ fn classes_take_turns_and_so_do_the_images_of_one() {
 fn groups_are_balanced_in_their_place() {
     let (classes, groups) = (vec![0; 100], classes(&[90, 7, 3]));
     let sampler = sampler("balanced", &[("by", Value::Word("group".to_owned()))]);
-    let course = Course { classes: &classes, groups: &groups, batch: 9, steps: 11 };
+    let course =
+        Course { classes: &classes, groups: &groups, group_names: &[], batch: 9, steps: 11 };
     for batch in sampler.epoch(&course, &Stream::new(1)) {
         let shares = counts(batch.iter().map(|it| groups[it.at as usize]));
         assert_eq!(shares, BTreeMap::from([(0, 3), (1, 3), (2, 3)]));
+    }
+}
+
+/// By counting: a pile of 90 images once and 10 images seven times, used up and begun again.
+#[test]
+fn one_group_is_drawn_so_many_times_as_often() {
+    let (classes, groups) = (vec![0; 100], classes(&[90, 10]));
+    let names = ["right", "wrong"].map(str::to_owned);
+    let sampler = sampler("upweighted", &[("times", Value::Int(7))]);
+    let course =
+        |groups, steps| Course { classes: &classes, groups, group_names: &names, batch: 16, steps };
+    let epoch = sampler.epoch(&course(&groups, 20), &Stream::new(1));
+    assert!(epoch.iter().all(|batch| batch.len() == 16));
+    let mut seen = [0; 100];
+    for Drawn { at, again } in epoch[..10].iter().flatten() {
+        assert_eq!(*again, seen[*at as usize]);
+        seen[*at as usize] += 1;
+    }
+    // Ten steps are the whole pile.
+    for (count, group) in seen.iter().zip(&groups) {
+        assert_eq!(*count, if *group == 1 { 7 } else { 1 });
+    }
+    let mut twice = [0; 100];
+    epoch.iter().flatten().for_each(|drawn| twice[drawn.at as usize] += 1);
+    assert!(twice.iter().zip(&seen).all(|(twice, once)| *twice == 2 * once));
+    assert_ne!(epoch[..10], epoch[10..]);
+    let fewer = sampler.epoch(&course(&groups, 4), &Stream::new(1));
+    assert_eq!(epoch[..4], fewer);
+    // Where nothing is wrong, every image comes once before any comes again.
+    for none in [&vec![0; 100], &Vec::new()] {
+        let epoch = sampler.epoch(&course(none, 25), &Stream::new(1));
+        let each = counts(epoch.iter().flatten().map(|drawn| drawn.at));
+        assert!(each.len() == 100 && each.values().all(|count| *count == 4), "{each:?}");
     }
 }
 

@@ -5,33 +5,11 @@ mod recovery;
 use self::recovery::{Parts, Recovery};
 use super::rows::Rows;
 use super::{Column, EvalError, Evaluation, FeatureSource, Labelling, Score, Site, Split};
-use crate::catalog::{self, Count, Labels, Misfit, Network, NonNegative, Place};
+use crate::catalog::{self, Count, Labels, Misfit, Network, Place};
+use crate::library::clustering::{Clustering, MOST, Method, ill_defined};
 use crate::measure::Points;
-use crate::measure::mixture::{Covariance, Fit};
-use crate::measure::subclasses::{IllDefined, Search, Tree};
+use crate::measure::subclasses::{IllDefined, Tree};
 use crate::{choice, component};
-
-choice! {
-    /// What finds the clusters.
-    Method {
-        /// K-means.
-        KMeans = "kmeans",
-        /// A mixture of Gaussians, begun with the clusters of k-means.
-        Mixture = "gmm",
-    }
-}
-
-choice! {
-    /// What the covariance of a mixture's component may be.
-    Shape {
-        /// No two dimensions vary together.
-        Diagonal = "diagonal",
-        /// Any.
-        Full = "full",
-        /// The same in every direction.
-        Spherical = "spherical",
-    }
-}
 
 choice! {
     /// How many clusters there are in a class, where that is not said.
@@ -101,19 +79,11 @@ component! {
         choose: Choose = Choose::Labels,
         /// Whether clusters are cut further where silhouettes grow.
         overcluster: bool = false,
-        /// How often clustering is begun anew; the best counts.
-        starts: Count = 3,
-        /// What the covariance of a mixture's component may be.
-        covariance: Shape = Shape::Diagonal,
-        /// What is added to every variance of a mixture.
-        regularisation: NonNegative = 1e-6,
+        ..by: Clustering,
         /// Whether embeddings are first brought to length one.
         unit: bool = true,
     }
 }
-
-/// Most clusters that silhouettes choose among.
-const MOST: usize = 10;
 
 /// One round over the images; how many there are, the images decide.
 fn network(_: &Subclasses, place: &Place) -> std::result::Result<Network, Misfit> {
@@ -187,7 +157,7 @@ impl Subclasses {
         let [train, val] = [0, 1].map(|at| splits[at].of_class(class));
         let dim = splits[0].rows.dim;
         let points = Points::new(&train.values, dim);
-        let search = self.search();
+        let search = self.by.search(self.method);
         let stream = site.stream.named("class").at(u64::from(class));
         let known = match self.k {
             Some(k) => Some(k.get()),
@@ -198,25 +168,11 @@ impl Subclasses {
             None => search.choose(points, MOST, &stream.named("clusters")),
         };
         let name = &splits[0].within.names[class as usize];
-        let found = found.map_err(|IllDefined| EvalError::Failed(format!(
-            "a component of the mixture inside `{name}` has no covariance that can be inverted; \
-             write a larger `regularisation`, or `covariance=diagonal`"
-        )))?;
+        let found = found.map_err(|IllDefined| EvalError::Failed(ill_defined(name)))?;
         let val = (val.len() > 0).then(|| Points::new(&val.values, dim));
         Ok(match self.overcluster {
-            true => search.cut(points, val, found, &stream.named("parts")),
+            true => search.cut((points, None), val, found, &stream.named("parts")),
             false => Tree::whole(found),
         })
-    }
-
-    fn search(&self) -> Search {
-        let covariance = match self.covariance {
-            Shape::Diagonal => Covariance::Diagonal,
-            Shape::Full => Covariance::Full,
-            Shape::Spherical => Covariance::Spherical,
-        };
-        let fit = Fit { regularisation: self.regularisation.get(), ..Fit::new(covariance) };
-        let mixture = (self.method == Method::Mixture).then_some(fit);
-        Search { mixture, starts: self.starts.get() }
     }
 }

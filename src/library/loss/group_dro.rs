@@ -19,7 +19,8 @@ component! {
     /// with the weights of the network, so that a training that was stopped goes on exactly. A
     /// group that a batch has no image of counts as one whose cross-entropy is 0.
     ///
-    /// It reads the group of every training image, which the line under every table says.
+    /// It reads the group of every training image, which the line under every table says; in a stage
+    /// with `groups = …` the one that an earlier stage has found, which is no label.
     ///
     /// ```exp
     /// edition 1

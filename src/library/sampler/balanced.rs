@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::walk::Walk;
 use super::{Course, Drawn, Sampler};
-use crate::catalog::Count;
+use crate::catalog::{Count, Port};
 use crate::seed::Stream;
 use crate::{choice, component};
 
@@ -48,13 +48,18 @@ component! {
     ///   eval { fine = linear(labels=fine) }
     /// }
     /// ```
-    Sampler as dyn Sampler, version 1;
+    Sampler as dyn Sampler, version 1, also also;
     balanced => Balanced {
-        /// What a batch has equal shares of: the classes of the data's labels, or its groups.
+        /// What a batch has equal shares of: the classes of the data's labels, or groups, those of the
+        /// data or those that the stage has found by an earlier one.
         by: By = By::Class,
         /// How many items a class has at least in a batch that holds it.
         at_least: Count = 1,
     }
+}
+
+fn also(balanced: &Balanced) -> &'static [Port] {
+    if balanced.by == By::Group { &[Port::Groups] } else { &[] }
 }
 
 impl Sampler for Balanced {

@@ -2,13 +2,15 @@
 
 mod balanced;
 mod shuffled;
+mod upweighted;
 mod walk;
 
 use crate::catalog::Entry;
 use crate::seed::Stream;
 
 /// Every sampler, in the order the reference lists them.
-pub static SAMPLERS: &[&Entry<dyn Sampler>] = &[&shuffled::ENTRY, &balanced::ENTRY];
+pub static SAMPLERS: &[&Entry<dyn Sampler>] =
+    &[&shuffled::ENTRY, &balanced::ENTRY, &upweighted::ENTRY];
 
 /// A declared sampler.
 pub trait Sampler: Send + Sync {
@@ -22,8 +24,10 @@ pub trait Sampler: Send + Sync {
 pub struct Course<'a> {
     /// The class of each training image, by the labels of the data.
     pub classes: &'a [u32],
-    /// The group of each training image; empty where the data have none.
+    /// The group of each training image; empty where there are none.
     pub groups: &'a [u32],
+    /// The names of the groups.
+    pub group_names: &'a [String],
     /// Items in a batch, at most.
     pub batch: usize,
     /// Batches in an epoch.

@@ -73,7 +73,7 @@ impl Known<'_> {
             return notes.clone();
         }
         let seed = self.design.seeds.node.first().copied().unwrap_or_default();
-        let asked = Asked { facts: self.facts, seed, pins, limit: None, upstream: None };
+        let asked = Asked::alone(self.facts, seed, pins);
         let notes = of_stage(declared, &stage(declared, &asked, &mut self.networks));
         self.of.insert(Rc::as_ptr(declared), notes.clone());
         notes

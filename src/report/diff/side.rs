@@ -139,9 +139,12 @@ fn flat(plan: &Value, trial: Option<&Value>) -> SideCell {
 /// What a part of a planned stage is called in the language; none for what follows from others.
 fn stage_key(key: &str) -> Option<String> {
     match key {
-        "data" | "encoder" | "projector" | "augment" | "views" | "loss" => Some(key.to_owned()),
+        "data" | "encoder" | "projector" | "groups" | "augment" | "views" | "loss" => {
+            Some(key.to_owned())
+        }
         "terms" => Some("loss".to_owned()),
         "keep_best" => Some("train.keep".to_owned()),
+        "keep_worst_found_group" => Some("train.keep_worst_found_group".to_owned()),
         "keep_worst_group" => Some("train.keep_worst_group".to_owned()),
         "optimizer" | "schedule" | "batch" | "steps" | "drop_last" | "sampler" | "clip"
         | "accumulate" | "chunk" | "ema" | "swa" => Some(format!("train.{key}")),

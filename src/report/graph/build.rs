@@ -23,13 +23,10 @@ pub fn graph(plan: &Plan, part: Part) -> Graph {
             Part::Stages => graph.stage(&variants, trainings),
             part => graph.model(&variants, trainings, part),
         };
-        let begins = variants.iter().filter_map(|it| it.begins_with.as_ref());
-        let upstream = names(begins.map(|it| it.stage.as_str())).into_iter();
-        for other in upstream.filter(|_| part != Part::Loss) {
-            let from = outputs.iter().find(|(name, _)| *name == other);
-            from.into_iter().for_each(|(_, from)| graph.edge(*from, output, false));
-        }
         outputs.push((name, output));
+    }
+    if part != Part::Loss {
+        graph.handed_on(&stages, &outputs);
     }
     if matches!(part, Part::Stages | Part::All) {
         let all: Vec<&Evaluation> = plan.evaluations.iter().filter(|it| it.seed == first).collect();
@@ -43,10 +40,24 @@ pub fn graph(plan: &Plan, part: Part) -> Graph {
 }
 
 impl Graph {
+    /// From what each training makes to those that begin with it, or read groups that it finds.
+    fn handed_on(&mut self, stages: &[&Stage], outputs: &[(&str, usize)]) {
+        for (name, output) in outputs {
+            let variants: Vec<&&Stage> = stages.iter().filter(|it| it.name == *name).collect();
+            for (other, from) in outputs {
+                let readers = variants.iter().filter(|it| it.needs_stage(other)).count();
+                if readers > 0 {
+                    self.edge(*from, *output, readers < variants.len());
+                }
+            }
+        }
+    }
+
     /// A training as one box; gives its number.
     fn stage(&mut self, variants: &[&Stage], trainings: usize) -> usize {
         let data = self.data(variants);
         let mut lines = whole_calls(variants.iter().map(|it| &it.encoder));
+        lines.extend(found(variants));
         lines.extend(sum(variants));
         lines.extend(training(variants));
         lines.push(plural(trainings, "training"));
@@ -126,6 +137,7 @@ impl Graph {
     /// The terms of a loss and their sum; gives the number of the sum.
     fn loss(&mut self, variants: &[&Stage], group: Option<usize>) -> usize {
         let mut lines = sum(variants);
+        lines.extend(found(variants));
         lines.extend(training(variants));
         let title = "loss".to_owned();
         let loss = self.node(Node { kind: NodeKind::Loss, title, lines, group });
@@ -193,6 +205,15 @@ fn sum(variants: &[&Stage]) -> Vec<String> {
         }
     }
     wrapped(&parts, " + ")
+}
+
+/// What finds the groups that are read.
+fn found(variants: &[&Stage]) -> Vec<String> {
+    let mut lines = calls(variants.iter().filter_map(|it| it.groups.as_ref()).map(|it| &it.call));
+    if let Some(first) = lines.first_mut() {
+        *first = format!("groups {first}");
+    }
+    lines
 }
 
 fn training(variants: &[&Stage]) -> Vec<String> {

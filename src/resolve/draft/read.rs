@@ -7,7 +7,7 @@ use crate::syntax::{Block, Field, Name, Statement};
 
 const EXPERIMENT: &[&str] =
     &["data", "encoder", "projector", "augment", "views", "loss", "note", "tags"];
-const STAGE: &[&str] = &["data", "encoder", "projector", "augment", "views", "loss"];
+const STAGE: &[&str] = &["data", "encoder", "projector", "groups", "augment", "views", "loss"];
 const TRAIN: &[&str] = &[
     "optimizer",
     "schedule",

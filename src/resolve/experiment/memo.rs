@@ -60,7 +60,7 @@ impl Known {
     fn holds(&self, eval: &Eval, draft: &Rc<Section>, section: &Section) -> bool {
         let same = |key: &(u16, String)| self.params.get(key) == eval.params.get(key);
         let is_own = section.kind == "stage";
-        let begins = self.stage.begins_with.is_some();
+        let begins = self.stage.begins_with.is_some() || self.stage.groups.is_some();
         self.used.iter().all(same)
             && (!begins || self.draft.stages().eq(draft.stages()))
             && (Rc::ptr_eq(&self.draft, draft) || self.draft.trains_like(draft))

@@ -2,6 +2,7 @@
 
 mod begins;
 mod evaluation;
+mod found;
 mod machine;
 mod memo;
 mod method;
@@ -48,7 +49,11 @@ impl Eval<'_> {
         if has_errors(&self.out[before..]) {
             return None;
         }
-        let stages = stages.into_iter().collect::<Option<_>>()?;
+        let stages = stages.into_iter().collect::<Option<Vec<_>>>()?;
+        self.found_in_circles(&stages.iter().map(Rc::as_ref).collect::<Vec<_>>());
+        if has_errors(&self.out[before..]) {
+            return None;
+        }
         Some(Experiment { name: draft.name.clone(), stages, evaluations, limit, selection, pins })
     }
 

@@ -23,6 +23,7 @@ impl Eval<'_> {
         };
         let terms = self.terms(draft, stage);
         let train = self.train(draft, stage, (data.as_ref(), terms.as_deref()));
+        let groups = self.found(stage);
         let loss = stage.section("loss").or_else(|| draft.section("loss"));
         let (encoder, begins_with) = begun?;
         Some(Stage {
@@ -34,6 +35,7 @@ impl Eval<'_> {
                 Some(found) => Some(found?),
                 None => None,
             },
+            groups: groups?,
             augment,
             views: views?,
             terms: terms?,

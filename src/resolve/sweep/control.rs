@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::super::experiment::Memo;
-use super::super::{Cell, Control, Entry, Experiment, Stage};
+use super::super::{Called, Cell, Control, Entry, Experiment, Stage};
 use super::body::Parts;
 use super::level::level_label;
 use super::{Axis, Level, Reader};
@@ -202,7 +202,8 @@ fn matched(baseline: &Experiment, rivals: &[Experiment]) -> Result<Experiment, S
                 .begins_with
                 .as_ref()
                 .map(|it| Spanned { node: copy_name(baseline, &it.node, copy), span: it.span });
-            Rc::new(Stage { name, begins_with, ..Stage::clone(stage) })
+            let groups = stage.groups.as_ref().map(|groups| copy_of_groups(baseline, groups, copy));
+            Rc::new(Stage { name, begins_with, groups, ..Stage::clone(stage) })
         });
         experiment.stages.extend(copies.collect::<Vec<_>>());
     }
@@ -211,6 +212,13 @@ fn matched(baseline: &Experiment, rivals: &[Experiment]) -> Result<Experiment, S
     let needed: Vec<_> = needed.into_iter().cloned().collect();
     experiment.stages.retain(|it| is_own(it) || needed.iter().any(|other| Rc::ptr_eq(it, other)));
     Ok(experiment)
+}
+
+/// The same groups, found by the copies of what finds them.
+fn copy_of_groups(baseline: &Experiment, groups: &Called, copy: usize) -> Called {
+    let Some(Value::Features(of)) = groups.bound.value("on") else { return groups.clone() };
+    let of = of.renamed(|name| copy_name(baseline, name, copy));
+    Called { bound: groups.bound.clone().with("on", Value::Features(of)), ..groups.clone() }
 }
 
 fn is_read(experiment: &Experiment, stage: &str) -> bool {
