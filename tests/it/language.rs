@@ -297,6 +297,8 @@ fn needed(spec: &Spec, but: &str) -> Vec<String> {
     all.extend(
         (but == "lipschitz" && spec.param("norm").is_some()).then(|| "norm=none".to_owned()),
     );
+    // The classifier of the stage has the labels of the data.
+    all.extend((but == "head" && spec.name == "corruptions").then(|| "labels=coarse".to_owned()));
     // A trained classifier reads its own encoder alone.
     all.extend((but == "on" && spec.name == "classify").then(|| "head=logistic".to_owned()));
     all
