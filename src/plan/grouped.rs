@@ -27,17 +27,19 @@ fn unchosen(stage: &Stage, known: &DatasetFacts) -> Option<Diagnostic> {
 }
 
 /// What is wrong with an evaluation that reads groups: with these, with what classifies, and with
-/// what that is fitted to.
+/// what that is fitted to; of another, what is wrong with what classifies.
 pub(super) fn of_evaluation(
     call: &Called,
     stages: &[&Stage],
     known: &DatasetFacts,
 ) -> Vec<Diagnostic> {
-    let Some(stage) = stages.first().filter(|_| call.bound.needs(Port::Groups)) else {
-        return Vec::new();
-    };
+    let Some(stage) = stages.first() else { return Vec::new() };
     let (labels, own) = (labels_of(&call.bound), labels_of(&stage.data.bound));
     let Ok(map) = known.class_map(&labels, &own) else { return Vec::new() };
+    let untrained = untrained(call, stages, &map, known);
+    if !call.bound.needs(Port::Groups) {
+        return untrained.into_iter().collect();
+    }
     let one = (map.names.len() == 1).then(|| {
         Diagnostic::new(&codes::OUT_OF_RANGE, "there is one class, and nothing to tell apart")
             .at(call.span, "every guess would be right")
@@ -46,7 +48,7 @@ pub(super) fn of_evaluation(
                 format!("all of the class `{}`", map.names[0]),
             )
     });
-    let found = [read(call, &stage.data, known), one, untrained(call, stages, &map, known)];
+    let found = [read(call, &stage.data, known), one, untrained];
     let unfitted = Division::of(&stage.data.bound, known).ok();
     let unfitted = unfitted.and_then(|division| unfitted_on(call, &stage.data, &division));
     found.into_iter().chain([unfitted]).flatten().collect()

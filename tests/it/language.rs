@@ -312,6 +312,8 @@ fn needed(spec: &Spec, but: &str) -> Vec<String> {
     // Without a stage that finds groups, those of the data are drawn.
     let is_named = but != "group" && spec.name == "upweighted";
     all.extend(is_named.then(|| "group=\"waterbird × land\"".to_owned()));
+    // The classifier of the stage has the labels of the data.
+    all.extend((but == "head" && spec.name == "corruptions").then(|| "labels=coarse".to_owned()));
     // A trained classifier reads its own encoder alone.
     all.extend((but == "on" && spec.name == "classify").then(|| "head=logistic".to_owned()));
     all

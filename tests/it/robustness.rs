@@ -8,6 +8,7 @@ use balance::run::Outcome;
 use serde_json::Value;
 
 use crate::lab::{Act, Lab, Watch, contents};
+use crate::worked::{Asked, work_all};
 
 fn file(train: &str, data: &str, eval: &str) -> String {
     format!(
@@ -135,6 +136,20 @@ fn corrupted_images_are_guessed_by_what_has_seen_clean_ones() {
     assert!(!found.contains_key("nothing.test.accuracy"));
     again.complete(&text);
     assert_eq!(contents(&lab.store()), contents(&again.store()));
+}
+
+#[test]
+fn a_head_that_no_term_trains_is_refused_before_training() {
+    let codes = |labels: &str| {
+        let text = file(
+            "",
+            "train=500 samples",
+            &format!("w = corruptions(labels={labels}, head=trained)"),
+        );
+        work_all(&[("a.exp", &text)], &Asked::default()).codes()
+    };
+    assert!(codes("fine").contains(&"B0104"));
+    assert!(!codes("coarse").contains(&"B0104"));
 }
 
 #[test]
