@@ -17,6 +17,7 @@ pub mod report;
 pub mod resolve;
 pub mod run;
 pub mod seed;
+pub mod statistics;
 pub mod store;
 pub mod syntax;
 pub mod tensor;

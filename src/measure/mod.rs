@@ -24,7 +24,6 @@ pub mod silhouette;
 mod softmax;
 pub mod sphere;
 mod spread;
-pub mod student;
 pub mod subclasses;
 pub mod uniformity;
 

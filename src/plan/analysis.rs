@@ -11,10 +11,6 @@ use serde::Serialize;
 use super::amount::flop;
 use super::compile::{facts_of, read_by};
 use super::grouped;
-use super::statistics::{
-    POWER, chance_of_false, detectable_paired, detectable_unpaired, least_sign_flip_p,
-    seeds_to_reach, seeds_to_see,
-};
 use super::{Division, Plan};
 use crate::catalog::{Bound, Facts};
 use crate::diag::{Diagnostic, Span, codes, plural};
@@ -24,6 +20,10 @@ pub use crate::resolve::analysis::{
     Mark, Metric, Over, Relation, Show, Table, Test, TestKind,
 };
 use crate::resolve::{Called, Design, Experiment, Stage};
+use crate::statistics::{
+    POWER, chance_of_false, detectable_paired, detectable_unpaired, least_sign_flip_p,
+    seeds_to_reach, seeds_to_see,
+};
 
 /// A detectable difference above this many standard deviations is worth a word.
 const LARGE: f64 = 2.0;

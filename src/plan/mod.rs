@@ -31,7 +31,6 @@ mod recent;
 mod schedule;
 mod schema;
 mod show;
-mod statistics;
 mod terms;
 pub mod theory;
 mod training;

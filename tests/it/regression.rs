@@ -12,8 +12,8 @@ use balance::library::optimizer::OPTIMIZERS;
 use balance::library::{Library, build};
 use balance::measure::lbfgs::Lbfgs;
 use balance::measure::logistic::{Examples, Logistic, Penalty};
-use balance::measure::student::interval;
 use balance::seed::Stream;
+use balance::statistics::interval;
 use candle_core::{DType, Device, Tensor};
 
 use crate::parity::fixture;

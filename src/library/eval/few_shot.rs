@@ -8,7 +8,7 @@ use crate::catalog::{self, Count, Labels, Misfit, Network, Place, Positive};
 use crate::library::optimizer::AtOnce;
 use crate::measure::lbfgs::Lbfgs;
 use crate::measure::logistic::Logistic;
-use crate::measure::student::interval;
+use crate::statistics::interval;
 use crate::{choice, component};
 
 /// As the defaults of `lbfgs`.

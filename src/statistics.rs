@@ -1,9 +1,12 @@
-//! What a number of seeds can show: the least p of an exact test, the power of a t test.
+//! What a number of seeds can show: the least p of an exact test, the power of a t test, and how sure
+//! a mean is.
 
 use std::f64::consts::PI;
 
 /// The power that differences are called detectable at.
 pub const POWER: f64 = 0.8;
+/// The share of all samples that an interval leaves out above it, and the same below it.
+const LEFT_OUT: f64 = 0.025;
 /// Where the normal density no longer matters.
 const FAR: f64 = 8.0;
 /// Intervals of the integral over the normal density.
@@ -79,6 +82,19 @@ fn detectable_shift(freedom: f64, level: f64) -> f64 {
         (b, at_b) = (middle, here);
     }
     b
+}
+
+/// The interval that holds the mean of what `samples` were drawn of in 95% of all cases, where that
+/// is normal: by Student's t. None of fewer than two samples.
+pub fn interval(samples: &[f64]) -> Option<(f64, f64)> {
+    let n = samples.len() as f64;
+    if samples.len() < 2 {
+        return None;
+    }
+    let mean = samples.iter().sum::<f64>() / n;
+    let squares: f64 = samples.iter().map(|it| (it - mean).powi(2)).sum();
+    let half = (squares / (n - 1.0) / n).sqrt() * quantile(LEFT_OUT, n - 1.0);
+    Some((mean - half, mean + half))
 }
 
 /// The `t` that is exceeded with probability `share`.
@@ -290,5 +306,15 @@ mod tests {
     fn several_tests_find_more_that_is_not_there() {
         near(chance_of_false(3, 0.05), 0.142625, 1e-12);
         assert_eq!(chance_of_false(1, 0.25), 0.25);
+    }
+
+    #[test]
+    fn an_interval_is_about_the_mean() {
+        let (low, high) = interval(&[1.0, 2.0, 3.0]).expect("of three");
+        assert!((low + high - 4.0).abs() < 1e-12);
+        // scipy.stats.t.ppf(0.975, 2)
+        assert!((high - low - 2.0 * 4.302652730 / 3f64.sqrt()).abs() < 1e-7);
+        assert_eq!(interval(&[1.0]), None);
+        assert_eq!(interval(&[0.5, 0.5]), Some((0.5, 0.5)));
     }
 }
