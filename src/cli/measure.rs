@@ -92,6 +92,10 @@ pub fn measure(library: &Library, args: &MeasureArgs) -> u8 {
     let (mut all, mut code) = (Vec::new(), 0);
     for ((name, call), asked) in calls.iter().zip(asked.iter().flatten()) {
         match scores(library, &given, (name, call), asked) {
+            Ok(scores) if scores.is_empty() => {
+                prompt::eprint(&format!("`{name}` gave no scores: no row is there to test on\n"));
+                code = exit::FAILED;
+            }
             Ok(scores) => all.extend(scores.into_iter().map(|it| measured(name, call, &it))),
             Err(EvalError::Failed(why)) => {
                 prompt::eprint(&format!("`{name}` gave no scores: {why}\n"));
@@ -145,13 +149,15 @@ fn calls(library: &Library, evals: &[String]) -> (Sources, Vec<(String, Called)>
 /// second on.
 fn named(evals: &[String]) -> Vec<(String, &str)> {
     let all: Vec<(&str, &str)> = evals.iter().map(|text| name_and_call(text)).collect();
-    let numbered = |at: usize| {
-        let (name, call) = all[at];
-        let before = all[..at].iter().filter(|(other, _)| *other == name).count();
-        let number = if before == 0 { String::new() } else { (before + 1).to_string() };
-        (format!("{name}{number}"), call)
-    };
-    (0..all.len()).map(numbered).collect()
+    let mut taken: Vec<(String, &str)> = Vec::new();
+    for (name, call) in &all {
+        let numbers = (2..).map(|number| format!("{name}{number}"));
+        let mut names = std::iter::once((*name).to_owned()).chain(numbers);
+        let is_written = |it: &String| it != name && all.iter().any(|(other, _)| other == it);
+        let is_free = |it: &String| !is_written(it) && !taken.iter().any(|(other, _)| other == it);
+        taken.extend(names.find(is_free).map(|free| (free, *call)));
+    }
+    taken
 }
 
 fn name_and_call(text: &str) -> (&str, &str) {

@@ -75,6 +75,7 @@ impl Stage {
         }
         lines.extend(self.groups.iter().flat_map(FoundGroups::canonical));
         lines.extend(self.method.canonical());
+        lines.extend(self.named_group());
         let groups = self.data.groups.as_ref().filter(|_| self.reads_groups());
         lines.extend(groups.map(|groups| format!("groups {:?}", groups.of_fine)));
         lines.push("precision f32".to_owned());
@@ -83,6 +84,14 @@ impl Stage {
 }
 
 impl Stage {
+    /// Which group its sampler names: a name says so only beside the other names.
+    fn named_group(&self) -> Option<String> {
+        let named = self.method.sampler.value("group")?;
+        let mut names = self.group_names().iter();
+        let at = names.position(|name| Value::Text(name.clone()) == *named)?;
+        Some(format!("draws group {at}"))
+    }
+
     /// Whether its training depends on the groups of the data.
     pub(super) fn reads_groups(&self) -> bool {
         self.keep_worst_group || self.trains_on_groups()

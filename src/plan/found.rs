@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::batches::sizes;
 use super::check::labels_misfit;
 use super::compile::{facts_of, labels_in, labels_of};
+use super::grouped::no_classifier;
 use super::{Digest, Division, Upstream, plural};
 use crate::catalog::{
     Bound, ClassMap, DatasetFacts, Facts, Features, Labels, ParamType, Port, Value,
@@ -169,16 +170,20 @@ fn unclassified(
     let mut heads =
         stage.terms.iter().filter(|it| it.has_classifier() && !it.weight.node.is_zero());
     let reads = |labels: &Labels| known.class_map(labels, &own).as_ref() == Ok(map);
-    let label = match heads.clone().next() {
-        None => "no term of its loss has a classifier",
-        Some(_) if heads.any(|it| reads(&labels_of(&it.call.bound))) => return None,
-        Some(_) => "no term of its loss has a classifier of these labels",
+    let has_other = heads.clone().next().is_some();
+    if heads.any(|it| reads(&labels_of(&it.call.bound))) {
+        return None;
+    }
+    let [title, label] = no_classifier(&stage.name.node, has_other);
+    let help = match has_other {
+        true => "`labels=declared` are those that training sees",
+        false => "add one, for example `class = cross_entropy()`",
     };
     Some(
-        Diagnostic::new(&codes::MISSING, format!("`{}` trains no classifier", stage.name.node))
+        Diagnostic::new(&codes::MISSING, title)
             .at(groups.span, "asks what it has wrong")
             .at(stage.loss, label)
-            .help("add one, for example `class = cross_entropy()`"),
+            .help(help),
     )
 }
 

@@ -54,6 +54,16 @@ pub(super) fn of_evaluation(
     found.into_iter().chain([unfitted]).flatten().collect()
 }
 
+/// What is said of a stage whose loss has no classifier of the labels that are asked for: the title,
+/// and the label at the loss.
+pub(super) fn no_classifier(stage: &str, has_other: bool) -> [String; 2] {
+    let of = if has_other { " of these labels" } else { "" };
+    [
+        format!("`{stage}` trains no classifier{of}"),
+        format!("no term of its loss has a classifier{of}"),
+    ]
+}
+
 /// A classifier that no stage trains.
 fn untrained(
     call: &Called,
@@ -79,15 +89,17 @@ fn untrained(
     if terms.clone().any(|term| reads(&term)) {
         return None;
     }
-    let label = match terms.clone().next() {
-        None => "no term of its loss has a classifier",
-        Some(_) => "no term of its loss has a classifier of these labels",
+    let has_other = terms.clone().next().is_some();
+    let [title, label] = no_classifier(&stage.name.node, has_other);
+    let help = match has_other {
+        true => "`labels=declared` are those that training sees; or write `head=logistic`",
+        false => "add one, for example `class = cross_entropy()`, or write `head=logistic`",
     };
     Some(
-        Diagnostic::new(&codes::MISSING, format!("`{}` trains no classifier", stage.name.node))
+        Diagnostic::new(&codes::MISSING, title)
             .at(call.span, "guesses by the one that was trained with the encoder")
             .at(stage.loss, label)
-            .help("add one, for example `class = cross_entropy()`, or write `head=logistic`"),
+            .help(help),
     )
 }
 

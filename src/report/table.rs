@@ -108,15 +108,22 @@ fn rows(table: &Table) -> impl Iterator<Item = Vec<String>> + '_ {
             true => vec![table.title.clone()],
             false => row.labels.iter().map(|it| visible(it)).collect(),
         };
-        let measures = table.columns.iter().zip(&row.summaries);
-        let cells = measures.map(|(column, it)| cell(column, it.as_ref(), table.seeds.len()));
+        let measures = || table.columns.iter().zip(&row.summaries);
+        let is_there = |of: &Column| {
+            measures().any(|(it, summary)| it.evaluation == of.evaluation && summary.is_some())
+        };
+        let cells = measures().map(|(column, it)| match it {
+            Some(summary) => cell(column, summary, table.seeds.len()),
+            // What nothing defines is left out of an evaluation that is there.
+            None if is_there(column) => "–".to_owned(),
+            None => "failed".to_owned(),
+        });
         labels.into_iter().chain(cells).collect()
     })
 }
 
 /// `77.1 ± 0.4` for shares, `0.385 ± 0.012` for other numbers; with `(2 of 3)` where seeds failed.
-fn cell(column: &Column, summary: Option<&Summary>, seeds: usize) -> String {
-    let Some(summary) = summary else { return "failed".to_owned() };
+fn cell(column: &Column, summary: &Summary, seeds: usize) -> String {
     let number = |value: f64| match column.is_share() {
         true => format!("{:.1}", value * 100.0),
         false => format!("{value:.3}"),
@@ -140,8 +147,12 @@ fn legend(table: &Table) -> String {
 }
 
 fn measured(table: &Table) -> String {
+    // A column of another split says so itself.
+    let is_elsewhere = table.columns.iter().all(|column| column.split != "test");
+    let place = if is_elsewhere { "" } else { "on the test split, " };
     match table.seeds.as_slice() {
-        [seed] => format!("on the test split, seed {seed}"),
+        [seed] => format!("{place}seed {seed}"),
+        seeds if is_elsewhere => format!("mean ± sd over {} seeds", seeds.len()),
         seeds => format!("mean ± sd over {} seeds, on the test split", seeds.len()),
     }
 }

@@ -182,6 +182,10 @@ fn sees(term: &Term, within: Option<&ClassMap>) -> Sees {
     if needs(Port::Input) || needs(Port::Clean) {
         return Sees::Image;
     }
+    // Groups divide classes.
+    if needs(Port::Groups) {
+        return Sees::Label;
+    }
     let Some(within) = within.filter(|_| needs(Port::Labels)) else { return Sees::Class };
     let mut label_of = vec![None; within.names.len()];
     let labels = within.of_fine.iter().zip(&term.classes.of_fine);

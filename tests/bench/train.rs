@@ -77,6 +77,8 @@ fn step(
 }
 
 fn main() -> Result<()> {
+    // SAFETY: no other thread runs yet. The program does so too: candle's threads wait by spinning.
+    unsafe { std::env::set_var("CANDLE_NUM_THREADS", "1") };
     let mut arguments = std::env::args().skip(1).filter(|arg| arg != "--bench");
     let (Some(file), Some(name)) = (arguments.next(), arguments.next()) else {
         println!("usage: train FILE NAME, where NAME is an experiment of FILE");

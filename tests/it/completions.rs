@@ -38,8 +38,12 @@ fn every_shell_has_its_script() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = lab.say(&["completions", shell]).ended(0).out;
         assert!(script.contains("explain"), "{shell}");
-        // The scripts of these two complete no values.
-        let knows_names = !matches!(shell, "elvish" | "powershell");
-        assert_eq!(script.contains("class_infonce"), knows_names, "{shell}");
+        // What follows a command is a value that two shells know, what follows an option three.
+        assert_eq!(script.contains("class_infonce"), ["bash", "zsh"].contains(&shell), "{shell}");
+        assert_eq!(
+            script.contains("retrieval"),
+            ["bash", "fish", "zsh"].contains(&shell),
+            "{shell}"
+        );
     }
 }

@@ -137,6 +137,19 @@ fn a_permutation_keeps_the_loss_and_loses_the_transfer() {
     assert_eq!(get("test.information"), information);
 }
 
+/// What weighs groups of a class by themselves is not the same when their members trade places.
+#[test]
+fn a_term_on_groups_sees_the_permutation() {
+    let robust = digits("", "knn")
+        .replace("digits(labels=coarse, ", "colored(images=digits(), flipped=30%, ")
+        .replace("class = cross_entropy()", "class = group_dro()");
+    let lab = Lab::new();
+    let found = scores(&lab.complete(&robust)[0]);
+    let get = |name: &str| found(name).unwrap_or_else(|| panic!("no {name}"));
+    assert!(get("train.loss_change") < 1e-5, "{}", get("train.loss_change"));
+    assert!(get("train.seeing_loss") > 0.0);
+}
+
 /// A term on the finer labels is not the same when members trade places.
 #[test]
 fn a_term_on_finer_labels_sees_the_permutation() {

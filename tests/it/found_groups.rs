@@ -246,6 +246,21 @@ fn an_address_follows_what_is_found_and_by_whom() {
     assert!(differs(&[("for = 1 epochs", "for = 3 epochs")], "twice"));
     assert!(differs(&[("k=3", "k=4")], "robust") && !differs(&[("k=3", "k=4")], "twice"));
     assert!(differs(&[("times=20", "times=21")], "twice"));
+    // A group is known by its place among the names, not by its name.
+    let of_data = |names: &str| {
+        let data = format!("colored(images=digits(), val=20%, groups=[group({{{names}}})])");
+        let plan = lab.plan(&format!(
+            "edition 1\nexperiment a {{\n  data = {data}\n  encoder = mlp()\n  \
+             loss {{ class = cross_entropy() }}\n  train {{ optimizer = adamw(lr=1e-3); batch = 64; \
+             for = 1 epochs; sampler = upweighted(group=\"a\", times=5) }}\n  \
+             eval {{ c = classify() }}\n}}\n"
+        ));
+        plan.stages[0].digest.text().to_owned()
+    };
+    let halves = ["[0, 1, 2, 3, 4]", "[5, 6, 7, 8, 9]"];
+    let named = |a: &str, b: &str| format!("\"{a}\" = {}, \"{b}\" = {}", halves[0], halves[1]);
+    assert_ne!(of_data(&named("a", "b")), of_data(&named("b", "a")));
+    assert_eq!(of_data(&named("a", "b")), of_data(&named("a", "c")));
     // Groups that nothing reads change nothing, and need no stage.
     let unread = [("sampler = upweighted(times=20)", "sampler = shuffled()")];
     let without = [unread[0], ("groups = errors(on=first)", "")];

@@ -63,6 +63,12 @@ fn embeddings_of_another_program_are_measured() {
         assert!(found.ends_with("1.0000"), "{found}");
     }
     assert_eq!(said, lab.say(&arguments).ended(0).out);
+    // A number that is written is not given once more.
+    let twice = ["measure", &path, "--eval", "knn2=knn()", "--eval", "knn()", "--eval", "knn()"];
+    let twice = lab.say(&twice).ended(0).out;
+    for name in ["test.knn.", "test.knn2.", "test.knn3."] {
+        assert!(twice.contains(name), "{twice}");
+    }
     let json = lab.say(&[&arguments[..], &["--json"]].concat()).ended(0).out;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert!(json.as_array().unwrap().iter().any(|it| it["metric"] == "accuracy"));
@@ -76,6 +82,7 @@ fn what_cannot_be_measured_is_said() {
         lab.say(&[&["measure", path.as_str()], arguments].concat()).ended(code).err
     };
     assert!(err(&["--eval", "knn(labels=fines)"], 1).contains("did you mean `fine`?"));
+    assert!(err(&["--eval", "knn()", "--test", "0%"], 3).contains("`knn` gave no scores"));
     assert!(err(&["--eval", "knn(k=3) +"], 1).contains("a value is missing"));
     assert!(err(&["--eval", "knn()", "--embeddings", "z"], 1).contains("no array `z`"));
     assert!(err(&["--eval", "knn()", "--labels", "kind"], 1).contains("no array `kind`"));

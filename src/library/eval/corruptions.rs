@@ -107,8 +107,9 @@ impl Evaluation for Corruptions {
         let score = |metric, value| Score { split: Split::Test, metric, value };
         let mut scores = vec![score("clean_accuracy", classifier.accuracy(source, clean)?)];
         let mut found = Vec::new();
-        for (at, kind) in self.kinds.iter().enumerate() {
-            let parts = (at as f64, self.kinds.len() as f64);
+        let kinds = once(&self.kinds);
+        for (at, kind) in kinds.iter().enumerate() {
+            let parts = (at as f64, kinds.len() as f64);
             if let Some(value) = self.of_kind(*kind, &classifier, (source, site), parts)? {
                 scores.push(score(kind.metric(), value));
                 found.push(value);
@@ -151,7 +152,8 @@ impl Corruptions {
         (at, of): (f64, f64),
     ) -> Result<Option<f64>, EvalError> {
         let (mut sum, mut count) = (0.0, 0.0);
-        for severity in &self.severities {
+        let severities = once(&self.severities);
+        for severity in &severities {
             let stream = site.stream.named(kind.metric()).at(severity.get() as u64);
             let corrupt =
                 |image: &mut Image, item: u32| corrupt(image, (kind, *severity), &stream, item);
@@ -160,10 +162,21 @@ impl Corruptions {
             let rows = Rows::check(features, source.classes(), "corrupted test")?;
             sum += classifier.accuracy(source, rows)?;
             count += 1.0;
-            site.done(0.2 + 0.8 * (at + count / self.severities.len() as f64) / of)?;
+            site.done(0.2 + 0.8 * (at + count / severities.len() as f64) / of)?;
         }
         Ok((count > 0.0).then(|| sum / count))
     }
+}
+
+/// Each of `all` once, in their order.
+fn once<T: Copy + PartialEq>(all: &[T]) -> Vec<T> {
+    let mut found = Vec::new();
+    for it in all {
+        if !found.contains(it) {
+            found.push(*it);
+        }
+    }
+    found
 }
 
 /// Corrupts one image, by its own address.

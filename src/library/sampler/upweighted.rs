@@ -1,9 +1,28 @@
 //! One group more often than the others.
 
 use super::{Course, Drawn, Sampler};
-use crate::catalog::Count;
+use crate::catalog::{ParamType, Type, Value};
 use crate::component;
 use crate::seed::Stream;
+
+/// How many times as often; the pile it makes is held in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times(usize);
+
+impl ParamType for Times {
+    const TYPE: Type = Type::Int { name: "count", min: 1, max: 1000 };
+
+    fn to_value(&self) -> Value {
+        Value::Int(self.0 as i64)
+    }
+
+    fn from_value(value: &Value) -> Self {
+        match value {
+            Value::Int(value) => Self(*value as usize),
+            other => unreachable!("the checker promised `{other}` to be a count"),
+        }
+    }
+}
 
 component! {
     /// Draws the images of one group so many times as often as the others.
@@ -39,7 +58,7 @@ component! {
         /// The name of the group.
         group: String = "wrong".to_owned(),
         /// How many times as often its images are drawn.
-        times: Count = 20,
+        times: Times = Times(20),
     }
 }
 
@@ -48,7 +67,7 @@ impl Sampler for Upweighted {
         let chosen = course.group_names.iter().position(|name| *name == self.group);
         let is_chosen = |at: usize| course.groups.get(at).map(|it| *it as usize) == chosen;
         let copies = |at: usize| {
-            let count = if chosen.is_some() && is_chosen(at) { self.times.get() } else { 1 };
+            let count = if chosen.is_some() && is_chosen(at) { self.times.0 } else { 1 };
             std::iter::repeat_n(at as u32, count)
         };
         let pile: Vec<u32> = (0..course.classes.len()).flat_map(copies).collect();

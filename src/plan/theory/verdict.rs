@@ -17,6 +17,12 @@ pub fn is_contrastive(stage: &Stage, term: &Term) -> bool {
 /// Which permutations of embeddings among images leave the term as it is.
 pub fn sees(term: &Term) -> [&'static str; 2] {
     let needs = |port| term.call.needs(port);
+    if needs(Port::Groups) {
+        return [
+            "which group of a class an embedding is of",
+            "whose it is: unchanged when members of a group trade embeddings, all views together",
+        ];
+    }
     match (needs(Port::Input) || needs(Port::Clean), needs(Port::Labels)) {
         (true, _) => [
             "which image an embedding is of: no permutation leaves it as it is",
