@@ -170,15 +170,11 @@ fn unclassified(
     let mut heads =
         stage.terms.iter().filter(|it| it.has_classifier() && !it.weight.node.is_zero());
     let reads = |labels: &Labels| known.class_map(labels, &own).as_ref() == Ok(map);
-    let has_other = heads.clone().next().is_some();
+    let other = heads.clone().next();
     if heads.any(|it| reads(&labels_of(&it.call.bound))) {
         return None;
     }
-    let [title, label] = no_classifier(&stage.name.node, has_other);
-    let help = match has_other {
-        true => "`labels=declared` are those that training sees",
-        false => "add one, for example `class = cross_entropy()`",
-    };
+    let [title, label, help] = no_classifier(&stage.name.node, other);
     Some(
         Diagnostic::new(&codes::MISSING, title)
             .at(groups.span, "asks what it has wrong")

@@ -3,7 +3,7 @@
 use super::Division;
 use super::compile::{groups_of, labels_of};
 use super::constant::is_word;
-use crate::catalog::{ClassMap, DatasetFacts, Kind, Labels, Port};
+use crate::catalog::{ClassMap, DatasetFacts, Kind, Labels, Port, Value};
 use crate::diag::{Diagnostic, Span, codes, plural};
 use crate::resolve::{Called, Keep, Stage, Term, WORST_GROUP};
 
@@ -54,14 +54,18 @@ pub(super) fn of_evaluation(
     found.into_iter().chain([unfitted]).flatten().collect()
 }
 
-/// What is said of a stage whose loss has no classifier of the labels that are asked for: the title,
-/// and the label at the loss.
-pub(super) fn no_classifier(stage: &str, has_other: bool) -> [String; 2] {
-    let of = if has_other { " of these labels" } else { "" };
-    [
-        format!("`{stage}` trains no classifier{of}"),
-        format!("no term of its loss has a classifier{of}"),
-    ]
+/// What is said of a stage whose loss has no classifier of the labels that are asked for, but perhaps
+/// another: the title, the label at the loss, and what to do.
+pub(super) fn no_classifier(stage: &str, other: Option<&Term>) -> [String; 3] {
+    let of = if other.is_some() { " of these labels" } else { "" };
+    let help = match other {
+        Some(term) => {
+            format!("it has one of `labels={}`", Value::Labels(labels_of(&term.call.bound)))
+        }
+        None => "add one, for example `class = cross_entropy()`".to_owned(),
+    };
+    let title = format!("`{stage}` trains no classifier{of}");
+    [title, format!("no term of its loss has a classifier{of}"), help]
 }
 
 /// A classifier that no stage trains.
@@ -89,17 +93,12 @@ fn untrained(
     if terms.clone().any(|term| reads(&term)) {
         return None;
     }
-    let has_other = terms.clone().next().is_some();
-    let [title, label] = no_classifier(&stage.name.node, has_other);
-    let help = match has_other {
-        true => "`labels=declared` are those that training sees; or write `head=logistic`",
-        false => "add one, for example `class = cross_entropy()`, or write `head=logistic`",
-    };
+    let [title, label, help] = no_classifier(&stage.name.node, terms.clone().next());
     Some(
         Diagnostic::new(&codes::MISSING, title)
             .at(call.span, "guesses by the one that was trained with the encoder")
             .at(stage.loss, label)
-            .help(help),
+            .help(format!("{help}, or write `head=logistic`")),
     )
 }
 
