@@ -31,8 +31,7 @@ pub(super) fn too_few(
             .at(call.place("k"), format!("{} of each class", plural(*k as usize, "image")))
             .at(data.span, format!("about {} of it to train on", plural(size, "image")));
         match size {
-            0 => diagnostic
-                .help("leave it out of the labels: `labels=group({\"name\" = [class, …]})`"),
+            0 => diagnostic.help("join it with another: `labels=group({\"name\" = [class, …]})`"),
             size => diagnostic.help(format!("the most is `k={size}`")),
         }
     })

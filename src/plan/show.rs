@@ -92,20 +92,9 @@ impl Plan {
     }
 }
 
-impl Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let division = &self.data.division;
-        writeln!(f, "  digest {}", self.digest.short())?;
-        writeln!(f, "  data {}", self.data.call)?;
-        writeln!(
-            f,
-            "    images {}, {} train + {} val + {} test, {} classes",
-            self.data.image,
-            division.train,
-            division.val,
-            division.test,
-            self.data.classes.names.len()
-        )?;
+impl Stage {
+    /// The networks, what they begin with, and the groups that training reads.
+    fn networks(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let parameters = grouped(self.model.parameters);
         writeln!(f, "  encoder {} -> {}, {parameters} parameters", self.encoder, self.dim)?;
         if let Some(bound) = self.model.lipschitz {
@@ -130,6 +119,25 @@ impl Display for Stage {
                 writeln!(f, "    found by {stage} ({})", digest.short())?;
             }
         }
+        Ok(())
+    }
+}
+
+impl Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let division = &self.data.division;
+        writeln!(f, "  digest {}", self.digest.short())?;
+        writeln!(f, "  data {}", self.data.call)?;
+        writeln!(
+            f,
+            "    images {}, {} train + {} val + {} test, {} classes",
+            self.data.image,
+            division.train,
+            division.val,
+            division.test,
+            self.data.classes.names.len()
+        )?;
+        self.networks(f)?;
         for transform in &self.augment {
             writeln!(f, "  augment {} = {}", transform.name, transform.call)?;
         }

@@ -252,6 +252,18 @@ mod tests {
         .assert_eq(&markdown(&single()));
     }
 
+    /// What is left out of an evaluation that is there has not failed; a table of other splits than
+    /// the test split does not speak of that.
+    #[test]
+    fn what_is_left_out_has_not_failed() {
+        let mut table = table();
+        table.columns[1].evaluation = table.columns[0].evaluation.clone();
+        assert!(terminal(&table).contains('–') && !terminal(&table).contains("failed"));
+        assert!(terminal(&table).contains("on the test split"));
+        table.columns.iter_mut().for_each(|column| column.split = "train".to_owned());
+        assert!(!terminal(&table).contains("test"));
+    }
+
     #[test]
     fn a_label_stays_on_its_line() {
         let mut table = single();

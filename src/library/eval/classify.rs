@@ -1,9 +1,7 @@
 //! How well a classifier does, on average and in the group where it does worst.
 
-use candle_core::DType;
-
 use super::grouped::{Groups, Guessed};
-use super::rows::Rows;
+use super::rows::{Rows, trained_scores};
 use super::scale::Scale;
 use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split};
 use crate::catalog::{self, Labels, Misfit, Network, Place, Positive};
@@ -104,14 +102,8 @@ fn trained(
     split: Split,
     rows: &Rows,
 ) -> Result<Guessed, EvalError> {
-    let missing = "no classifier was trained on these labels; `head=logistic` fits one";
-    let missing = || EvalError::Failed(missing.to_owned());
-    let scores = source.class_scores(split)?.ok_or_else(missing)?;
-    let scores = scores.to_dtype(DType::F64)?.to_vec2::<f64>()?;
-    match scores.iter().flatten().all(|score| score.is_finite()) {
-        true => Ok(Guessed::of(split, rows.labels.clone(), &scores)),
-        false => Err(EvalError::Failed("the trained classifier has diverged".to_owned())),
-    }
+    let scores = trained_scores(source.class_scores(split)?)?;
+    Ok(Guessed::of(split, rows.labels.clone(), &scores))
 }
 
 /// Logistic regression on standardised features.

@@ -4,11 +4,10 @@ mod draw;
 mod filter;
 mod kinds;
 
-use candle_core::DType;
 use rayon::prelude::*;
 
 use self::kinds::{Kind, Severity};
-use super::rows::{Rows, accuracy, first_best};
+use super::rows::{Rows, accuracy, first_best, trained_scores};
 use super::scale::Scale;
 use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split, regression};
 use crate::catalog::{self, Labels, Misfit, Network, Place, Positive};
@@ -202,11 +201,8 @@ impl Classifier {
                 rows.map(|row| regression::guess(model, row)).collect()
             }
             Self::Trained => {
-                let missing = "no classifier was trained on these labels; `head=logistic` fits one";
                 let embedding = rows.tensor()?;
-                let scores = source.scores(&embedding)?;
-                let scores = scores.ok_or_else(|| EvalError::Failed(missing.to_owned()))?;
-                let scores = scores.to_dtype(DType::F32)?.to_vec2::<f32>()?;
+                let scores = trained_scores(source.scores(&embedding)?)?;
                 scores.iter().map(|row| first_best(row)).collect()
             }
         };

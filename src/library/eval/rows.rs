@@ -117,6 +117,20 @@ pub(super) fn first_best<T: PartialOrd>(scores: &[T]) -> u32 {
     (1..scores.len()).fold(0, better) as u32
 }
 
+/// What a classifier that was trained with the encoder gives to the classes, a row an item.
+///
+/// # Errors
+/// When no classifier was trained on these labels, or when it gives what is no number.
+pub(super) fn trained_scores(scores: Option<Tensor>) -> Result<Vec<Vec<f64>>, EvalError> {
+    let missing = "no classifier was trained on these labels; `head=logistic` fits one";
+    let scores = scores.ok_or_else(|| EvalError::Failed(missing.to_owned()))?;
+    let scores = scores.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+    match scores.iter().flatten().all(|score| score.is_finite()) {
+        true => Ok(scores),
+        false => Err(EvalError::Failed("the trained classifier has diverged".to_owned())),
+    }
+}
+
 /// The share of `guesses` that are right.
 pub(super) fn accuracy(guesses: &[u32], labels: &[u32]) -> f64 {
     let right = guesses.iter().zip(labels).filter(|(guess, label)| guess == label).count();
