@@ -1,6 +1,7 @@
 //! A component with every argument filled in.
 
-use std::fmt::{self, Write};
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::{
@@ -47,23 +48,8 @@ impl Bound {
     }
 
     /// As a call that says what is computed: the name of a form does not, its arguments do.
-    pub fn canonical(&self) -> String {
-        let mut text = String::with_capacity(256);
-        let left_out = self.spec.forms.map(|forms| forms.param);
-        self.write_without(left_out, &mut text).expect("a text can be written to");
-        text
-    }
-
-    fn write_without(&self, left_out: Option<&str>, out: &mut dyn Write) -> fmt::Result {
-        write!(out, "{}(", self.spec.name)?;
-        let mut gap = "";
-        for (param, value) in self.spec.params.iter().zip(self.args.iter()) {
-            if Some(param.name) != left_out && !is_unsaid(param, value) {
-                write!(out, "{gap}{}={}", param.name, Shown(&param.ty, value))?;
-                gap = ", ";
-            }
-        }
-        out.write_str(")")
+    pub fn canonical(&self) -> impl fmt::Display + '_ {
+        Written { call: self, left_out: self.spec.forms.map(|forms| forms.param) }
     }
 
     /// How many components of its own kind it is made of; one where it is not made of others.
@@ -101,9 +87,43 @@ pub fn is_unsaid(param: &ParamSpec, value: &Value) -> bool {
     is_later && *value == Value::None
 }
 
+impl Eq for Bound {}
+
+impl Hash for Bound {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.spec.name.hash(state);
+        self.args.hash(state);
+    }
+}
+
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        self.write_without(None, f)
+        Written { call: self, left_out: None }.fmt(f)
+    }
+}
+
+/// A call as it is written, all but one of its arguments.
+struct Written<'a> {
+    call: &'a Bound,
+    left_out: Option<&'a str>,
+}
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Bound { spec, args } = self.call;
+        f.write_str(spec.name)?;
+        f.write_str("(")?;
+        let mut gap = "";
+        for (param, value) in spec.params.iter().zip(args.iter()) {
+            if Some(param.name) != self.left_out && !is_unsaid(param, value) {
+                for part in [gap, param.name, "="] {
+                    f.write_str(part)?;
+                }
+                Shown(&param.ty, value).fmt(f)?;
+                gap = ", ";
+            }
+        }
+        f.write_str(")")
     }
 }
 

@@ -1,17 +1,17 @@
 //! What the checker knows of the world: gathered outside, handed in, made up in tests.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::collections::{BTreeMap, HashMap};
 
-use super::{Bound, ImageShape, Labels, Value};
+use super::{Bound, ImageShape, Labels};
 use crate::diag::closest;
 
 /// What the checker knows of the world.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
-    /// By the name of the dataset's component; what depends on its arguments, by its call
-    /// ([`Facts::key`]).
+    /// By the name of the dataset's component: what does not depend on its arguments.
     pub datasets: BTreeMap<String, DatasetFacts>,
+    /// By the whole call.
+    pub calls: HashMap<Bound, DatasetFacts>,
     /// By its path, a file of weights, or why it cannot be read.
     pub weights: BTreeMap<String, Result<WeightsFacts, String>>,
     pub machine: MachineFacts,
@@ -102,23 +102,7 @@ pub struct LabelError {
 impl Facts {
     /// What is known of the data that `call` asks for.
     pub fn of(&self, call: &Bound) -> Option<&DatasetFacts> {
-        let own = self.datasets.get(&Self::key(call));
-        own.or_else(|| self.datasets.get(call.spec.name))
-    }
-
-    /// The address of what depends on the arguments of `call`: as it prints, and where its paths
-    /// lead.
-    pub fn key(call: &Bound) -> String {
-        let mut key = String::with_capacity(256);
-        write!(key, "{call}").expect("a text can be written to");
-        for value in call.args.iter() {
-            match value {
-                Value::Path(path) => key.extend([" ", &path.place().display().to_string()]),
-                Value::Component(inner) => key.extend([" ", &Self::key(inner)]),
-                _ => {}
-            }
-        }
-        key
+        self.calls.get(call).or_else(|| self.datasets.get(call.spec.name))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The values an experiment can write, as checked plain data that prints as it is written.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 
 use super::{Bound, Course};
@@ -28,8 +29,23 @@ pub enum Value {
     Component(Box<Bound>),
 }
 
+impl Hash for Value {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Int(value) => value.hash(state),
+            // Zero equals its negative.
+            Self::Real(value) => (value + 0.0).to_bits().hash(state),
+            Self::Text(text) | Self::Word(text) => text.hash(state),
+            Self::Path(path) => path.hash(state),
+            Self::List(values) => values.hash(state),
+            Self::Component(call) => call.hash(state),
+            other => std::mem::discriminant(other).hash(state),
+        }
+    }
+}
+
 /// A file or folder of data, as it is written in an experiment file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct DataPath {
     /// As it is written.
     pub written: String,
@@ -161,23 +177,23 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::None => f.write_str("none"),
-            Self::Bool(value) => write!(f, "{value}"),
-            Self::Int(value) => write!(f, "{value}"),
-            Self::Real(value) => write!(f, "{}", Shortest(*value)),
-            Self::Course(value) => write!(f, "{value}"),
+            Self::Bool(value) => value.fmt(f),
+            Self::Int(value) => value.fmt(f),
+            Self::Real(value) => Shortest(*value).fmt(f),
+            Self::Course(value) => value.fmt(f),
             Self::Text(value) => write!(f, "{value:?}"),
             Self::Path(value) => write!(f, "{:?}", value.written),
             Self::Word(value) => f.write_str(value),
-            Self::Duration(value) => write!(f, "{value}"),
-            Self::Amount(value) => write!(f, "{value}"),
+            Self::Duration(value) => value.fmt(f),
+            Self::Amount(value) => value.fmt(f),
             Self::Interval(value) => {
                 write!(f, "{}..={}", Shortest(value.low), Shortest(value.high))
             }
-            Self::Labels(value) => write!(f, "{value}"),
-            Self::Features(value) => write!(f, "{value}"),
+            Self::Labels(value) => value.fmt(f),
+            Self::Features(value) => value.fmt(f),
             Self::Weights(file) => write!(f, "weights({:?})", file.written),
             Self::List(values) => write!(f, "[{}]", join(values)),
-            Self::Component(bound) => write!(f, "{bound}"),
+            Self::Component(bound) => bound.fmt(f),
         }
     }
 }
@@ -209,7 +225,7 @@ impl fmt::Display for Shortest {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let size = self.0.abs();
         let is_plain = size == 0.0 || (1e-4..1e15).contains(&size);
-        if is_plain { write!(f, "{}", self.0) } else { write!(f, "{:e}", self.0) }
+        if is_plain { self.0.fmt(f) } else { fmt::LowerExp::fmt(&self.0, f) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What this machine has: memory, disk, and the speed of the last trainings.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
@@ -14,9 +15,10 @@ const ENOUGH: f64 = 60.0;
 
 /// Bytes of memory, or as many as this process may use.
 pub fn memory() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    let lines = BufReader::new(File::open("/proc/meminfo").ok()?).lines();
+    let line = lines.map_while(Result::ok).find(|line| line.starts_with("MemTotal:"))?;
+    let amount = line.strip_prefix("MemTotal:")?.trim();
+    let kibibytes: u64 = amount.strip_suffix("kB")?.trim().parse().ok()?;
     let allowed = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
     let allowed = allowed.and_then(|text| text.trim().parse().ok());
     Some(allowed.unwrap_or(u64::MAX).min(kibibytes * 1024))

@@ -56,6 +56,8 @@ pub fn plan(library: &Library, args: &PlanArgs) -> u8 {
         }
     }
     let has_work = workspace.plans.iter().any(|plan| has_work(&store, plan));
+    // The process ends here: to free a large sweep, node by node, is of no use.
+    std::mem::forget(workspace);
     if args.detailed_exitcode && has_work { exit::WORK } else { 0 }
 }
 

@@ -59,7 +59,7 @@ impl Workspace {
             let mut found;
             (designs, found) = resolve(&program, &catalog, &options);
             diagnostics.append(&mut found);
-            facts.datasets.append(&mut asked(library, &designs, &target.places).datasets);
+            facts.calls = asked(library, &designs, &target.places).calls;
             // What is wrong with them was said above.
             (found_searches, _) = searches(&program, &catalog, &options);
             let root = store(&target.places, &target.file).root().to_owned();
@@ -155,7 +155,7 @@ fn of_unused(
     let (designs, mut found) = unused(program, catalog, options, known);
     if !has_errors(known) && !has_errors(&found) {
         let mut facts = Facts { weights: weights(&designs), ..facts.clone() };
-        facts.datasets.append(&mut asked(library, &designs, places).datasets);
+        facts.calls.extend(asked(library, &designs, places).calls);
         let planned = designs.iter().flat_map(|design| check(design, &facts, None).1).collect();
         found.extend(unsaid(known, planned));
     }
@@ -169,7 +169,7 @@ pub fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     if size > MOST_BYTES {
         return Err(too_large(size));
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(size as usize + 1);
     // Not every file has the size it says: a device goes on for ever.
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -243,7 +243,8 @@ fn asked(library: &Library, designs: &[Design], places: &Places) -> Facts {
 /// The command that is advised has to bring the data to where they were looked for.
 fn fetched_to(mut facts: Facts, places: &Places) -> Facts {
     let Some(folder) = &places.data else { return facts };
-    for how in facts.datasets.values_mut().filter_map(|known| known.absent.as_mut()) {
+    let known = facts.datasets.values_mut().chain(facts.calls.values_mut());
+    for how in known.filter_map(|known| known.absent.as_mut()) {
         if let Some(command) = how.strip_suffix('`') {
             *how = format!("{command} --data {}`", folder.display());
         }

@@ -71,7 +71,7 @@ impl Library {
         let mut last = None;
         for call in calls.filter(|call| last.replace(*call) != Some(*call)) {
             let known = || build(&self.datasets, call).facts(root);
-            facts.datasets.entry(Facts::key(call)).or_insert_with(known);
+            facts.calls.entry(call.clone()).or_insert_with(known);
         }
         facts
     }

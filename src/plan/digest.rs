@@ -1,8 +1,10 @@
 //! What a stage or an evaluation computes, as a stable address.
 
+use std::fmt::{self, Write};
+
 use serde::{Serialize, Serializer};
 
-use super::{Data, Evaluation, FoundGroups, NUMERICS, Stage};
+use super::{Data, Evaluation, FoundGroups, NUMERICS, Stage, Term};
 use crate::catalog::{Bound, Port, Value};
 use crate::digest::blake3;
 
@@ -38,58 +40,71 @@ impl Stage {
     /// Everything that changes this training's numbers, and nothing else. The stage's name is in
     /// it because it addresses the random streams.
     pub fn canonical(&self) -> String {
-        let mut lines = vec![format!("numerics {NUMERICS}"), format!("stage {}", self.name)];
-        lines.push(format!("seed {}", self.seed));
-        lines.extend(self.pins.iter().map(|(stream, root)| format!("pin {stream} {root}")));
-        lines.extend(self.data.canonical());
-        lines.push(format!("encoder {}", versioned(&self.drawn_encoder())));
-        // The file's content says more than its name.
-        lines.extend(self.initial.iter().map(|initial| format!("weights {}", initial.digest)));
-        let upstream = self.begins_with.iter();
-        lines.extend(upstream.map(|it| format!("begins with {}", it.digest.text())));
-        let projector = self.projector.iter();
-        lines.extend(projector.map(|it| format!("projector {}", versioned(&it.call))));
-        let frozen = self.frozen.iter();
-        lines.extend(frozen.map(|it| format!("freeze {}", it.networks.join(", "))));
+        let mut lines = Lines::new();
+        lines.add(format_args!("numerics {NUMERICS}"));
+        lines.add(format_args!("stage {}", self.name));
+        lines.add(format_args!("seed {}", self.seed));
+        for (stream, root) in &self.pins {
+            lines.add(format_args!("pin {stream} {root}"));
+        }
+        self.data.canonical(&mut lines);
+        self.canonical_model(&mut lines);
         for transform in &self.augment {
-            lines.push(format!("augment {} {}", transform.name, versioned(&transform.call)));
+            lines.add(format_args!("augment {} {}", transform.name, Versioned(&transform.call)));
         }
-        lines.push(format!("views {}", self.views));
-        for term in &self.terms {
-            let call = versioned(&term.call);
-            lines.push(format!(
-                "term {} {} {call} {:?}",
-                term.name, term.weight, term.classes.of_fine
-            ));
+        lines.add(format_args!("views {}", self.views));
+        for Term { name, weight, call, classes, .. } in &self.terms {
+            let (call, classes) = (Versioned(call), Ids(&classes.of_fine));
+            lines.add(format_args!("term {name} {weight} {call} {classes}"));
         }
-        lines.push(format!("optimizer {}", versioned(&self.optimizer)));
-        lines.push(format!("schedule {}", versioned(&self.schedule)));
-        lines.push(format!("batch {} drop_last {}", self.batch, self.drop_last));
-        lines.push(format!("steps {}", self.steps));
-        lines.push(format!("keep {}", self.keep_best.as_deref().unwrap_or("last")));
+        self.canonical_training(&mut lines);
+        lines.add(format_args!("precision f32"));
+        lines.0
+    }
+
+    fn canonical_model(&self, lines: &mut Lines) {
+        lines.add(format_args!("encoder {}", Versioned(&self.drawn_encoder())));
+        // The file's content says more than its name.
+        if let Some(initial) = &self.initial {
+            lines.add(format_args!("weights {}", initial.digest));
+        }
+        if let Some(upstream) = &self.begins_with {
+            lines.add(format_args!("begins with {}", upstream.digest.text()));
+        }
+        if let Some(projector) = &self.projector {
+            lines.add(format_args!("projector {}", Versioned(&projector.call)));
+        }
+        if let Some(frozen) = &self.frozen {
+            lines.add(format_args!("freeze {}", frozen.networks.join(", ")));
+        }
+    }
+
+    fn canonical_training(&self, lines: &mut Lines) {
+        lines.add(format_args!("optimizer {}", Versioned(&self.optimizer)));
+        lines.add(format_args!("schedule {}", Versioned(&self.schedule)));
+        lines.add(format_args!("batch {} drop_last {}", self.batch, self.drop_last));
+        lines.add(format_args!("steps {}", self.steps));
+        lines.add(format_args!("keep {}", self.keep_best.as_deref().unwrap_or("last")));
         if self.keep_worst_group {
-            lines.push("keep by worst group".to_owned());
+            lines.add(format_args!("keep by worst group"));
         }
         if self.keep_worst_found_group {
-            lines.push("keep by worst found group".to_owned());
+            lines.add(format_args!("keep by worst found group"));
         }
-        lines.extend(self.groups.iter().flat_map(FoundGroups::canonical));
-        lines.extend(self.method.canonical());
-        lines.extend(self.named_group());
-        let groups = self.data.groups.as_ref().filter(|_| self.reads_groups());
-        lines.extend(groups.map(|groups| format!("groups {:?}", groups.of_fine)));
-        lines.push("precision f32".to_owned());
-        lines.join("\n")
+        let found = self.groups.iter().flat_map(FoundGroups::canonical);
+        for line in found.chain(self.method.canonical()).chain(self.named_group()) {
+            lines.add(format_args!("{line}"));
+        }
+        if let Some(groups) = self.data.groups.as_ref().filter(|_| self.reads_groups()) {
+            lines.add(format_args!("groups {}", Ids(&groups.of_fine)));
+        }
     }
 }
 
 impl Stage {
     /// Which group its sampler names: a name says so only beside the other names.
     fn named_group(&self) -> Option<String> {
-        let named = self.method.sampler.value("group")?;
-        let mut names = self.group_names().iter();
-        let at = names.position(|name| Value::Text(name.clone()) == *named)?;
-        Some(format!("draws group {at}"))
+        Some(format!("draws group {}", self.drawn_group()?))
     }
 
     /// Whether its training depends on the groups of the data.
@@ -116,29 +131,25 @@ impl Stage {
 }
 
 impl Data {
-    fn canonical(&self) -> Vec<String> {
+    fn canonical(&self, lines: &mut Lines) {
         let Self { call, content, division, classes, .. } = self;
-        let mut lines = vec![
-            format!("data {}@{} {content}", call.spec.name, call.spec.version),
-            format!(
-                "division train {} val {} test {} seed {}",
-                division.train, division.val, division.test, division.seed
-            ),
-            format!("labels {:?}", classes.of_fine),
-        ];
+        lines.add(format_args!("data {}@{} {content}", call.spec.name, call.spec.version));
+        lines.add(format_args!(
+            "division train {} val {} test {} seed {}",
+            division.train, division.val, division.test, division.seed
+        ));
+        lines.add(format_args!("labels {}", Ids(&classes.of_fine)));
         // What is not asked for is not said, so that digests of older files stay.
         if call.value("size").is_some() {
-            lines.push(format!("image {}", self.image));
+            lines.add(format_args!("image {}", self.image));
         }
-        lines.extend(
-            self.subsample.iter().map(|it| {
-                format!("subsample {:?} with_replacement {}", it.most, it.with_replacement)
-            }),
-        );
+        if let Some(it) = &self.subsample {
+            let with = it.with_replacement;
+            lines.add(format_args!("subsample {:?} with_replacement {with}", it.most));
+        }
         if self.label_noise > 0.0 {
-            lines.push(format!("label_noise {}", self.label_noise));
+            lines.add(format_args!("label_noise {}", self.label_noise));
         }
-        lines
     }
 }
 
@@ -146,20 +157,62 @@ impl Evaluation {
     /// Everything that changes this evaluation's numbers; `upstream` are the digests of the stages
     /// it reads.
     pub fn canonical(&self, upstream: &[&Digest]) -> String {
-        let mut lines = vec![format!("numerics {NUMERICS}"), format!("evaluation {}", self.name)];
-        lines.push(format!("seed {}", self.seed));
-        lines.push(versioned(&self.call));
-        lines.extend(upstream.iter().map(|digest| format!("on {}", digest.text())));
-        if let Some(classes) = &self.classes {
-            lines.push(format!("labels {:?}", classes.of_fine));
+        let mut lines = Lines::new();
+        lines.add(format_args!("numerics {NUMERICS}"));
+        lines.add(format_args!("evaluation {}", self.name));
+        lines.add(format_args!("seed {}", self.seed));
+        lines.add(format_args!("{}", Versioned(&self.call)));
+        for digest in upstream {
+            lines.add(format_args!("on {}", digest.text()));
         }
         // What is not read is not said, so that digests of older files stay.
-        lines.extend(self.within.iter().map(|it| format!("within {:?}", it.of_fine)));
-        lines.extend(self.groups.iter().map(|it| format!("groups {:?}", it.of_fine)));
-        lines.join("\n")
+        let maps = [("labels", &self.classes), ("within", &self.within), ("groups", &self.groups)];
+        for (what, map) in maps {
+            if let Some(map) = map {
+                lines.add(format_args!("{what} {}", Ids(&map.of_fine)));
+            }
+        }
+        lines.0
     }
 }
 
-fn versioned(bound: &Bound) -> String {
-    format!("@{} {}", bound.spec.version, bound.canonical())
+/// A component as its version and its canonical call.
+struct Versioned<'a>(&'a Bound);
+
+impl fmt::Display for Versioned<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "@{} {}", self.0.spec.version, self.0.canonical())
+    }
+}
+
+/// Numbers of classes as a list.
+struct Ids<'a>(&'a [u32]);
+
+impl fmt::Display for Ids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let mut before = "[";
+        for id in self.0 {
+            f.write_str(before)?;
+            id.fmt(f)?;
+            before = ", ";
+        }
+        f.write_str(if self.0.is_empty() { "[]" } else { "]" })
+    }
+}
+
+/// A text, line by line.
+struct Lines(String);
+
+impl Lines {
+    /// None yet, with room for those of most stages.
+    fn new() -> Self {
+        Self(String::with_capacity(2048))
+    }
+
+    fn add(&mut self, line: fmt::Arguments) {
+        if !self.0.is_empty() {
+            self.0.push('\n');
+        }
+        self.0.write_fmt(line).expect("a text can be written to");
+    }
 }

@@ -268,6 +268,12 @@ impl Stage {
         self.groups.as_ref().map(|it| &it.names).or(of_data).map_or(&[], Vec::as_slice)
     }
 
+    /// The place of the group that its sampler names, if it names one.
+    pub fn drawn_group(&self) -> Option<usize> {
+        let named = self.method.sampler.value("group")?;
+        self.group_names().iter().position(|name| matches!(named, Value::Text(it) if it == name))
+    }
+
     /// Whether it begins with the stage called `name`, or reads groups that it has found.
     pub fn needs_stage(&self, name: &str) -> bool {
         let found_by = self.groups.iter().flat_map(|it| &it.by);

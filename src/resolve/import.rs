@@ -1,6 +1,6 @@
 //! A file with everything it imports.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -27,14 +27,14 @@ pub struct Module {
     /// The name of each import, and the file it stands for; none when that cannot be read.
     pub imports: Vec<(String, Option<u16>)>,
     /// The number of the statement that declares each name, the first if there are several.
-    pub names: BTreeMap<String, usize>,
+    pub names: HashMap<String, usize>,
     /// The numbers of the parameters whose value to begin with depends on something.
     pub linked: Vec<usize>,
 }
 
 impl Module {
     fn new(file: u16, path: &Path, tree: File) -> Self {
-        let (mut names, mut linked) = (BTreeMap::new(), Vec::new());
+        let (mut names, mut linked) = (HashMap::new(), Vec::new());
         for (at, statement) in tree.statements.iter().enumerate() {
             let Some((name, meaning)) = declared_by(statement) else { continue };
             names.entry(name.node.clone()).or_insert(at);

@@ -136,7 +136,7 @@ pub fn facts(library: &Library, designs: &[Design], root: &Path) -> Facts {
     let stages = designs.iter().flat_map(|it| &it.cells).flat_map(|it| &it.experiment.stages);
     let mut facts = library.facts(root, |_| true);
     let calls = stages.map(|stage| &stage.data.bound);
-    facts.datasets.append(&mut library.facts_of(calls, root).datasets);
+    facts.calls = library.facts_of(calls, root).calls;
     facts
 }
 

@@ -130,7 +130,7 @@ fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> 
         let found;
         (designs, found) = resolve(&program, &library.catalog().knowing(&facts), &options);
         diagnostics.extend(found);
-        facts.datasets.append(&mut facts_of(library, &designs, asked).datasets);
+        facts.calls = facts_of(library, &designs, asked).calls;
         let is_sound = !has_errors(&diagnostics);
         for design in &designs {
             let (plan, found) = check(design, &facts, asked.limit);
@@ -145,7 +145,7 @@ fn work_by(library: &Library, (name, reader): (&str, Reader), asked: &Asked) -> 
             let catalog = library.catalog().knowing(&facts);
             let (others, found) = unused(&program, &catalog, &options, &diagnostics);
             let is_sound = is_sound && !has_errors(&found) && !has_errors(&diagnostics);
-            facts.datasets.append(&mut facts_of(library, &others, asked).datasets);
+            facts.calls.extend(facts_of(library, &others, asked).calls);
             let others = others.iter().filter(|_| is_sound);
             let planned = others.flat_map(|design| check(design, &facts, None).1).collect();
             diagnostics.extend(found.into_iter().chain(unsaid(&diagnostics, planned)));
@@ -304,21 +304,30 @@ fn facts_of(library: &Library, designs: &[Design], asked: &Asked) -> Facts {
     let root = tempfile::tempdir().unwrap();
     for call in stages.map(|stage| &stage.data.bound) {
         let name = call.spec.name.to_owned();
-        let key = Facts::key(call);
-        if facts.datasets.contains_key(&key) || asked.unknown.contains(&name) {
+        if facts.calls.contains_key(call) || asked.unknown.contains(&name) {
             continue;
         }
-        let mut known = library.facts_of([call].into_iter(), root.path()).datasets;
-        let mut known = known.remove(&key).unwrap();
+        let mut known = library.facts_of([call].into_iter(), root.path()).calls;
+        let mut known = known.remove(call).unwrap();
         if !asked.absent.contains(&name) {
             known.absent = None;
             if known.fine.is_empty() && known.faults.is_empty() {
                 known = made_up(call);
             }
         }
-        facts.datasets.insert(key, known);
+        facts.calls.insert(call.clone(), known);
     }
     facts
+}
+
+/// What stands for the content of made-up data: the call, and where its paths lead.
+fn digest_of(call: &Bound) -> String {
+    let inner = call.args.iter().filter_map(|value| match value {
+        Value::Path(path) => Some(path.place().display().to_string()),
+        Value::Component(inner) => Some(digest_of(inner)),
+        _ => None,
+    });
+    std::iter::once(call.to_string()).chain(inner).collect::<Vec<_>>().join(" ")
 }
 
 /// A thousand images of four classes, with every label column that `call` names.
@@ -358,7 +367,7 @@ fn made_up(call: &Bound) -> DatasetFacts {
         columns,
         train: 1000,
         counts: vec![250; 4],
-        digest: Facts::key(call),
+        digest: digest_of(call),
         ..DatasetFacts::default()
     }
 }

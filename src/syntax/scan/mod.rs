@@ -20,8 +20,8 @@ pub enum Item {
     Unreadable(Span),
 }
 
-/// What the scan gives: the pieces, and the text with every comment, and every newline inside
-/// brackets, turned into spaces (byte for byte, so that places stay).
+/// What the scan gives: the pieces, and the text with every comment, every tab outside strings, and
+/// every newline inside brackets, turned into spaces (byte for byte, so that places stay).
 pub struct Outline {
     pub items: Vec<Item>,
     pub text: String,
@@ -85,7 +85,7 @@ struct Open {
 }
 
 impl Scan {
-    /// Turns comments into spaces, and closes strings that do not end on their line.
+    /// Turns comments and tabs into spaces, and closes strings that do not end on their line.
     fn blank_comments(&mut self) {
         let mut at = self.at;
         while at < self.bytes.len() {
@@ -99,6 +99,10 @@ impl Scan {
                     at = end;
                 }
                 b'"' => at = self.string_end(at, true),
+                b'\t' | b'\r' => {
+                    self.bytes[at] = b' ';
+                    at += 1;
+                }
                 _ => at += 1,
             }
         }

@@ -3,19 +3,15 @@
 use super::{Piece, is_word, last_word, word_at};
 use crate::diag::{Diagnostic, Span, codes};
 
-/// How other languages write `true`, `false` and `none`.
-const VALUES: &[(&str, &str)] = &[
-    ("True", "true"),
-    ("TRUE", "true"),
-    ("False", "false"),
-    ("FALSE", "false"),
-    ("None", "none"),
-    ("NONE", "none"),
-    ("null", "none"),
-    ("NULL", "none"),
-    ("nil", "none"),
-    ("nothing", "none"),
-];
+/// What another language's word for a value is here.
+fn meant_by(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "True" | "TRUE" => "true",
+        "False" | "FALSE" => "false",
+        "None" | "NONE" | "null" | "NULL" | "nil" | "nothing" => "none",
+        _ => return None,
+    })
+}
 
 impl Piece<'_> {
     /// A statement that ends where a value is expected.
@@ -125,38 +121,40 @@ impl Piece<'_> {
 /// What to say of the statement `text` at `span`, which can be read, but has words that mean a
 /// value in another language and nothing in this one.
 pub fn foreign_values(span: Span, text: &str) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    for (written, meant) in VALUES.iter().filter(|(written, _)| text.contains(written)) {
-        for (at, _) in text.match_indices(written) {
-            let (before, behind) = (&text[..at], &text[at + written.len()..]);
-            let is_word = !before.ends_with(|c| is_word(c) || c == '.')
-                && !behind.starts_with(|c| is_word(c) || c == '.');
-            let follows_sign = before.trim_end().ends_with(['=', ',', '[', '(']);
-            let names =
-                behind.trim_start().starts_with('=') && !behind.trim_start().starts_with("==");
-            let in_text = before.matches('"').count() % 2 == 1;
-            if is_word && follows_sign && !names && !in_text {
-                let start = span.range().start + at;
-                let place = Span::new(span.file, start, start + written.len());
-                found.push(
-                    Diagnostic::new(&codes::STATEMENT, format!("`{written}` is written `{meant}`"))
-                        .at(place, format!("this is `{meant}` here"))
-                        .fix(place, *meant),
-                );
-            }
-        }
+    let mut at = 0;
+    let words = text.split_inclusive(|c| !is_word(c)).map(|piece| {
+        at += piece.len();
+        (at - piece.len(), piece.trim_end_matches(|c| !is_word(c)))
+    });
+    words.filter_map(|(at, word)| foreign_value(span, text, at, word)).collect()
+}
+
+/// What to say of the word at byte `at` of `text`.
+fn foreign_value(span: Span, text: &str, at: usize, word: &str) -> Option<Diagnostic> {
+    if word != "range" && meant_by(word).is_none() {
+        return None;
     }
-    if let Some(at) =
-        text.find("range(").filter(|at| !text[..*at].ends_with(|c| is_word(c) || c == '.'))
-    {
-        let start = span.range().start + at;
-        let place = Span::new(span.file, start, start + "range".len());
+    let (before, behind) = (&text[..at], &text[at + word.len()..]);
+    let in_text = before.matches('"').count() % 2 == 1;
+    if in_text || before.ends_with('.') {
+        return None;
+    }
+    let start = span.range().start + at;
+    let place = Span::new(span.file, start, start + word.len());
+    let Some(meant) = meant_by(word) else {
         let message = "a range is written with `..`";
-        found.push(
+        return behind.starts_with('(').then(|| {
             Diagnostic::new(&codes::STATEMENT, message)
                 .at(place, "not called here")
-                .help("write `0..5`, which ends before 5, or `0..=5`"),
-        );
-    }
-    found
+                .help("write `0..5`, which ends before 5, or `0..=5`")
+        });
+    };
+    let follows_sign = before.trim_end().ends_with(['=', ',', '[', '(']);
+    let follows = behind.trim_start();
+    let names = follows.starts_with('=') && !follows.starts_with("==");
+    (follows_sign && !names && !behind.starts_with('.')).then(|| {
+        Diagnostic::new(&codes::STATEMENT, format!("`{word}` is written `{meant}`"))
+            .at(place, format!("this is `{meant}` here"))
+            .fix(place, meant)
+    })
 }
