@@ -22,6 +22,7 @@ use crate::library::encoder::Network;
 use crate::library::loss::{Activations, Mixed, Single};
 use crate::nn::Mode;
 use crate::plan::Slice;
+use crate::seed::Stream;
 use crate::tensor::Params;
 use weight::{OfClasses, Weight};
 
@@ -262,7 +263,16 @@ impl Model {
 
     /// The embeddings `[rows, dim]` of images, as evaluations see them.
     pub fn embed(&self, images: &Tensor) -> Result<Tensor> {
-        let embedding = without_gradients(|| self.encoder.forward(images, &Mode::Eval));
+        self.embed_as(images, &Mode::Eval)
+    }
+
+    /// The same of an encoder that drops what it drops in training, by a stream of numbers.
+    pub fn embed_dropping(&self, images: &Tensor, stream: Stream) -> Result<Tensor> {
+        self.embed_as(images, &Mode::Drop(stream))
+    }
+
+    fn embed_as(&self, images: &Tensor, mode: &Mode) -> Result<Tensor> {
+        let embedding = without_gradients(|| self.encoder.forward(images, mode));
         Ok(embedding?.detach())
     }
 

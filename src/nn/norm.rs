@@ -50,7 +50,7 @@ impl BatchNorm {
     ) -> Result<Tensor> {
         match mode {
             Mode::Train(_) => self.train(x, residual, relu),
-            Mode::Eval => self.eval(x, residual, relu),
+            Mode::Drop(_) | Mode::Eval => self.eval(x, residual, relu),
         }
     }
 

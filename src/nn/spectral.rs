@@ -49,7 +49,7 @@ impl Spectral {
         let right = self.right.as_detached_tensor();
         let effort = match mode {
             Mode::Train(_) => Effort::Times(1),
-            Mode::Eval => Effort::Settled(MOST),
+            Mode::Drop(_) | Mode::Eval => Effort::Settled(MOST),
         };
         let found = kernel::singular(weight, self.map, &right, effort)?;
         if let Mode::Train(_) = mode {

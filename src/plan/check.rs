@@ -7,6 +7,7 @@ use super::analysis::analyse;
 use super::at_once;
 use super::batches::batches;
 use super::begins;
+use super::cached;
 use super::compile::{facts_of, groups_of, labels_in, labels_of, read_by};
 use super::control::mismatched;
 use super::divided::divided;
@@ -132,6 +133,7 @@ impl Checker<'_> {
         self.same_data(entry.call.place("on"), &stages);
         self.out.extend(stages.iter().filter_map(|it| projector::unread(&entry.call, it)));
         self.out.extend(at_once::of_evaluation(&entry.call));
+        self.out.extend(cached::dropped_once(&entry.call));
         if let Some(stage) = stages.first() {
             self.out.extend(noise::unflipped(&entry.call, &stage.data));
             self.tested(entry, &stage.data);

@@ -7,6 +7,7 @@ pub mod analysis;
 mod at_once;
 mod batches;
 mod begins;
+mod cached;
 mod check;
 mod compile;
 mod constant;

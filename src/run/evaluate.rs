@@ -14,7 +14,7 @@ use crate::catalog::{ClassMap, Port, Value};
 use crate::library;
 use crate::library::eval::{
     Change, Column, EvalError, Evaluation as Component, FeatureSource, Features, Foretold,
-    Labelling, OfGroup, OfTerm, Score, Sees, Site, Split, TermValue,
+    Labelling, OfGroup, OfTerm, Score, Sees, Site, Split, TermValue, View,
 };
 use crate::plan::theory::{Theory, is_foretold};
 use crate::plan::{Evaluation, GroupLabels, Plan, Stage, Term};
@@ -249,9 +249,11 @@ impl FeatureSource for Joined<'_, '_, '_> {
         self.join(&self.parts, split, |part, tell| part.features(split, tell))
     }
 
-    fn augmented(&mut self, epoch: usize) -> Result<Features, EvalError> {
-        let stream = self.augment.at(epoch as u64);
-        self.join(&self.parts, Split::Train, |part, tell| part.augmented(&stream, tell))
+    fn augmented(&mut self, view: View) -> Result<Features, EvalError> {
+        let stream = self.augment.at(view.epoch as u64);
+        let drops = view.drops.then(|| stream.named("dropout"));
+        let streams = (&stream, drops.as_ref());
+        self.join(&self.parts, Split::Train, |part, tell| part.augmented(streams, tell))
     }
 
     fn changed(

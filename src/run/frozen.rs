@@ -83,16 +83,21 @@ impl Frozen {
             return Ok(known.clone());
         }
         let items = self.pool.indices(split);
-        let features = self.embed(items, tell, |items| {
+        let features = self.embed((items, None), tell, |items| {
             self.transforms.untouched(&self.pool, items, &self.device)
         })?;
         self.known.borrow_mut().insert(split, features.clone());
         Ok(features)
     }
 
-    /// The embeddings of one augmented view of each training image, drawn from `stream`.
-    pub fn augmented(&self, stream: &Stream, tell: &mut Tell) -> Result<Tensor, EvalError> {
-        self.embed(self.pool.indices(Split::Train), tell, |items| {
+    /// The embeddings of one augmented view of each training image, drawn from `stream`; of an
+    /// encoder that drops what it dropped in training, by another stream, where there is one.
+    pub fn augmented(
+        &self,
+        (stream, drops): (&Stream, Option<&Stream>),
+        tell: &mut Tell,
+    ) -> Result<Tensor, EvalError> {
+        self.embed((self.pool.indices(Split::Train), drops), tell, |items| {
             self.transforms.augmented(&self.pool, items, stream, &self.device)
         })
     }
@@ -104,7 +109,7 @@ impl Frozen {
         change: &Change,
         tell: &mut Tell,
     ) -> Result<Tensor, EvalError> {
-        self.embed(self.pool.indices(split), tell, |items| {
+        self.embed((self.pool.indices(split), None), tell, |items| {
             self.transforms.changed(&self.pool, items, change, &self.device)
         })
     }
@@ -166,13 +171,18 @@ impl Frozen {
 
     fn embed(
         &self,
-        items: &[u32],
+        (items, drops): (&[u32], Option<&Stream>),
         tell: &mut Tell,
         render: impl Fn(&[u32]) -> candle_core::Result<Tensor>,
     ) -> Result<Tensor, EvalError> {
         let mut rows = Vec::new();
-        for chunk in items.chunks(EVAL_BATCH) {
-            rows.push(self.model.embed(&render(chunk)?)?.to_device(&Device::Cpu)?);
+        for (at, chunk) in items.chunks(EVAL_BATCH).enumerate() {
+            let images = render(chunk)?;
+            let embedding = match drops {
+                Some(stream) => self.model.embed_dropping(&images, stream.at(at as u64))?,
+                None => self.model.embed(&images)?,
+            };
+            rows.push(embedding.to_device(&Device::Cpu)?);
             tell(chunk.len())?;
         }
         match rows.is_empty() {

@@ -10,7 +10,7 @@ use crate::data::folder::{Listing, Row};
 use crate::data::{NamedArray, Numbers, Split as Published};
 use crate::library::dataset::facts_of_listing;
 use crate::library::eval::{
-    Column, EvalError, Evaluation, FeatureSource, Features, Labelling, Score, Site, Split,
+    Column, EvalError, Evaluation, FeatureSource, Features, Labelling, Score, Site, Split, View,
 };
 use crate::library::{self, Library};
 use crate::seed::Stream;
@@ -313,7 +313,7 @@ impl FeatureSource for Source<'_> {
         })
     }
 
-    fn augmented(&mut self, _epoch: usize) -> Result<Features, EvalError> {
+    fn augmented(&mut self, _: View) -> Result<Features, EvalError> {
         let why = "embeddings that are given have no augmented views";
         Err(EvalError::Failed(why.to_owned()))
     }

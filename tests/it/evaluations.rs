@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use balance::catalog::{Bound, Duration, Features as Named, Spec, Type, Value};
 use balance::library::eval::{
     Change, Column, EVALUATIONS, EvalError, FeatureSource, Features, Labelling, Score, Site, Split,
+    View,
 };
 use balance::library::optimizer::OPTIMIZERS;
 use balance::library::{Library, build};
@@ -60,7 +61,7 @@ impl FeatureSource for Source {
         Ok(Features { embedding: Tensor::from_vec(rows.concat(), shape, &Device::Cpu)?, labels })
     }
 
-    fn augmented(&mut self, _epoch: usize) -> Result<Features, EvalError> {
+    fn augmented(&mut self, _: View) -> Result<Features, EvalError> {
         let Features { embedding, labels } = self.features(Split::Train)?;
         let sign = if self.flips { -1.0 } else { 1.0 };
         Ok(Features { embedding: embedding.affine(sign, 0.0)?, labels })

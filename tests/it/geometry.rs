@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use balance::catalog::{Bound, Features as Named, Value};
 use balance::library::eval::{
-    Column, EVALUATIONS, EvalError, FeatureSource, Features, Labelling, Score, Site, Split,
+    Column, EVALUATIONS, EvalError, FeatureSource, Features, Labelling, Score, Site, Split, View,
 };
 use balance::library::{Library, build};
 use balance::measure::eigen::{eigen, eigenvalues};
@@ -46,9 +46,9 @@ impl FeatureSource for Case {
         }
     }
 
-    fn augmented(&mut self, epoch: usize) -> Result<Features, EvalError> {
+    fn augmented(&mut self, view: View) -> Result<Features, EvalError> {
         let Features { embedding, labels } = Case::features(self, &self.rows)?;
-        let embedding = embedding.affine(1.0, f64::from(self.moved) * epoch as f64)?;
+        let embedding = embedding.affine(1.0, f64::from(self.moved) * view.epoch as f64)?;
         Ok(Features { embedding, labels })
     }
 

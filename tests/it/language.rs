@@ -309,6 +309,10 @@ fn needed(spec: &Spec, but: &str) -> Vec<String> {
     all.extend(
         (but == "lipschitz" && spec.param("norm").is_some()).then(|| "norm=none".to_owned()),
     );
+    // Only what is seen anew is dropped from.
+    all.extend(
+        (but == "dropout" && spec.name == "linear").then(|| "features=augmented".to_owned()),
+    );
     // Without a stage that finds groups, those of the data are drawn.
     let is_named = but != "group" && spec.name == "upweighted";
     all.extend(is_named.then(|| "group=\"waterbird × land\"".to_owned()));

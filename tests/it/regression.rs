@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use balance::catalog::{Bound, Value};
 use balance::library::eval::{
-    Column, EVALUATIONS, EvalError, FeatureSource, Features, Labelling, Score, Site, Split,
+    Column, EVALUATIONS, EvalError, FeatureSource, Features, Labelling, Score, Site, Split, View,
 };
 use balance::library::optimizer::OPTIMIZERS;
 use balance::library::{Library, build};
@@ -31,7 +31,7 @@ impl FeatureSource for Given {
         Ok(Features { embedding, labels })
     }
 
-    fn augmented(&mut self, _epoch: usize) -> Result<Features, EvalError> {
+    fn augmented(&mut self, _: View) -> Result<Features, EvalError> {
         self.features(Split::Train)
     }
 

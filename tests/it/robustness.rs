@@ -76,6 +76,25 @@ fn a_training_that_was_stopped_leaves_both_states_all_the_same() {
 }
 
 #[test]
+fn a_probe_may_see_an_encoder_that_drops() {
+    let probe = |encoder: &str, dropout: &str| {
+        let eval = format!(
+            "probe = linear(labels=fine, for=2 epochs, features=augmented, dropout={dropout})"
+        );
+        let text = file("keep = last", "train=200 samples", &eval);
+        let text = text.replace("mlp(widths=[32], out=16)", encoder);
+        scores(&Lab::new().complete(&text)[0])
+    };
+    let drops = "vit(patch=4, dim=16, heads=2, depth=1, dropout=40%)";
+    let [whole, dropped] = ["off", "released"].map(|it| probe(drops, it));
+    assert_ne!(whole, dropped);
+    assert_eq!(probe(drops, "released"), dropped);
+    // Where nothing drops, there is nothing to see.
+    let whole = "mlp(widths=[32], out=16)";
+    assert_eq!(probe(whole, "off"), probe(whole, "released"));
+}
+
+#[test]
 fn each_term_stands_beside_the_sum() {
     let lab = Lab::new();
     let text = "edition 1\nexperiment a {\n  data = digits(labels=coarse, train=400 samples)\n  \

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use balance::catalog::{Bound, ImageShape, Value};
 use balance::library::eval::{
     Column, EVALUATIONS, EvalError, FeatureSource, Features, Labelling, Score, Site as EvalSite,
-    Split,
+    Split, View,
 };
 use balance::library::loss::{Activations, LOSSES, Site, Term};
 use balance::library::{Library, build};
@@ -262,7 +262,7 @@ impl FeatureSource for Small {
         Ok(Features { embedding, labels: rows.iter().map(|it| it.1).collect() })
     }
 
-    fn augmented(&mut self, _: usize) -> Result<Features, EvalError> {
+    fn augmented(&mut self, _: View) -> Result<Features, EvalError> {
         self.features(Split::Train)
     }
 

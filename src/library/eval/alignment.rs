@@ -1,7 +1,7 @@
 //! How near two views of an image lie, and how evenly all images.
 
 use super::rows::Rows;
-use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split};
+use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split, View};
 use crate::catalog::{self, Count, Misfit, Network, Place};
 use crate::component;
 use crate::measure::uniformity;
@@ -50,7 +50,8 @@ impl Evaluation for Alignment {
         site: &mut Site,
     ) -> Result<Vec<Score>, EvalError> {
         let mut scores = Vec::new();
-        let views = [Rows::augmented(source, 0)?, Rows::augmented(source, 1)?];
+        let mut seen = |epoch| Rows::augmented(source, View { epoch, drops: false });
+        let views = [seen(0)?, seen(1)?];
         let [one, other] = views.map(|view| view.scaled(true));
         if let Some(value) = uniformity::alignment(&one.table(), &other.table()) {
             scores.push(Score { split: Split::Train, metric: "alignment", value });

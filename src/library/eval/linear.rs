@@ -2,24 +2,17 @@
 
 use std::borrow::Cow;
 
-use candle_core::{D, DType, Device, Tensor, Var};
-
-use super::rows::{Rows, accuracy};
+use super::probe::{Examples, Probe};
+use super::rows::Rows;
 use super::scale::Scale;
-use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split, regression};
+use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split, View, regression};
 use crate::catalog::{
     self, Bound, Count, Duration, Labels, Misfit, Network, OptimizerCall, Place, ScheduleCall,
 };
-use crate::kernel;
 use crate::library::build;
 use crate::library::optimizer::{AtOnce, Stepper, adamw};
 use crate::library::schedule::{Horizon, SCHEDULES, Schedule};
-use crate::measure::calibration::expected_calibration_error;
-use crate::measure::logistic::Logistic;
 use crate::{choice, component};
-
-/// The bins of confidence that calibration is measured in.
-const BINS: usize = 15;
 
 choice! {
     /// Which features the probe is trained on.
@@ -31,13 +24,24 @@ choice! {
     }
 }
 
+choice! {
+    /// Whether the frozen encoder drops while the probe is trained.
+    Dropout {
+        /// It sees every image whole, as at evaluation.
+        Off = "off",
+        /// It drops what it dropped in training, as in the released code of *Perfectly Balanced*;
+        /// normalisation still uses the statistics of its training, which that code lets drift.
+        Released = "released",
+    }
+}
+
 component! {
     /// Accuracy of a linear classifier trained on the frozen embedding.
     ///
     /// Softmax regression by gradient descent, as in the transfer experiments of *Perfectly
     /// Balanced* (Chen et al., 2022). Weights and biases start at zero: the problem is convex, so
     /// the seed only sets the order of the images. Accuracies are those after the last step, on
-    /// untouched images; the encoder sees every image as at evaluation, without dropout.
+    /// untouched images, of an encoder that drops nothing.
     ///
     /// With `optimizer=lbfgs(c=1)` it is the regularised logistic regression of scikit-learn, whose
     /// minimum depends on nothing but the images: see [`lbfgs`](../optimizer/lbfgs.md).
@@ -74,6 +78,8 @@ component! {
         r#for: Duration = Duration::epochs(100.0),
         /// Which features it is trained on.
         features: TrainOn = TrainOn::Cached,
+        /// Whether the encoder drops while the classifier is trained; needs `features=augmented`.
+        dropout: Dropout = Dropout::Off,
         /// Whether each dimension is first brought to mean zero and variance one over the training
         /// images.
         standardize: bool = false,
@@ -193,7 +199,8 @@ impl Linear {
         match self.features {
             TrainOn::Cached => Ok(Cow::Borrowed(cached)),
             TrainOn::Augmented => {
-                let rows = Rows::augmented(inputs.source, epoch)?;
+                let drops = self.dropout == Dropout::Released;
+                let rows = Rows::augmented(inputs.source, View { epoch, drops })?;
                 Ok(Cow::Owned(Examples::new(rows, inputs.scale)?))
             }
         }
@@ -218,101 +225,11 @@ impl Course {
     }
 }
 
-/// Embeddings `[n, dim]` as the probe sees them, and the class of each.
-#[derive(Clone)]
-struct Examples {
-    embedding: Tensor,
-    labels: Vec<u32>,
-}
-
-impl Examples {
-    fn new(mut rows: Rows, scale: Option<&Scale>) -> Result<Self, EvalError> {
-        if let Some(scale) = scale {
-            scale.apply(&mut rows);
-        }
-        let shape = (rows.len(), rows.dim);
-        let embedding = Tensor::from_vec(rows.values, shape, &Device::Cpu)?;
-        Ok(Self { embedding, labels: rows.labels })
-    }
-
-    fn dim(&self) -> Result<usize, EvalError> {
-        Ok(self.embedding.dim(1)?)
-    }
-
-    fn select(&self, items: &[u32]) -> Result<Self, EvalError> {
-        let labels = items.iter().map(|item| self.labels[*item as usize]).collect();
-        let index = Tensor::new(items, &Device::Cpu)?;
-        Ok(Self { embedding: self.embedding.index_select(&index, 0)?, labels })
-    }
-}
-
-/// A linear classifier.
-struct Probe {
-    weight: Var,
-    bias: Var,
-}
-
-impl Probe {
-    fn new(dim: usize, classes: usize) -> Result<Self, EvalError> {
-        let weight = Var::zeros((classes, dim), DType::F32, &Device::Cpu)?;
-        let bias = Var::zeros(classes, DType::F32, &Device::Cpu)?;
-        Ok(Self { weight, bias })
-    }
-
-    fn of(model: &Logistic, classes: usize) -> Result<Self, EvalError> {
-        let probe = Self::new(model.dim, classes)?;
-        let (weight, bias) = regression::by_class(model, classes);
-        probe.weight.set(&Tensor::from_vec(weight, (classes, model.dim), &Device::Cpu)?)?;
-        probe.bias.set(&Tensor::from_vec(bias, classes, &Device::Cpu)?)?;
-        Ok(probe)
-    }
-
-    fn vars(&self) -> Vec<(String, Var)> {
-        vec![("bias".to_owned(), self.bias.clone()), ("weight".to_owned(), self.weight.clone())]
-    }
-
-    fn logits(&self, embedding: &Tensor) -> Result<Tensor, EvalError> {
-        Ok(kernel::linear(embedding, &self.weight, Some(&self.bias), false)?)
-    }
-
-    fn loss(&self, examples: &Examples) -> Result<Tensor, EvalError> {
-        Ok(kernel::cross_entropy(&self.logits(&examples.embedding)?, &examples.labels, 0.0)?)
-    }
-
-    fn scores(&self, split: Split, examples: &Examples) -> Result<Vec<Score>, EvalError> {
-        let logits = self.logits(&examples.embedding)?;
-        let guesses = logits.argmax(D::Minus1)?.to_vec1::<u32>()?;
-        let pairs = guesses.iter().zip(&examples.labels);
-        let is_right: Vec<bool> = pairs.map(|(guess, label)| guess == label).collect();
-        let confidences: Vec<f64> =
-            logits.to_vec2::<f32>()?.iter().map(|row| confidence(row)).collect();
-        let ece = expected_calibration_error(&confidences, &is_right, BINS);
-        let value = accuracy(&guesses, &examples.labels);
-        let accuracy = Score { split, metric: "accuracy", value };
-        let ece = ece.map(|value| Score { split, metric: "ece", value });
-        Ok([accuracy].into_iter().chain(ece).collect())
-    }
-
-    fn check(&self) -> Result<(), EvalError> {
-        let sum = (self.weight.sum_all()? + self.bias.sum_all()?)?.to_scalar::<f32>()?;
-        if sum.is_finite() {
-            return Ok(());
-        }
-        Err(EvalError::Failed(
-            "the linear probe diverged; give it a lower learning rate or `standardize=true`".into(),
-        ))
-    }
-}
-
-/// How likely the likeliest class is.
-fn confidence(logits: &[f32]) -> f64 {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    1.0 / logits.iter().map(|it| (f64::from(*it) - f64::from(most)).exp()).sum::<f64>()
-}
-
 #[cfg(test)]
 mod tests {
     use std::ops::ControlFlow;
+
+    use candle_core::{Device, Tensor};
 
     use super::*;
     use crate::catalog::Value;
@@ -340,7 +257,7 @@ mod tests {
             Ok(Features { embedding: Tensor::new(&rows, &Device::Cpu)?, labels })
         }
 
-        fn augmented(&mut self, _epoch: usize) -> Result<Features, EvalError> {
+        fn augmented(&mut self, _: View) -> Result<Features, EvalError> {
             self.features(Split::Train)
         }
 

@@ -13,6 +13,7 @@ mod knn;
 mod linear;
 mod noisy_labels;
 mod permutation;
+mod probe;
 mod regression;
 mod retrieval;
 mod rows;
@@ -111,6 +112,15 @@ impl Split {
     }
 }
 
+/// One augmented view of every training image, as an encoder sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View {
+    /// Each epoch has another.
+    pub epoch: usize,
+    /// Whether the encoder drops what it dropped in training.
+    pub drops: bool,
+}
+
 /// Where features come from: cached ones of a split, or those of augmented views on demand, so that
 /// no evaluation needs a model.
 pub trait FeatureSource {
@@ -118,9 +128,8 @@ pub trait FeatureSource {
     /// such split.
     fn features(&mut self, split: Split) -> Result<Features, EvalError>;
 
-    /// The features of one augmented view of each training image, in the same order, anew for each
-    /// `epoch`.
-    fn augmented(&mut self, epoch: usize) -> Result<Features, EvalError>;
+    /// The features of one augmented view of each training image, in the same order.
+    fn augmented(&mut self, view: View) -> Result<Features, EvalError>;
 
     /// The features of a split's images when each was changed before any transform, in the same
     /// order; none where that needs colors and they have none.

@@ -5,7 +5,7 @@ use candle_core::{Device, Tensor};
 use super::rows::Rows;
 use super::{
     Column, EvalError, Evaluation, FeatureSource, Features, Labelling, OfTerm, Score, Sees, Site,
-    Split, TermValue,
+    Split, TermValue, View,
 };
 use crate::catalog::{self, Bound, Count, Labels, Misfit, Network, Place};
 use crate::library::build;
@@ -265,8 +265,8 @@ impl FeatureSource for Traded<'_> {
         self.trade(split, features)
     }
 
-    fn augmented(&mut self, epoch: usize) -> Result<Features, EvalError> {
-        let features = self.source.augmented(epoch)?;
+    fn augmented(&mut self, view: View) -> Result<Features, EvalError> {
+        let features = self.source.augmented(view)?;
         self.trade(Split::Train, features)
     }
 

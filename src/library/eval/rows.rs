@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{EvalError, FeatureSource, Features, Split};
+use super::{EvalError, FeatureSource, Features, Split, View};
 use crate::measure::moments::Table;
 use crate::measure::sphere::inverse_norm;
 
@@ -22,11 +22,8 @@ impl Rows {
     }
 
     /// The features of one augmented view of each training image.
-    pub(super) fn augmented(
-        source: &mut dyn FeatureSource,
-        epoch: usize,
-    ) -> Result<Self, EvalError> {
-        let features = source.augmented(epoch)?;
+    pub(super) fn augmented(source: &mut dyn FeatureSource, view: View) -> Result<Self, EvalError> {
+        let features = source.augmented(view)?;
         Self::check(features, source.classes(), "augmented train")
     }
 
