@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::prompt;
+use crate::plan::Stage;
 use crate::run::{Event, Observer};
 
 /// Shows a run.
@@ -57,15 +58,33 @@ fn shortened(what: String) -> String {
     }
 }
 
+fn title(stage: &Stage, number: usize, of: usize) -> String {
+    format!("[{number}/{of}] {} seed {}", stage.name, stage.seed)
+}
+
 impl Observer for Progress {
     fn observe(&mut self, event: Event) {
         match event {
+            Event::Grouping { stage, number, of, share } => {
+                if share == 0.0 {
+                    self.begin(title(stage, number, of), PARTS, 0);
+                    self.bar.set_message("looking for groups");
+                }
+                self.bar.set_position((share * PARTS as f64) as u64);
+            }
             Event::StageBegins { stage, number, of, step } => {
-                let what = format!("[{number}/{of}] {} seed {}", stage.name, stage.seed);
+                let what = title(stage, number, of);
                 if step > 0 {
                     self.line(&format!("{what}: goes on from step {step}"));
                 }
                 self.begin(what, stage.steps as u64, step as u64);
+            }
+            Event::EmptyGroup { stage, group } => {
+                let (name, seed) = (&stage.name, stage.seed);
+                self.line(&format!(
+                    "warning: no training image of {name} seed {seed} is in the group `{group}`: \
+                     it draws all of them alike"
+                ));
             }
             Event::Step { step, loss } => {
                 self.bar.set_position(step as u64);

@@ -1,5 +1,7 @@
 //! Clusters inside one class, when nobody says how many: by silhouettes, and split further.
 
+use std::ops::ControlFlow;
+
 use super::kmeans::{Clusters, KMeans};
 use super::mixture::{Covariance, Fit, Mixture};
 use super::points::Points;
@@ -37,9 +39,17 @@ impl Found {
     }
 }
 
-/// Why a mixture was not found.
+/// Why clusters were not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IllDefined;
+pub enum Unfound {
+    /// The covariance of a mixture's component cannot be inverted.
+    IllDefined,
+    /// The search was asked to stop.
+    Stopped,
+}
+
+/// Called with the share of a search that is done; may ask to stop.
+pub type Told<'a> = dyn FnMut(f64) -> ControlFlow<()> + 'a;
 
 impl Search {
     /// By k-means, or by a mixture that begins with its clusters.
@@ -51,36 +61,43 @@ impl Search {
     ///
     /// # Errors
     /// When the covariance of a mixture's component cannot be inverted.
-    pub fn fit(&self, points: Points, k: usize, stream: &Stream) -> Result<Found, IllDefined> {
+    pub fn fit(&self, points: Points, k: usize, stream: &Stream) -> Result<Found, Unfound> {
         let Some(fit) = self.mixture else {
             return Ok(Found::Clusters(KMeans::new(k, self.starts).fit(points, stream)));
         };
         let mut best: Option<(f64, Mixture)> = None;
         for start in 0..self.starts.max(1) {
             let clusters = KMeans::new(k, 1).fit(points, &stream.at(start as u64));
-            let mixture = fit.from(points, &clusters.labels, clusters.count()).ok_or(IllDefined)?;
+            let mixture =
+                fit.from(points, &clusters.labels, clusters.count()).ok_or(Unfound::IllDefined)?;
             let likelihood = mixture.log_likelihood(points);
             if best.as_ref().is_none_or(|(known, _)| likelihood > *known) {
                 best = Some((likelihood, mixture));
             }
         }
-        best.map(|(_, mixture)| Found::Mixture(mixture)).ok_or(IllDefined)
+        best.map(|(_, mixture)| Found::Mixture(mixture)).ok_or(Unfound::IllDefined)
     }
 
     /// The number of clusters from 2 to `most` whose mean of the clusters' mean silhouettes is
     /// largest, of equal ones the larger, with the clusters (Sohoni et al., 2020).
     ///
     /// # Errors
-    /// When the covariance of a mixture's component cannot be inverted.
+    /// When the covariance of a mixture's component cannot be inverted, or `told` asks to stop.
     pub fn choose(
         &self,
         points: Points,
         most: usize,
         stream: &Stream,
-    ) -> Result<Found, IllDefined> {
-        let most = most.min(points.len().saturating_sub(1));
-        let try_each = |k: usize| self.fit(points, k, &stream.named("k").at(k as u64));
-        let found: Vec<Found> = (2..=most.max(2)).map(try_each).collect::<Result<_, _>>()?;
+        told: &mut Told,
+    ) -> Result<Found, Unfound> {
+        let most = most.min(points.len().saturating_sub(1)).max(2);
+        let mut found = Vec::new();
+        for k in 2..=most {
+            found.push(self.fit(points, k, &stream.named("k").at(k as u64))?);
+            if told((k - 1) as f64 / most as f64).is_break() {
+                return Err(Unfound::Stopped);
+            }
+        }
         let looked_at = drawn(points, &stream.named("silhouettes"));
         let looked_at = Points::new(&looked_at, points.dim);
         let labellings: Vec<Vec<u32>> = found.iter().map(|it| it.predict(looked_at)).collect();

@@ -10,12 +10,24 @@ use crate::store::HoldError;
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub enum Event<'a> {
+    /// Before training number `number` of `of` begins, a share of the search for its groups is done.
+    Grouping {
+        stage: &'a Stage,
+        number: usize,
+        of: usize,
+        share: f64,
+    },
     /// Training number `number` of `of` begins, at `step` when it goes on from a checkpoint.
     StageBegins {
         stage: &'a Stage,
         number: usize,
         of: usize,
         step: usize,
+    },
+    /// The group that the sampler of a training names has no images: all are drawn alike.
+    EmptyGroup {
+        stage: &'a Stage,
+        group: &'a str,
     },
     /// A step is done; the loss is its weighted sum.
     Step {

@@ -3,21 +3,21 @@
 
 use std::fs;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::rc::Rc;
 
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::spoilt;
-use super::event::RunError;
+use super::event::{Event, RunError};
 use super::frozen::Frozen;
 use super::pool::Pool;
 use super::session::Session;
 use crate::catalog::{Features, Value};
 use crate::graph::stage_stream;
 use crate::library;
-use crate::library::eval::{EvalError, Split};
+use crate::library::eval::{EvalError, Site, Split};
 use crate::library::grouping::{Grouping, Images, Seen};
 use crate::plan::{FoundGroups, Plan, Stage};
 use crate::store;
@@ -76,24 +76,26 @@ impl Groups {
         if stage.groups.is_none() {
             return Ok(Self::of_data(pool));
         }
-        Self::kept(folder, stage, pool)?.ok_or_else(|| spoilt(folder, "its groups are missing"))
+        Self::kept(folder, stage, pool)?.ok_or_else(|| unusable(folder, "it is missing"))
     }
 
-    /// Those that `stage` reads, which are looked for if they are not known.
+    /// Those that training number `at` reads, which are looked for if they are not known.
     ///
     /// # Errors
     /// When the user asks to stop, or when there are no such groups.
     pub fn find(
         session: &mut Session,
-        plan: &Plan,
-        stage: &Stage,
+        (plan, at): (&Plan, usize),
         pool: &Pool,
     ) -> Result<Self, RunError> {
+        let stage = &plan.stages[at];
         let Some(asked) = &stage.groups else { return Ok(Self::of_data(pool)) };
         let folder = session.around.store.stage(stage);
         if let Some(known) = Self::kept(&folder, stage, pool)? {
             return Ok(known);
         }
+        let (number, of) = (at + 1, plan.stages.len());
+        session.tell(Event::Grouping { stage, number, of, share: 0.0 });
         let seen = Seen {
             classes: &asked.classes.names,
             train: images(session, plan, (asked, pool), Split::Train)?,
@@ -101,8 +103,16 @@ impl Groups {
         };
         let grouping: Box<dyn Grouping> =
             library::build(&session.around.library.groupings, &asked.call);
-        let found = grouping.find(&seen, &stage_stream(stage, "order").named("groups"));
-        let found = found.map_err(|message| RunError::Failed { message, help: None })?;
+        let (library, stream) =
+            (session.around.library, stage_stream(stage, "order").named("groups"));
+        let progress = &mut |share| {
+            session.tell(Event::Grouping { stage, number, of, share });
+            match session.around.is_stopped() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        };
+        let found = grouping.find(&seen, &mut Site { library, stream, progress })?;
         let groups = Self { train: found.train, val: found.val };
         groups.keep(&folder, stage, pool)?;
         Ok(groups)
@@ -115,8 +125,8 @@ impl Groups {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(RunError::io(&path, &error)),
         };
-        let kept: Kept = serde_json::from_slice(&bytes)
-            .map_err(|error| spoilt(folder, &format!("{FILE}: {error}")))?;
+        let kept: Kept =
+            serde_json::from_slice(&bytes).map_err(|error| unusable(folder, &error.to_string()))?;
         let count = |split| pool.indices(split).len();
         let most = stage.group_names().len() as u32;
         let is_sound = kept.stage == stage.digest.text()
@@ -125,7 +135,7 @@ impl Groups {
             && kept.train.iter().chain(&kept.val).all(|group| *group < most);
         match is_sound {
             true => Ok(Some(Self { train: kept.train, val: kept.val })),
-            false => Err(spoilt(folder, &format!("{FILE} is of another training"))),
+            false => Err(unusable(folder, "it is of another training")),
         }
     }
 
@@ -143,6 +153,13 @@ impl Groups {
         store::write(&path, &bytes).map_err(|error| RunError::io(&path, &error))
     }
 
+    /// The group that the sampler of `stage` names, if no training image is in it.
+    pub fn missing<'a>(&self, stage: &'a Stage) -> Option<&'a str> {
+        let at = stage.drawn_group()?;
+        let is_there = self.train.iter().any(|group| *group as usize == at);
+        (!is_there).then(|| stage.group_names()[at].as_str())
+    }
+
     /// The groups that were found for `stage` and have images.
     pub fn counted(&self, stage: &Stage) -> Vec<FoundGroup> {
         let names = stage.groups.as_ref().map_or(&[][..], |found| &found.names);
@@ -155,6 +172,14 @@ impl Groups {
         let all = names.iter().enumerate().map(of);
         all.filter(|it| it.train + it.val > 0).collect()
     }
+}
+
+/// Groups that were found and cannot be read.
+fn unusable(folder: &Path, why: &str) -> RunError {
+    RunError::failed(
+        format!("{} cannot be used: {why}", folder.join(FILE).display()),
+        "remove this folder to find the groups and train the stage again",
+    )
 }
 
 /// The images of a split, as the trainings see them that `asked` names.

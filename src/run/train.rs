@@ -54,7 +54,10 @@ pub(super) fn train(session: &mut Session, plan: &Plan, at: usize) -> Result<boo
     let declared = folder.join("plan.json");
     store::write_json(&declared, stage).map_err(|error| RunError::io(&declared, &error))?;
     let pool = session.pool(&stage.data)?;
-    let groups = Groups::find(session, plan, stage, &pool)?;
+    let groups = Groups::find(session, (plan, at), &pool)?;
+    if let Some(group) = groups.missing(stage) {
+        session.tell(Event::EmptyGroup { stage, group });
+    }
     let mut training = Training::begin(session, stage, (&pool, groups))?;
     let (step, of) = (training.progress.step, plan.stages.len());
     session.tell(Event::StageBegins { stage, number: at + 1, of, step });

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::ControlFlow;
 
 use balance::catalog::{Bound, Features, ParamType, Value};
-use balance::library::build;
-use balance::library::eval::Split;
+use balance::library::eval::{Site, Split};
 use balance::library::grouping::{Found, GROUPINGS, Images, Seen};
+use balance::library::{Library, build};
 use balance::measure::Points;
 use balance::measure::subclasses::Search;
 use balance::plan::Plan;
@@ -25,7 +26,12 @@ fn grouping(name: &str, args: &[(&str, Value)], seen: &Seen) -> Found {
     });
     let bound = Bound { spec: &entry.spec, args: all.collect() };
     let bound = args.iter().fold(bound, |bound, (name, value)| bound.with(name, value.clone()));
-    build(GROUPINGS, &bound).find(seen, &Stream::new(3)).unwrap()
+    let site = &mut Site {
+        library: &Library::standard(),
+        stream: Stream::new(3),
+        progress: &mut |_| ControlFlow::Continue(()),
+    };
+    build(GROUPINGS, &bound).find(seen, site).unwrap()
 }
 
 fn names() -> Vec<String> {
@@ -232,6 +238,71 @@ fn stopped_anywhere_they_come_to_the_same_bytes() {
     }
     broken.complete(&text(&[]));
     assert_same(&whole.contents(), &broken.contents());
+}
+
+#[test]
+fn the_search_for_groups_tells_how_far_it_is_and_can_be_stopped() {
+    let text = text(&[(", k=3)", ")")]);
+    let whole = Lab::new();
+    let mut shares = Vec::new();
+    let mut watch = Watch::reacting(|event| {
+        if let Event::Grouping { stage, share, .. } = event
+            && stage.name == "robust"
+        {
+            shares.push(*share);
+        }
+        Act::GoOn
+    });
+    whole.run(&whole.plan(&text), &mut watch);
+    drop(watch);
+    assert_eq!((shares[0], shares[shares.len() - 1]), (0.0, 1.0));
+    assert!(shares.len() > 10 && shares.is_sorted(), "{shares:?}");
+    let broken = Lab::new();
+    for least in [0.0, 0.2, 0.9] {
+        let mut watch = Watch::reacting(|event| match event {
+            Event::Grouping { stage, share, .. } if stage.name == "robust" && *share >= least => {
+                Act::Stop
+            }
+            _ => Act::GoOn,
+        });
+        assert!(broken.run(&broken.plan(&text), &mut watch).stopped);
+        assert!(!watch.trained.iter().any(|name| name == "robust"), "{:?}", watch.trained);
+    }
+    broken.complete(&text);
+    assert_same(&whole.contents(), &broken.contents());
+}
+
+#[test]
+fn a_group_that_nobody_is_in_is_told_of() {
+    // Color alone tells the classes, so the first stage has nothing wrong.
+    let easy = [("flipped=10%", "flipped=0%"), ("for = 1 epochs", "for = 30 epochs")];
+    for (pairs, expected) in [(&[][..], None), (&easy[..], Some("wrong"))] {
+        let (lab, mut told) = (Lab::new(), None);
+        let mut watch = Watch::reacting(|event| {
+            if let Event::EmptyGroup { stage, group } = event {
+                assert_eq!(stage.name, "twice");
+                told = Some((*group).to_owned());
+            }
+            Act::GoOn
+        });
+        assert!(!lab.run(&lab.plan(&text(pairs)), &mut watch).stopped);
+        drop(watch);
+        assert_eq!(told.as_deref(), expected);
+    }
+}
+
+#[test]
+fn groups_that_are_gone_are_named() {
+    let lab = Lab::new();
+    lab.complete(&text(&[]));
+    let kept = lab.stage("twice").join("groups.json");
+    fs::remove_file(&kept).unwrap();
+    fs::remove_dir_all(lab.store().join("evaluations")).unwrap();
+    let mut watch = Watch::default();
+    lab.run(&lab.plan(&text(&[])), &mut watch);
+    let said = watch.failures.join("\n");
+    assert!(said.contains("groups.json cannot be used: it is missing"), "{said}");
+    assert_eq!(watch.evaluated.len(), 3);
 }
 
 #[test]

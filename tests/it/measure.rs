@@ -1,5 +1,7 @@
 //! What evaluations compute of embeddings, against scikit-learn, SciPy and naive searches.
 
+use std::ops::ControlFlow;
+
 use balance::measure::Points;
 use balance::measure::agreement::{Contingency, f1};
 use balance::measure::assignment::assign;
@@ -303,7 +305,9 @@ fn the_number_of_clusters_is_found() {
     let (values, labels) = blobs(900, 10, 4, 0.15);
     for covariance in [None, Some(Covariance::Diagonal)] {
         let points = Points::new(&values, 10);
-        let found = Search::new(covariance, 3).choose(points, 10, &Stream::new(3)).unwrap();
+        let search = Search::new(covariance, 3);
+        let told = &mut |_| ControlFlow::Continue(());
+        let found = search.choose(points, 10, &Stream::new(3), told).unwrap();
         assert_eq!(Contingency::of(&found.predict(points), &labels).ari(), 1.0, "{covariance:?}");
     }
 }

@@ -6,9 +6,10 @@ use self::recovery::{Parts, Recovery};
 use super::rows::Rows;
 use super::{Column, EvalError, Evaluation, FeatureSource, Labelling, Score, Site, Split};
 use crate::catalog::{self, Count, Labels, Misfit, Network, Place};
-use crate::library::clustering::{Clustering, MOST, Method, ill_defined};
+use crate::library::clustering::{Clustering, Inside, Method, Wanted, unfound};
 use crate::measure::Points;
-use crate::measure::subclasses::{IllDefined, Tree};
+use crate::measure::subclasses::{Told, Tree};
+use crate::seed::Stream;
 use crate::{choice, component};
 
 choice! {
@@ -106,8 +107,10 @@ impl Evaluation for Subclasses {
         let classes = self.looked_inside(&splits[0])?;
         let mut recovery = Recovery::default();
         for (at, class) in classes.iter().enumerate() {
-            let found = self.cluster(&splits, *class, site)?;
-            site.done((at as f64 + 0.5) / classes.len() as f64)?;
+            let share = |of: f64| (at as f64 + of) / classes.len() as f64;
+            let told = &mut |done: f64| (site.progress)(share(0.9 * done));
+            let found = self.cluster(&splits, *class, (&site.stream, told))?;
+            site.done(share(0.9))?;
             recovery.add(&splits, *class, &found);
             site.done((at + 1) as f64 / classes.len() as f64)?;
         }
@@ -153,26 +156,26 @@ impl Subclasses {
     }
 
     /// The clusters of the training images of a class.
-    fn cluster(&self, splits: &[Parts], class: u32, site: &Site) -> Result<Tree, EvalError> {
+    fn cluster(
+        &self,
+        splits: &[Parts],
+        class: u32,
+        (stream, told): (&Stream, &mut Told),
+    ) -> Result<Tree, EvalError> {
         let [train, val] = [0, 1].map(|at| splits[at].of_class(class));
         let dim = splits[0].rows.dim;
-        let points = Points::new(&train.values, dim);
-        let search = self.by.search(self.method);
-        let stream = site.stream.named("class").at(u64::from(class));
+        let stream = stream.named("class").at(u64::from(class));
         let known = match self.k {
             Some(k) => Some(k.get()),
             None => (self.choose == Choose::Labels).then(|| splits[0].subclasses(class).len()),
         };
-        let found = match known {
-            Some(k) => search.fit(points, k, &stream.named("clusters")),
-            None => search.choose(points, MOST, &stream.named("clusters")),
+        let wanted = Wanted { method: self.method, k: known, overcluster: self.overcluster };
+        let inside = Inside {
+            train: Points::new(&train.values, dim),
+            losses: None,
+            val: (val.len() > 0).then(|| Points::new(&val.values, dim)),
         };
-        let name = &splits[0].within.names[class as usize];
-        let found = found.map_err(|IllDefined| EvalError::Failed(ill_defined(name)))?;
-        let val = (val.len() > 0).then(|| Points::new(&val.values, dim));
-        Ok(match self.overcluster {
-            true => search.cut((points, None), val, found, &stream.named("parts")),
-            false => Tree::whole(found),
-        })
+        let found = self.by.tree(&wanted, &inside, &stream, told);
+        found.map_err(|why| unfound(why, &splits[0].within.names[class as usize]))
     }
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::{Found, Grouping, Images, Seen};
 use crate::catalog::{Count, Features, Labels};
 use crate::component;
-use crate::library::clustering::{Clustering, MOST, Method, ill_defined};
+use crate::library::clustering::{Clustering, Inside, MOST, Method, Wanted, unfound};
+use crate::library::eval::{EvalError, Site};
 use crate::measure::Points;
 use crate::measure::sphere::inverse_norm;
-use crate::measure::subclasses::{IllDefined, PARTS, Tree};
-use crate::seed::Stream;
+use crate::measure::subclasses::PARTS;
 
 component! {
     /// Groups inside each class: clusters of the embeddings of an earlier stage.
@@ -65,6 +65,11 @@ component! {
 }
 
 impl Clusters {
+    fn wanted(&self) -> Wanted {
+        let (method, k) = (self.method, self.k.map(Count::get));
+        Wanted { method, k, overcluster: self.overcluster }
+    }
+
     /// The most groups that a class can have.
     fn most(&self) -> usize {
         self.k.map_or(MOST, Count::get) * if self.overcluster { PARTS } else { 1 }
@@ -77,19 +82,26 @@ fn names(clusters: &Clusters, classes: &[String]) -> Vec<String> {
 }
 
 impl Grouping for Clusters {
-    fn find(&self, seen: &Seen, stream: &Stream) -> Result<Found, String> {
+    fn find(&self, seen: &Seen, site: &mut Site) -> Result<Found, EvalError> {
         let mut found =
             Found { train: vec![0; seen.train.labels.len()], val: vec![0; seen.val.labels.len()] };
-        for class in 0..seen.classes.len() {
+        for (class, name) in seen.classes.iter().enumerate() {
             let [train, val] = [&seen.train, &seen.val].map(|it| Part::of(it, class, self.unit));
             let first = (class * self.most()) as u32;
             // What is validated of a class without training images is its first group.
             let mut labels = [vec![0; train.places.len()], vec![0; val.places.len()]];
             if !train.places.is_empty() {
-                let stream = stream.named("class").at(class as u64);
+                let stream = site.stream.named("class").at(class as u64);
                 let losses = seen.train.losses(&train.places, seen.classes.len());
-                let tree = self.tree((&train, losses.as_deref()), &val, &stream);
-                let tree = tree.map_err(|IllDefined| ill_defined(&seen.classes[class]))?;
+                let inside = Inside {
+                    train: train.points(),
+                    losses: losses.as_deref(),
+                    val: (!val.places.is_empty()).then(|| val.points()),
+                };
+                let share = |of: f64| (class as f64 + of) / seen.classes.len() as f64;
+                let told = &mut |done: f64| (site.progress)(share(done));
+                let tree = self.by.tree(&self.wanted(), &inside, &stream, told);
+                let tree = tree.map_err(|why| unfound(why, name))?;
                 labels = [&train, &val].map(|it| tree.predict(it.points()));
             }
             number(&mut labels);
@@ -99,29 +111,9 @@ impl Grouping for Clusters {
             for (at, label) in val.places.iter().zip(&labels[1]) {
                 found.val[*at] = first + label;
             }
+            site.done((class + 1) as f64 / seen.classes.len() as f64)?;
         }
         Ok(found)
-    }
-}
-
-impl Clusters {
-    /// The clusters of a class.
-    fn tree(
-        &self,
-        (train, losses): (&Part, Option<&[f64]>),
-        val: &Part,
-        stream: &Stream,
-    ) -> Result<Tree, IllDefined> {
-        let (points, search) = (train.points(), self.by.search(self.method));
-        let found = match self.k {
-            Some(k) => search.fit(points, k.get(), &stream.named("clusters")),
-            None => search.choose(points, MOST, &stream.named("clusters")),
-        }?;
-        let val = (!val.places.is_empty()).then(|| val.points());
-        Ok(match self.overcluster {
-            true => search.cut((points, losses), val, found, &stream.named("parts")),
-            false => Tree::whole(found),
-        })
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Found, Grouping, Images, Seen};
 use crate::catalog::{Features, Labels};
 use crate::component;
-use crate::seed::Stream;
+use crate::library::eval::{EvalError, Site};
 
 component! {
     /// Two groups: the images that a trained classifier has right, and those that it has wrong.
@@ -48,10 +48,12 @@ fn names(_: &Errors, _: &[String]) -> Vec<String> {
 }
 
 impl Grouping for Errors {
-    fn find(&self, seen: &Seen, _: &Stream) -> Result<Found, String> {
+    fn find(&self, seen: &Seen, _: &mut Site) -> Result<Found, EvalError> {
         let wrong = |images: &Images| {
-            let scored = images.scored(seen.classes.len()).ok_or("no classifier was trained")?;
-            Ok::<_, String>(scored.map(|(row, label)| u32::from(best(row) != label)).collect())
+            let scored = images
+                .scored(seen.classes.len())
+                .ok_or_else(|| EvalError::Failed("no classifier was trained".to_owned()))?;
+            Ok::<_, EvalError>(scored.map(|(row, label)| u32::from(best(row) != label)).collect())
         };
         Ok(Found { train: wrong(&seen.train)?, val: wrong(&seen.val)? })
     }

@@ -3,8 +3,8 @@
 mod clusters;
 mod errors;
 
+use super::eval::{EvalError, Site};
 use crate::catalog::Entry;
-use crate::seed::Stream;
 
 /// Every grouping, in the order the reference lists them.
 pub static GROUPINGS: &[&Entry<dyn Grouping>] = &[&clusters::ENTRY, &errors::ENTRY];
@@ -14,8 +14,8 @@ pub trait Grouping: Send + Sync {
     /// The group of each image that was seen, by its place among the names that are declared.
     ///
     /// # Errors
-    /// When there are no such groups: why, in words.
-    fn find(&self, seen: &Seen, stream: &Stream) -> Result<Found, String>;
+    /// When there are no such groups, or the user asks to stop.
+    fn find(&self, seen: &Seen, site: &mut Site) -> Result<Found, EvalError>;
 }
 
 /// What a grouping sees.
