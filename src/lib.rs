@@ -13,6 +13,7 @@ pub mod library;
 pub mod measure;
 pub mod nn;
 pub mod plan;
+pub mod process;
 pub mod report;
 pub mod resolve;
 pub mod run;

@@ -32,6 +32,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::library::Library;
+use crate::process;
 
 /// Exit codes beside 0.
 pub(crate) mod exit {
@@ -151,7 +152,7 @@ fn steps(text: &str) -> Result<usize, String> {
 /// Runs the command line of this process with the components of `library`. To be called before any
 /// thread is started.
 pub fn main(library: &Library) -> ExitCode {
-    calm_candle();
+    process::calm_candle();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -161,7 +162,7 @@ pub fn main(library: &Library) -> ExitCode {
     };
     prompt::speak(arguments.style);
     let code = match arguments.command {
-        Command::Run(args) => run::run(library, &args),
+        Command::Run(args) => process::train(|| run::run(library, &args)),
         Command::Check(args) => check::check(library, &args),
         Command::Plan(args) => plan::plan(library, &args),
         Command::Fmt(args) => fmt::fmt(&args),
@@ -177,15 +178,4 @@ pub fn main(library: &Library) -> ExitCode {
         Command::Data(command) => data::data(library, &command),
     };
     ExitCode::from(if prompt::finish() { code } else { exit::FAILED })
-}
-
-/// Keeps candle from starting threads for its element-wise operations: they wait by spinning, which
-/// takes the cores from the threads that make batches and run the kernels. On two busy cores half of
-/// a training's time went there.
-fn calm_candle() {
-    const THREADS: &str = "CANDLE_NUM_THREADS";
-    if std::env::var_os(THREADS).is_none() {
-        // SAFETY: no other thread runs yet that could read the environment.
-        unsafe { std::env::set_var(THREADS, "1") };
-    }
 }

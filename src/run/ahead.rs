@@ -2,8 +2,9 @@
 
 use std::any::Any;
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use candle_core::{Device, Result as TensorResult};
 
@@ -16,8 +17,40 @@ use crate::graph::Batch;
 /// Batches made before they are asked for.
 const AHEAD: usize = 2;
 
+/// Longest sleep of a thread that waits and has nothing to do for the pool.
+const NAP: Duration = Duration::from_micros(200);
+
 /// The batches of a training, in order.
-pub type Batches = Receiver<TensorResult<Batch>>;
+///
+/// Who waits for one may be a thread of the pool, which the making of that batch needs: it lends
+/// the pool a hand meanwhile, or nothing would ever come where there is no other thread.
+pub struct Batches(Receiver<TensorResult<Batch>>);
+
+impl Iterator for Batches {
+    type Item = TensorResult<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.0.try_recv() {
+                Ok(batch) => return Some(batch),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => {}
+            }
+            if !lend_a_hand() {
+                match self.0.recv_timeout(NAP) {
+                    Ok(batch) => return Some(batch),
+                    Err(RecvTimeoutError::Disconnected) => return None,
+                    Err(RecvTimeoutError::Timeout) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Does a piece of the pool's work, if this is one of its threads and there is some.
+fn lend_a_hand() -> bool {
+    rayon::yield_now() == Some(rayon::Yield::Executed)
+}
 
 /// What batches are made of.
 pub struct Maker<'a> {
@@ -46,7 +79,12 @@ impl Maker<'_> {
                     message: format!("no thread for making batches: {error}"),
                     help: None,
                 })?;
-            let consumed = consume(batches);
+            let consumed = consume(Batches(batches));
+            while !maker.is_finished() {
+                if !lend_a_hand() {
+                    thread::sleep(NAP);
+                }
+            }
             match maker.join() {
                 Ok(()) => consumed,
                 Err(panic) => Err(RunError::failed(

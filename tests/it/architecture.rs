@@ -36,6 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("graph", &["catalog", "kernel", "library", "nn", "plan", "seed", "tensor"]),
+    ("process", &[]),
     ("store", &["plan"]),
     ("run", &["catalog", "data", "graph", "library", "measure", "plan", "seed", "store"]),
     ("analysis", &["plan", "run"]),
@@ -43,8 +44,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "analysis", "catalog", "data", "diag", "digest", "library", "plan", "report",
-            "resolve", "run", "store", "syntax",
+            "analysis", "catalog", "data", "diag", "digest", "library", "plan", "process",
+            "report", "resolve", "run", "store", "syntax",
         ],
     ),
 ];
@@ -57,7 +58,8 @@ const CONFINED: &[(&[&str], &[&str])] = &[
     (&["comfy_table"], &["report", "cli"]),
     (&["ureq", "flate2", "tar", "png", "zip", "zune_jpeg"], &["data"]),
     (&["candle_core"], &["kernel", "tensor", "nn", "library", "graph", "run", "cli"]),
-    (&["rayon"], &["data", "kernel", "measure", "nn", "library", "run"]),
+    (&["rayon"], &["data", "kernel", "measure", "nn", "library", "process", "run"]),
+    (&["libmimalloc_sys"], &["process"]),
     (&["Instant", "SystemTime"], &["cli"]),
     (&["fs"], &["data", "store", "run", "cli"]),
 ];

@@ -1,0 +1,36 @@
+//! What a program that trains asks of its process: threads that do not get into each other's way,
+//! and memory that stays.
+
+use std::ffi::c_long;
+
+/// Bytes of a pool thread's stack: what the main thread of a program usually has.
+const STACK: usize = 8 << 20;
+
+/// mimalloc's number of the milliseconds after which freed memory goes back to the system.
+const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+
+/// Keeps candle from starting threads for its element-wise operations: they wait by spinning, which
+/// takes the cores from the threads that make batches and run the kernels. On two busy cores half of
+/// a training's time went there.
+pub fn calm_candle() {
+    const THREADS: &str = "CANDLE_NUM_THREADS";
+    if std::env::var_os(THREADS).is_none() {
+        // SAFETY: no other thread runs yet that could read the environment.
+        unsafe { std::env::set_var(THREADS, "1") };
+    }
+}
+
+/// Does `work` on a thread of the pool that runs the kernels, with freed memory kept for the next
+/// step.
+///
+/// A thread outside the pool hands over every kernel and sleeps until it is done; two switches for
+/// each of a thousand kernels made steps of a transformer a third slower. And memory that goes back
+/// to the system between steps is cleared page by page when it comes again, which took as long as
+/// the kernels.
+pub fn train<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    // SAFETY: sets a number. Where the program has another allocator, nobody reads it.
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1 as c_long) };
+    // A pool that is there already stays as it is.
+    let _ = rayon::ThreadPoolBuilder::new().stack_size(STACK).build_global();
+    rayon::scope(|_| work())
+}
