@@ -5,12 +5,12 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, D, Layout, Result, Shape, Te
 use rayon::prelude::*;
 
 use super::channels::{Pass, column_sums};
-use super::matrix::{Matrix, Product};
-use super::pieces::{fold, room, shares};
+use super::matrix::Matrix;
+use super::pieces::{fold, ranges, room, scratch, shares};
+use super::product::{Finish, Panels, packed, packed_len};
 use super::real::{Real, with_real};
 use super::tape::{apply2, apply3};
 use super::values::{Values, output, slice, tensor};
-use super::wide::wide;
 
 /// Weights above this number are split among tasks, those below are summed over shares of rows.
 const LARGE: usize = 64 * 1024;
@@ -36,69 +36,53 @@ struct Linear {
     relu: bool,
 }
 
+/// Rows of a batch that are laid out at a time, so that there need not be room for all.
+const SUMMED: usize = 512;
+
 /// Rows of `x` in one task.
 fn rows_per_task(rows: usize) -> usize {
     rows.div_ceil(8).clamp(16, 256)
 }
 
-fn forward<T: Real>(x: &[T], weight: Matrix<T>, bias: Option<&[T]>, relu: bool) -> Vec<T> {
-    let (outputs, inputs) = weight.size();
-    let rows = x.len() / inputs;
-    let task = rows_per_task(rows);
-    let mut y = room(rows * outputs);
-    y.par_chunks_mut(task * outputs).zip(x.par_chunks(task * inputs)).for_each(|(y, x)| {
-        let rows = Matrix::new(x, x.len() / inputs, inputs);
-        match bias {
-            None => Product::into(y, outputs).of(rows, weight.t()),
-            Some(bias) => {
-                y.chunks_exact_mut(outputs).for_each(|y| y.copy_from_slice(bias));
-                Product::onto(y, outputs).of(rows, weight.t());
-            }
-        }
-        if relu {
-            rectify(y);
-        }
+/// The product of rows `x` with a factor, finished.
+fn product<T: Real>(x: Matrix<T>, factor: Matrix<T>, finish: Finish<T>) -> Vec<T> {
+    let ((rows, inner), columns) = (x.size(), factor.size().1);
+    let values = packed(factor);
+    let panels = Panels::of((inner, columns), &values);
+    let (task, mut y) = (rows_per_task(rows), room(rows * columns));
+    y.par_chunks_mut((task * columns).max(1)).enumerate().for_each(|(index, y)| {
+        let first = index * task;
+        panels.times(x.rows(first..rows.min(first + task)), y, finish);
     });
     y
 }
 
-wide! {
-    fn rectify<T: Real>(y: &mut [T]) {
-        for y in y {
-            *y = y.larger(T::ZERO);
-        }
-    }
-}
-
-fn input_gradient<T: Real>(dy: &[T], weight: Matrix<T>) -> Vec<T> {
-    let (outputs, inputs) = weight.size();
-    let rows = dy.len() / outputs;
-    let task = rows_per_task(rows);
-    let mut dx = room(rows * inputs);
-    dx.par_chunks_mut(task * inputs).zip(dy.par_chunks(task * outputs)).for_each(|(dx, dy)| {
-        let rows = Matrix::new(dy, dy.len() / outputs, outputs);
-        Product::into(dx, inputs).of(rows, weight);
-    });
-    dx
-}
-
+/// `dyᵀ x`: of many weights by tasks of some of its rows, of few by shares of the rows of `x`.
 fn weight_gradient<T: Real>(x: Matrix<T>, dy: Matrix<T>) -> Vec<T> {
     let ((rows, inputs), outputs) = (x.size(), dy.size().1);
-    if inputs * outputs > LARGE {
-        let mut dw = room(outputs * inputs);
-        let task = outputs.div_ceil(8).max(16);
-        dw.par_chunks_mut(task * inputs).enumerate().for_each(|(index, dw)| {
-            let columns = index * task..index * task + dw.len() / inputs;
-            Product::into(dw, inputs).of(dy.columns(columns).t(), x);
+    if inputs * outputs <= LARGE || rows == 0 {
+        let parts = shares(rows, 16, 128).into_par_iter().map(|share| {
+            let mut dw = room(outputs * inputs);
+            scratch(packed_len((share.len(), inputs)), |values| {
+                let panels = Panels::lay(x.rows(share.clone()), values);
+                panels.times(dy.rows(share).t(), &mut dw, Finish::default());
+            });
+            dw
         });
-        return dw;
+        return fold(parts.collect(), outputs * inputs);
     }
-    let parts = shares(rows, 16, 128).into_par_iter().map(|share| {
-        let mut dw = room(outputs * inputs);
-        Product::into(&mut dw, inputs).of(dy.rows(share.clone()).t(), x.rows(share));
-        dw
-    });
-    fold(parts.collect(), outputs * inputs)
+    let (mut dw, task) = (room(outputs * inputs), outputs.div_ceil(4).max(48));
+    for share in ranges(rows, SUMMED) {
+        let values = packed(x.rows(share.clone()));
+        let panels = Panels::of((share.len(), inputs), &values);
+        let (dy, onto) = (dy.rows(share.clone()), share.start > 0);
+        dw.par_chunks_mut(task * inputs).enumerate().for_each(|(index, dw)| {
+            let first = index * task;
+            let left = dy.columns(first..outputs.min(first + task)).t();
+            panels.times(left, dw, Finish { onto, ..Finish::default() });
+        });
+    }
+    dw
 }
 
 /// The gradients of input, weight and bias, each if it is wanted.
@@ -118,7 +102,10 @@ impl Linear {
         with_real!(x.0.dtype(), T => {
             let weight = Matrix::new(slice::<T>(weight.0, weight.1)?, outputs, inputs);
             let bias = bias.map(|(storage, layout)| slice::<T>(storage, layout)).transpose()?;
-            output(forward(slice::<T>(x.0, x.1)?, weight, bias, self.relu), shape)
+            let x = slice::<T>(x.0, x.1)?;
+            let rows = Matrix::new(x, x.len() / inputs.max(1), inputs);
+            let finish = Finish { onto: false, bias, relu: self.relu };
+            output(product(rows, weight.t(), finish), shape)
         })
     }
 
@@ -136,7 +123,9 @@ impl Linear {
         let rows = dy.len() / outputs;
         let dx = || {
             let weight = Values::<T>::of(weight)?;
-            tensor(input_gradient(dy, Matrix::new(&weight, outputs, inputs)), x.shape())
+            let (dy, weight) =
+                (Matrix::new(dy, rows, outputs), Matrix::new(&weight, outputs, inputs));
+            tensor(product(dy, weight, Finish::default()), x.shape())
         };
         let dw = || {
             let x = Values::<T>::of(x)?;

@@ -42,6 +42,27 @@ impl<'a, T: Real> Matrix<'a, T> {
         Self { data: &self.data[start..], size, stride: self.stride }
     }
 
+    /// Whether the elements of a row lie side by side.
+    pub(crate) fn contiguous(&self) -> bool {
+        self.stride.1 == 1
+    }
+
+    /// The elements of a row that lie side by side, and what lies behind them.
+    pub(crate) fn row(&self, row: usize) -> &'a [T] {
+        &self.data[row * self.stride.0..]
+    }
+
+    /// The rows, if the elements of each lie side by side.
+    pub(crate) fn contiguous_rows(self) -> Option<impl Iterator<Item = &'a [T]>> {
+        let rows = (0..self.size.0).map(move |row| &self.row(row)[..self.size.1]);
+        self.contiguous().then_some(rows)
+    }
+
+    /// The elements of a column that lie side by side, and what lies behind them.
+    pub(crate) fn column(&self, column: usize) -> &'a [T] {
+        &self.data[column * self.stride.1..]
+    }
+
     /// The transpose.
     pub(crate) fn t(self) -> Self {
         let Self { data, size, stride } = self;

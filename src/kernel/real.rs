@@ -35,6 +35,9 @@ pub(crate) trait Real: WithDType + Neg<Output = Self> + Sum<Self> + Default {
     /// The magnitude.
     fn abs(self) -> Self;
 
+    /// This number times `by`, plus `plus`, rounded once.
+    fn fused(self, by: Self, plus: Self) -> Self;
+
     /// The greater of the two; this one if `other` is not a number.
     #[inline(always)]
     fn larger(self, other: Self) -> Self {
@@ -125,6 +128,11 @@ impl Real for f32 {
     fn abs(self) -> Self {
         f32::abs(self)
     }
+
+    #[inline(always)]
+    fn fused(self, by: Self, plus: Self) -> Self {
+        self.mul_add(by, plus)
+    }
 }
 
 /// Horner's rule, the highest power first.
@@ -164,6 +172,11 @@ impl Real for f64 {
     #[inline(always)]
     fn abs(self) -> Self {
         f64::abs(self)
+    }
+
+    #[inline(always)]
+    fn fused(self, by: Self, plus: Self) -> Self {
+        self.mul_add(by, plus)
     }
 }
 

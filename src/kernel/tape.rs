@@ -16,12 +16,10 @@ use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, TensorId,
     bail,
 };
-use rayon::prelude::*;
 
-use super::pieces::room;
-use super::real::{Real, with_real};
+use super::real::with_real;
+use super::sum;
 use super::values::{Values, tensor};
-use super::wide::wide;
 
 thread_local! {
     static MODE: RefCell<Mode> = const { RefCell::new(Mode::Graph) };
@@ -266,27 +264,16 @@ fn collect(
     Ok(())
 }
 
-/// Elements of a task.
-const TASK: usize = 16 * 1024;
+/// Elements from which a sum is shared among threads.
+const MANY: usize = 16 * 1024;
 
 fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if a.elem_count() < TASK || !a.device().is_cpu() {
+    if a.elem_count() < MANY || !a.device().is_cpu() {
         return a + b;
     }
     let (a, b) = (a.contiguous()?, b.contiguous()?);
     with_real!(a.dtype(), T => {
         let (left, right) = (Values::<T>::of(&a)?, Values::<T>::of(&b)?);
-        let mut sum = room(left.len());
-        let tasks = left.par_chunks(TASK).zip(right.par_chunks(TASK));
-        sum.par_chunks_mut(TASK).zip(tasks).for_each(|(sum, (a, b))| add_pairs(sum, a, b));
-        tensor(sum, a.shape())
+        tensor(sum::add(&left, &right), a.shape())
     })
-}
-
-wide! {
-    fn add_pairs<T: Real>(sum: &mut [T], a: &[T], b: &[T]) {
-        for (sum, (a, b)) in sum.iter_mut().zip(a.iter().zip(b)) {
-            *sum = *a + *b;
-        }
-    }
 }

@@ -59,6 +59,11 @@ pub(crate) fn has_avx512() -> bool {
         && std::arch::is_x86_feature_detected!("fma")
 }
 
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn has_avx512() -> bool {
+    false
+}
+
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn has_avx2() -> bool {
     std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")

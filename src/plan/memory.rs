@@ -27,7 +27,9 @@ pub(super) fn of_embedding(network: &Network, rows: u64) -> u64 {
     let mut read_before = 0;
     for (at, layer) in network.layers.iter().enumerate() {
         walk.hold(walk.sizes[layer.writes]);
-        walk.touch(walk.room_forward(layer).saturating_add(layer.made));
+        // Of the two copies that are made of bounded weights one is gone when they are used.
+        let used = walk.room_forward(layer).saturating_add(layer.made / 2);
+        walk.touch(used.max(layer.made));
         walk.release(read_before);
         let reads = layer.reads.iter().filter(|read| last[**read] == Some(at));
         read_before = reads.map(|read| walk.sizes[*read]).fold(0, u64::saturating_add);
@@ -131,6 +133,9 @@ impl<'a> Walk<'a> {
 
     /// A kernel turns the gradient of its result into those of what it read.
     fn kernel(&mut self, layer: &Layer) {
+        if let (Op::Add, [_, past]) = (layer.op, &layer.reads[..]) {
+            return self.sum(layer, *past);
+        }
         let reads: Vec<usize> =
             layer.reads.iter().copied().filter(|read| self.tracked[*read]).collect();
         let made: u64 = reads.iter().map(|read| self.sizes[*read]).sum();
@@ -149,6 +154,20 @@ impl<'a> Walk<'a> {
         let gradient = std::mem::take(&mut self.gradients[layer.writes]);
         self.release(gradient);
         self.release(self.kept(layer));
+    }
+
+    /// A sum hands its gradient on as it is: what it goes past keeps it, and the branch sees it.
+    fn sum(&mut self, layer: &Layer, past: usize) {
+        let gradient = std::mem::take(&mut self.gradients[layer.writes]);
+        self.release(self.kept(layer));
+        if !self.tracked[past] {
+            return self.release(gradient);
+        }
+        if self.gradients[past] > 0 {
+            self.touch(gradient);
+            self.release(gradient);
+        }
+        self.gradients[past] = gradient;
     }
 
     /// The results of candle's operations hand their gradient to every kernel before them at once.
@@ -213,8 +232,15 @@ impl<'a> Walk<'a> {
         match layer.op {
             Op::Pairs(_) => room_of_pairs(self.rows).saturating_mul(input),
             Op::Conv { side: 3, stride: 1 } => self.transformed(layer),
+            Op::Linear => self.laid_out(layer),
             _ => 0,
         }
+    }
+
+    /// Numbers of the weights of a linear layer, laid out for its products.
+    fn laid_out(&self, layer: &Layer) -> u64 {
+        let width = |value: usize| self.network.values[value].last().copied().unwrap_or(1);
+        product(&[width(layer.reads[0]), width(layer.writes)])
     }
 
     /// Numbers a layer needs besides gradients on the way back.
@@ -229,6 +255,7 @@ impl<'a> Walk<'a> {
             Op::Linear if product(&[inputs, width]) <= 64 * 1024 => {
                 parts(128).saturating_mul(product(&[inputs, width]))
             }
+            Op::Linear => self.laid_out(layer).max(rows.min(512).saturating_mul(inputs as u64)),
             Op::Conv { side: 3, stride: 1 } if self.transformed(layer) > 0 => {
                 let plane = product(&[inputs, width]).max(1);
                 let count = (512 * 1024 / plane).clamp(2, 16);
@@ -268,7 +295,7 @@ fn room_of_pairs(rows: u64) -> u64 {
 
 /// Whether an operation is candle's own, whose way back is candle's.
 fn is_candle(op: Op) -> bool {
-    matches!(op, Op::Add | Op::Beside | Op::Join | Op::Narrow | Op::Mean | Op::SquaredError)
+    matches!(op, Op::Beside | Op::Join | Op::Narrow | Op::Mean | Op::SquaredError)
 }
 
 /// How many pieces the kernels cut `total` into, when they want `count` of at least `least`.

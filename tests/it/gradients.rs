@@ -106,6 +106,14 @@ fn linear_with_and_without_bias_and_rectifier() {
 }
 
 #[test]
+fn sums_of_a_branch_and_what_it_goes_past() {
+    let tensors = [normal("x", &[3, 5]), normal("y", &[3, 5])];
+    check_gradients(&tensors, |t| sum(&t[0], &t[1]));
+    check_gradients(&tensors[..1], |t| sum(&t[0], &t[0]));
+    assert!(sum(&tensors[0], &normal("z", &[5, 3])).is_err());
+}
+
+#[test]
 fn activations() {
     check_gradients(&[normal("x", &[7, 5])], |t| gelu(&t[0]));
     check_gradients(&[normal("x", &[7, 5])], |t| relu(&t[0]));

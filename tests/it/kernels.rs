@@ -63,6 +63,7 @@ fn cases() -> Vec<Case> {
         case("linear", &[&[700, 30], &[70, 30], &[70]], |t| {
             linear(&t[0], &t[1], Some(&t[2]), true)
         }),
+        case("sum", &[&[70, 301], &[70, 301]], |t| sum(&t[0], &t[1])),
         case("linear, many weights", &[&[300, 301], &[302, 301]], |t| {
             linear(&t[0], &t[1], None, false)
         }),

@@ -315,14 +315,14 @@ impl Block {
         if let Some(proj) = &self.proj {
             y = proj.forward(&y)?;
         }
-        x + self.path1.forward(&self.output_dropout.forward(&y, mode)?, mode)?
+        kernel::sum(x, &self.path1.forward(&self.output_dropout.forward(&y, mode)?, mode)?)
     }
 
     /// `x` with what the feed-forward layers make of each token.
     fn feed(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
         let y = kernel::gelu(&self.fc1.forward(&self.norm2.forward(x)?)?)?;
         let y = self.fc2.forward(&self.fc1_dropout.forward(&y, mode)?)?;
-        x + self.path2.forward(&self.fc2_dropout.forward(&y, mode)?, mode)?
+        kernel::sum(x, &self.path2.forward(&self.fc2_dropout.forward(&y, mode)?, mode)?)
     }
 }
 

@@ -176,6 +176,6 @@ impl Block {
             None => x.clone(),
         };
         let y = self.norm2.forward(&self.conv1.forward(&active)?, None, true, mode)?;
-        self.conv2.forward(&self.dropout.forward(&y, mode)?)? + skip
+        kernel::sum(&self.conv2.forward(&self.dropout.forward(&y, mode)?)?, &skip)
     }
 }
