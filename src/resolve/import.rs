@@ -1,5 +1,7 @@
 //! A file with everything it imports.
 
+#![allow(clippy::disallowed_types, reason = "names are looked up, and never listed from here")]
+
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
