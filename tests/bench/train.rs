@@ -15,6 +15,7 @@ use std::time::Instant;
 use balance::catalog::Facts;
 use balance::diag::{Sources, has_errors};
 use balance::graph::{Batch, Model, build, gradient, scalar, stage_stream};
+use balance::kernel::{Denominator, PairKind, PairTerm, Sum, contrastive, gradients};
 use balance::library::optimizer::{Optimizer, Stepper};
 use balance::library::{self, Library};
 use balance::plan::{Stage, check};
@@ -77,24 +78,66 @@ fn step(
 }
 
 fn main() -> Result<()> {
-    // SAFETY: no other thread runs yet. The program does so too: candle's threads wait by spinning.
-    unsafe { std::env::set_var("CANDLE_NUM_THREADS", "1") };
+    balance::process::calm_candle();
     let mut arguments = std::env::args().skip(1).filter(|arg| arg != "--bench");
     let (Some(file), Some(name)) = (arguments.next(), arguments.next()) else {
-        println!("usage: train FILE NAME, where NAME is an experiment of FILE");
+        println!("usage: train FILE NAME, where NAME is an experiment of FILE, or a loss");
         return Ok(());
     };
+    balance::process::train(|| steps(&file, &name))
+}
+
+/// Takes the steps of the experiment `name` in `file`, or of a loss by that name, that standard
+/// input asks for.
+fn steps(file: &str, name: &str) -> Result<()> {
+    if let Some((images, terms)) = terms(name) {
+        return loss(images, &terms);
+    }
     let library = Library::standard();
-    let stage = stage(&library, &file, &name);
+    let stage = stage(&library, file, name);
     let model = build(&stage, &library, DType::F32, &Device::Cpu)?;
     let optimizer: Box<dyn Optimizer> = library::build(&library.optimizers, &stage.optimizer);
     let mut stepper = optimizer.start(model.params().vars())?;
     let batch = batch(&stage)?;
+    serve(|| step(&stage, &model, &mut *stepper, optimizer.learning_rate(), &batch))
+}
+
+/// Answers each line of standard input with the seconds of a step and its loss.
+fn serve(mut step: impl FnMut() -> Result<f64>) -> Result<()> {
     for line in std::io::stdin().lines() {
         line?;
         let start = Instant::now();
-        let loss = step(&stage, &model, &mut *stepper, optimizer.learning_rate(), &batch)?;
+        let loss = step()?;
         println!("{} {loss}", start.elapsed().as_secs_f64());
     }
     Ok(())
+}
+
+/// The images, in two views each, and the terms of a case that is a loss alone.
+fn terms(name: &str) -> Option<(usize, Vec<PairTerm>)> {
+    let term = |kind, weight| PairTerm { weight, ..PairTerm::new(kind) };
+    let sup = |denominator| PairKind::SupCon { sum: Sum::Out, denominator };
+    let (case, rows) = name.rsplit_once('_')?;
+    let rows: usize = rows.parse().ok()?;
+    match case {
+        "supcon" => Some((rows / 2, vec![term(sup(Denominator::All), 1.0)])),
+        "spread_loop" => {
+            let terms = [(sup(Denominator::Own), 0.5), (PairKind::ClassInfoNce, 0.5)];
+            Some((rows, terms.map(|(kind, weight)| term(kind, weight)).to_vec()))
+        }
+        _ => None,
+    }
+}
+
+/// Values and gradients of terms on embeddings of 128 numbers.
+fn loss(images: usize, terms: &[PairTerm]) -> Result<()> {
+    let mut stream = Stream::new(3);
+    let values: Vec<f32> = (0..2 * images * 128).map(|_| stream.normal() as f32).collect();
+    let z = Tensor::from_vec(values, (2 * images, 128), &Device::Cpu)?;
+    let z = candle_core::Var::from_tensor(&z)?;
+    let labels: Vec<u32> = (0..images as u32).map(|image| image % 10).collect();
+    serve(|| {
+        let (total, _) = gradients(|| Ok(contrastive(&z, &labels, 2, terms)?.0))?;
+        scalar(&total)
+    })
 }

@@ -17,6 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 CASES = ["resnet18_128", "resnet18_32", "vit_128", "thanos_vit_128", "mlp_512"]
+CASES += ["supcon_512", "supcon_2048", "spread_loop_128"]
 
 
 def spread(z, labels, views, temperature=0.5):
@@ -39,8 +40,64 @@ def spread(z, labels, views, temperature=0.5):
     return 0.5 * sup.mean() + 0.5 * cnce.mean()
 
 
+def supcon(z, labels, temperature=0.5):
+    """SupCon with the mean over positives outside of the logarithm (Khosla et al., 2020)."""
+    import torch
+    from torch.nn import functional as F
+
+    z = F.normalize(z, dim=1)
+    own = torch.eye(len(z), dtype=torch.bool)
+    same = (labels[:, None] == labels) & ~own
+    logits = z @ z.T / temperature
+    logs = logits - torch.logsumexp(logits.masked_fill(own, -torch.inf), 1, keepdim=True)
+    return -((logs * same).sum(1) / same.sum(1)).mean()
+
+
+def spread_loop(z, labels, temperature=0.5):
+    """`spread` as the paper's users ran it: a loop over the batch builds lists of indices."""
+    import torch
+    from torch.nn import functional as F
+
+    z = F.normalize(z, dim=1)
+    items = list(range(len(labels))) * 2
+    labels = labels.tolist() * 2
+    logits = z @ z.T / temperature
+    sup, cnce = 0.0, 0.0
+    for i in range(len(z)):
+        positives = [j for j in range(len(z)) if labels[j] == labels[i] and j != i]
+        negatives = [j for j in range(len(z)) if labels[j] != labels[i]]
+        pair = next(j for j in positives if items[j] == items[i])
+        near = logits[i, torch.tensor(positives)]
+        far = torch.exp(logits[i, torch.tensor(negatives)]).sum()
+        sup = sup - (near - torch.log(torch.exp(near) + far)).mean()
+        cnce = cnce - (logits[i, pair] - torch.log(torch.exp(near).sum()))
+    return (0.5 * sup + 0.5 * cnce) / len(z)
+
+
+def their_loss(case):
+    """Value and gradient of a loss alone, as a function that gives the value."""
+    import torch
+
+    torch.manual_seed(0)
+    torch.set_num_threads(2)
+    name, rows = case.rsplit("_", 1)
+    images = int(rows) // 2 if name == "supcon" else int(rows)
+    z = torch.randn(2 * images, 128, requires_grad=True)
+    labels = torch.arange(images) % 10
+
+    def step():
+        z.grad = None
+        loss = supcon(z, labels.repeat(2)) if name == "supcon" else spread_loop(z, labels)
+        loss.backward()
+        return loss.item()
+
+    return step
+
+
 def theirs(case, is_tuned):
     """One step of `case` in PyTorch, as a function that gives the loss."""
+    if case.startswith(("supcon", "spread_loop")):
+        return their_loss(case)
     import torch
     from torch import nn
     from torch.nn import functional as F
@@ -149,7 +206,7 @@ def compare(case, program, pairs):
         ratios = sorted(a / b for a, b in zip(ours.seconds, side.seconds))
         words.append(
             f"{name} {other * 1e3:.1f} ms, {side.memory():.0f} MiB, "
-            f"ratio {mine / other:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+            f"ratio {mine / other:.2g} ({ratios[0]:.2g} to {ratios[-1]:.2g})"
         )
     print("; ".join(words), flush=True)
     for side in (ours, plain, tuned):
