@@ -33,6 +33,13 @@ fn golden_format() {
 }
 
 #[test]
+fn a_comment_is_kept_to_its_last_character() {
+    // Only ASCII's spaces end a comment, for the parser too.
+    let text = "edition 1\n\n# a\u{a0}\nlet a = 1  # b\u{3000}\n";
+    assert_eq!(format(0, text).as_deref(), Ok(text));
+}
+
+#[test]
 fn committed_experiments_are_in_the_common_style() {
     for file in files("experiments", "exp") {
         let text = fs::read_to_string(&file).unwrap();

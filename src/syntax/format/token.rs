@@ -79,7 +79,7 @@ impl<'a> Lexer<'a> {
             _ => {}
         }
         // A comment keeps its text, but not the space behind it.
-        self.tokens.push(Token { kind, text: text.trim_end(), newlines });
+        self.tokens.push(Token { kind, text: text.trim_ascii_end(), newlines });
         true
     }
 
