@@ -42,6 +42,23 @@ impl Progress {
         self.bar.set_message("");
     }
 
+    fn empty_group(&self, stage: &Stage, group: &str) {
+        let (name, seed) = (&stage.name, stage.seed);
+        self.line(&format!(
+            "warning: no training image of {name} seed {seed} is in the group `{group}`: \
+             it draws all of them alike"
+        ));
+        self.line("  name another group, or draw by another sampler");
+    }
+
+    fn one_point(&self, stage: &Stage, epoch: usize, cosine: f64) {
+        let (name, seed) = (&stage.name, stage.seed);
+        self.line(&format!(
+            "warning: all embeddings of {name} seed {seed} are one point after epoch {epoch}: mean cosine {cosine:.5}"
+        ));
+        self.line("  a larger temperature or a smaller learning rate may keep them apart");
+    }
+
     fn line(&self, text: &str) {
         match self.is_terminal {
             true => self.bar.println(text),
@@ -79,24 +96,12 @@ impl Observer for Progress {
                 }
                 self.begin(what, stage.steps as u64, step as u64);
             }
-            Event::EmptyGroup { stage, group } => {
-                let (name, seed) = (&stage.name, stage.seed);
-                self.line(&format!(
-                    "warning: no training image of {name} seed {seed} is in the group `{group}`: \
-                     it draws all of them alike"
-                ));
-            }
+            Event::EmptyGroup { stage, group } => self.empty_group(stage, group),
             Event::Step { step, loss } => {
                 self.bar.set_position(step as u64);
                 self.bar.set_message(format!("loss {loss:.4}"));
             }
-            Event::OnePoint { stage, epoch, cosine } => {
-                let (name, seed) = (&stage.name, stage.seed);
-                self.line(&format!(
-                    "warning: all embeddings of {name} seed {seed} are one point after epoch {epoch}: mean cosine {cosine:.5}"
-                ));
-                self.line("  a larger temperature or a smaller learning rate may keep them apart");
-            }
+            Event::OnePoint { stage, epoch, cosine } => self.one_point(stage, epoch, cosine),
             Event::StageEnds { stage, loss } => {
                 let (name, digest, seed) = (&stage.name, stage.digest.short(), stage.seed);
                 let steps = stage.steps;

@@ -11,7 +11,9 @@ use rayon::prelude::*;
 use super::matrix::Matrix;
 use super::pieces::{room, scratch};
 use super::real::Real;
-use super::wide::{has_avx2, has_avx512};
+#[cfg(target_arch = "x86_64")]
+use super::wide::has_avx2;
+use super::wide::has_avx512;
 
 /// Terms of a sum that are added up in registers: with the panel they are in the innermost cache.
 const BLOCK: usize = 256;
