@@ -1,4 +1,4 @@
-//! Networks made of others, and how far all of their layers together carry two inputs apart.
+//! Networks made of others, rows that read each other, and how far all of their layers together carry two inputs apart.
 
 use super::{At, Layer, Network, Op, product};
 
@@ -73,6 +73,36 @@ impl Network {
         let cut = cut.untrained().layers.into_iter().map(|layer| Layer { is_cut: true, ..layer });
         self.layers.splice(layers, cut);
         self
+    }
+
+    /// The layer normalisation that stands before this value's, on other rows.
+    pub fn normed_alike(self) -> Self {
+        self.activation()
+    }
+
+    /// Self-attention of packed queries, keys and values `[tokens, 3 * width]`.
+    pub fn attention(self) -> Self {
+        let tokens = self.shape()[0];
+        let width = self.width() / 3;
+        self.layer(Op::Kernel, vec![tokens, width]).attended(tokens)
+    }
+
+    /// Attention of queries `[rows, width]` to the packed `keys_and_values` `[tokens, 2 * width]`.
+    pub fn attending(self, At(keys_and_values): At) -> Self {
+        let (shape, tokens) = (self.shape().to_vec(), self.values[keys_and_values][0]);
+        let layer = self.layer(Op::Kernel, shape);
+        layer.noting(|layer| layer.reads.push(keys_and_values)).attended(tokens)
+    }
+
+    /// What the rows of the last result cost if each reads from `tokens`.
+    fn attended(self, tokens: usize) -> Self {
+        let size = product(self.shape()).saturating_mul(2);
+        self.noting(|layer| layer.multiply_adds = size.saturating_mul(tokens as u64))
+    }
+
+    /// Notes constant factors that the last layer keeps.
+    pub fn with_factors(self, factors: u64) -> Self {
+        self.noting(|layer| layer.constants = factors)
     }
 
     /// Notes that the last layer makes distances longer by a factor of at most `most`.

@@ -289,19 +289,6 @@ impl Network {
         self.layer(Op::Drop, shape).noting(|layer| layer.constants = factors)
     }
 
-    /// Self-attention of packed queries, keys and values `[tokens, 3 * width]`, with a number of
-    /// constant factors.
-    pub fn attention(self, factors: u64) -> Self {
-        let [tokens, packed] = self.shape()[..] else {
-            unreachable!("attention follows a list of tokens")
-        };
-        let width = packed / 3;
-        self.layer(Op::Kernel, vec![tokens, width]).noting(|layer| {
-            layer.multiply_adds = product(&[2, tokens, tokens, width]);
-            layer.constants = factors;
-        })
-    }
-
     /// The same numbers in another order.
     pub fn rearranged(self, shape: &[usize]) -> Self {
         self.layer(Op::Rearrange, shape.to_vec())

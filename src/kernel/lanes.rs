@@ -105,16 +105,19 @@ pub(crate) fn sum_of<T: Real>(x: &[T], f: impl Fn(T) -> T) -> T {
 /// The largest element; negative infinity when there is none.
 #[inline(always)]
 pub(crate) fn largest<T: Real>(x: &[T]) -> T {
+    largest_of(x, |x| x)
+}
+
+/// The largest `f(x)` over a slice; negative infinity when it is empty.
+#[inline(always)]
+pub(crate) fn largest_of<T: Real>(x: &[T], f: impl Fn(T) -> T) -> T {
     let (chunks, rest) = x.as_chunks::<LANES>();
     let mut most = [T::of(f64::NEG_INFINITY); LANES];
     for chunk in chunks {
         for i in 0..LANES {
-            most[i] = most[i].larger(chunk[i]);
+            most[i] = most[i].larger(f(chunk[i]));
         }
     }
-    let mut result = most[0];
-    for x in most.iter().chain(rest) {
-        result = result.larger(*x);
-    }
-    result
+    let rest = rest.iter().map(|x| f(*x));
+    most.into_iter().chain(rest).fold(T::of(f64::NEG_INFINITY), Real::larger)
 }

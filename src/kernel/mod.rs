@@ -32,11 +32,12 @@ mod scaled;
 mod spectral;
 mod sum;
 mod tape;
+mod turn;
 mod values;
 mod wide;
 
 pub use activation::{gelu, relu};
-pub use attention::{Attention, attention};
+pub use attention::{Attention, attention, attention_from};
 pub use batch_norm::{BatchNorm, BatchNormed, batch_norm, channel_affine};
 pub use contrastive::{
     Denominator, Lengths, NoPositive, PairKind, PairTerm, Sum, contrastive, contrastive_weighted,

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::matrix::Matrix;
 use super::pieces::{room, scratch};
 use super::real::Real;
+use super::turn::turn;
 #[cfg(target_arch = "x86_64")]
 use super::wide::has_avx2;
 use super::wide::has_avx512;
@@ -45,6 +46,17 @@ pub(crate) struct Finish<'a, T> {
     pub(crate) relu: bool,
 }
 
+impl<T> Finish<'_, T> {
+    /// What a part of each sum becomes, the first, the last or one between them.
+    fn in_part(self, is_first: bool, is_last: bool) -> Self {
+        Self {
+            onto: self.onto || !is_first,
+            bias: self.bias.filter(|_| is_last),
+            relu: self.relu && is_last,
+        }
+    }
+}
+
 /// The number of elements in which a factor of a size is laid out.
 pub(crate) fn packed_len((inner, columns): (usize, usize)) -> usize {
     inner * columns.next_multiple_of(width())
@@ -77,18 +89,38 @@ impl<'a, T: Real> Panels<'a, T> {
 
     /// The product of `left` with this factor, in `to` row by row.
     pub(crate) fn times(&self, left: Matrix<T>, to: &mut [T], finish: Finish<T>) {
+        assert_eq!(to.len(), left.size().0 * self.columns, "the product has another size");
+        self.times_apart(left, Apart { to, row_stride: self.columns }, finish);
+    }
+
+    /// The product of `left` with this factor, in rows that need not touch.
+    pub(crate) fn times_apart(&self, left: Matrix<T>, to: Apart<T>, finish: Finish<T>) {
         let (rows, inner) = left.size();
         assert_eq!(inner, self.inner, "the inner sizes of a product differ");
-        assert_eq!(to.len(), rows * self.columns, "the product has another size");
+        let fits = rows == 0 || (rows - 1) * to.row_stride + self.columns <= to.to.len();
+        assert!(fits && self.columns <= to.row_stride, "the product overruns its slice");
         let strips = if left.contiguous() { 0 } else { ROWS * BLOCK };
         scratch(strips, |strips| dispatch(*self, left, to, (finish, strips)));
     }
 }
 
+/// `left right`, for a right factor that is used once.
+pub(crate) fn product<T: Real>(left: Matrix<T>, right: Matrix<T>, to: Apart<T>, finish: Finish<T>) {
+    scratch(packed_len(right.size()), |values| {
+        Panels::lay(right, values).times_apart(left, to, finish);
+    });
+}
+
+/// Where the rows of a product go: `row_stride` elements from one to the next.
+pub(crate) struct Apart<'a, T> {
+    pub(crate) to: &'a mut [T],
+    pub(crate) row_stride: usize,
+}
+
 /// What a product becomes, and room to lay out a part of its left factor.
 type Asked<'a, 'b, T> = (Finish<'a, T>, &'b mut [T]);
 
-fn dispatch<T: Real>(panels: Panels<T>, left: Matrix<T>, to: &mut [T], asked: Asked<T>) {
+fn dispatch<T: Real>(panels: Panels<T>, left: Matrix<T>, to: Apart<T>, asked: Asked<T>) {
     #[cfg(target_arch = "x86_64")]
     {
         if has_avx512() {
@@ -106,90 +138,68 @@ fn dispatch<T: Real>(panels: Panels<T>, left: Matrix<T>, to: &mut [T], asked: As
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq,fma")]
-fn avx512<T: Real>(panels: Panels<T>, left: Matrix<T>, to: &mut [T], asked: Asked<T>) {
+fn avx512<T: Real>(panels: Panels<T>, left: Matrix<T>, to: Apart<T>, asked: Asked<T>) {
     times::<T, 32, true>(panels, left, to, asked);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn avx2<T: Real>(panels: Panels<T>, left: Matrix<T>, to: &mut [T], asked: Asked<T>) {
+fn avx2<T: Real>(panels: Panels<T>, left: Matrix<T>, to: Apart<T>, asked: Asked<T>) {
     times::<T, 16, true>(panels, left, to, asked);
 }
 
 /// One panel of `width` columns from `first` on.
 fn lay_out<T: Real>(factor: Matrix<T>, (first, width): (usize, usize), to: &mut [T]) {
-    let (inner, columns) = factor.size();
-    let there = columns.saturating_sub(first).min(width);
+    let there = factor.size().1.saturating_sub(first).min(width);
     if there < width {
         to.fill(T::ZERO);
     }
-    if let Some(rows) = factor.contiguous_rows() {
-        for (row, to) in rows.zip(to.chunks_exact_mut(width)) {
-            copy(&row[first..first + there], &mut to[..there]);
-        }
-        return;
-    }
-    // A few rows of the panel at a time stay in the innermost cache.
-    for start in (0..inner).step_by(64) {
-        let end = inner.min(start + 64);
-        for column in 0..there {
-            let values = factor.column(first + column);
-            for row in start..end {
-                to[row * width + column] = values[row];
-            }
-        }
+    let Some(rows) = factor.contiguous_rows() else {
+        return turn(factor, (first, there), to, width);
+    };
+    for (row, to) in rows.zip(to.chunks_exact_mut(width)) {
+        copy(&row[first..first + there], to);
     }
 }
 
-/// Copies a few registers at a time: these rows are too short for the system's copy.
+/// Copies a few registers at a time: whole rows are too short for the system's copy.
 fn copy<T: Real>(from: &[T], to: &mut [T]) {
-    let ((from, end), (to, to_end)) = (from.as_chunks::<16>(), to.as_chunks_mut::<16>());
+    if from.len() < to.len() {
+        return to[..from.len()].copy_from_slice(from);
+    }
+    let ((from, _), (to, _)) = (from.as_chunks::<16>(), to.as_chunks_mut::<16>());
     to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-    to_end.copy_from_slice(end);
 }
 
 #[inline(always)]
 fn times<T: Real, const N: usize, const FUSED: bool>(
     panels: Panels<T>,
     left: Matrix<T>,
-    to: &mut [T],
+    Apart { to, row_stride }: Apart<T>,
     (finish, strips): Asked<T>,
 ) {
     let (rows, inner) = left.size();
     if inner == 0 {
-        return times_nothing(panels.columns, to, finish);
+        let rows = to.chunks_mut(row_stride.max(1)).take(rows);
+        let zeros = vec![T::ZERO; panels.columns];
+        return rows.for_each(|row| finish_row(&zeros, &mut row[..panels.columns], 0, finish));
     }
     for start in (0..inner).step_by(BLOCK) {
         let end = inner.min(start + BLOCK);
-        let (is_first, is_last) = (start == 0, end == inner);
-        let part = Finish {
-            onto: finish.onto || !is_first,
-            bias: finish.bias.filter(|_| is_last),
-            relu: finish.relu && is_last,
-        };
+        let part = finish.in_part(start == 0, end == inner);
         for top in (0..rows).step_by(ROWS) {
             let block = left.rows(top..rows.min(top + ROWS)).columns(start..end);
-            let to = &mut to[top * panels.columns..];
+            let to = &mut to[top * row_stride..];
             let block = match left.contiguous() {
                 true => Left::Rows(block),
                 false => Left::strips(block, strips),
             };
             for (index, panel) in panels.values.chunks_exact(N * inner).enumerate() {
                 let (panel, _) = panel.as_chunks::<N>();
-                let place = (index * N, panels.columns);
+                let first = index * N;
+                let place = Place { first, there: N.min(panels.columns - first), row_stride };
                 column::<T, N, FUSED>(block, &panel[start..end], to, (place, part));
             }
-        }
-    }
-}
-
-/// What no terms come to.
-fn times_nothing<T: Real>(columns: usize, to: &mut [T], finish: Finish<T>) {
-    for row in to.chunks_exact_mut(columns.max(1)) {
-        for (column, to) in row.iter_mut().enumerate() {
-            let before = if finish.onto { *to } else { T::ZERO };
-            let sum = before + finish.bias.map_or(T::ZERO, |bias| bias[column]);
-            *to = if finish.relu { sum.larger(T::ZERO) } else { sum };
         }
     }
 }
@@ -241,13 +251,22 @@ impl<'a, T: Real> Left<'a, T> {
     }
 }
 
-/// The columns of one panel, from column `place.0` of rows of `place.1` elements on.
+/// The columns of a product that one panel gives.
+#[derive(Clone, Copy)]
+struct Place {
+    first: usize,
+    /// Their number.
+    there: usize,
+    row_stride: usize,
+}
+
+/// The columns of one panel.
 #[inline(always)]
 fn column<T: Real, const N: usize, const FUSED: bool>(
     left: Left<T>,
     panel: &[[T; N]],
     to: &mut [T],
-    (place, finish): ((usize, usize), Finish<T>),
+    (place, finish): (Place, Finish<T>),
 ) {
     tiles!(left.rows(), row, SIZE => {
         let sums = match left {
@@ -257,7 +276,7 @@ fn column<T: Real, const N: usize, const FUSED: bool>(
                 down::<T, SIZE, N, FUSED>(&strip[..panel.len()], panel)
             }
         };
-        write(&sums, &mut to[row * place.1..], place, finish);
+        write(&sums, &mut to[row * place.row_stride..], place, finish);
     });
 }
 
@@ -307,17 +326,16 @@ fn add_multiple<T: Real, const N: usize, const FUSED: bool>(
     }
 }
 
-/// Writes a tile from column `first` on, as far as there are columns.
+/// Writes a tile, as far as there are columns.
 #[inline(always)]
 fn write<T: Real, const R: usize, const N: usize>(
     sums: &[[T; N]; R],
     to: &mut [T],
-    (first, columns): (usize, usize),
+    Place { first, there, row_stride }: Place,
     finish: Finish<T>,
 ) {
-    let there = N.min(columns - first);
     for (row, sums) in sums.iter().enumerate() {
-        let to = &mut to[row * columns + first..][..there];
+        let to = &mut to[row * row_stride + first..][..there];
         let Ok(to) = <&mut [T; N]>::try_from(&mut *to) else {
             finish_row(&sums[..there], to, first, finish);
             continue;

@@ -1,8 +1,10 @@
 //! The two element types the kernels work in.
 
-use candle_core::WithDType;
+use std::any::TypeId;
 use std::iter::Sum;
 use std::ops::Neg;
+
+use candle_core::WithDType;
 
 /// `f32`, computed fast, or `f64`, computed exactly enough to check gradients against.
 pub(crate) trait Real: WithDType + Neg<Output = Self> + Sum<Self> + Default {
@@ -43,6 +45,22 @@ pub(crate) trait Real: WithDType + Neg<Output = Self> + Sum<Self> + Default {
     fn larger(self, other: Self) -> Self {
         if other > self { other } else { self }
     }
+}
+
+/// The numbers, if they are `f32`.
+pub(crate) fn in_f32<T: Real>(values: &[T]) -> Option<&[f32]> {
+    // SAFETY: `T` is `f32`.
+    is_f32::<T>().then(|| unsafe { &*(std::ptr::from_ref(values) as *const [f32]) })
+}
+
+/// The numbers, if they are `f32`.
+pub(crate) fn in_f32_mut<T: Real>(values: &mut [T]) -> Option<&mut [f32]> {
+    // SAFETY: `T` is `f32`.
+    is_f32::<T>().then(|| unsafe { &mut *(std::ptr::from_mut(values) as *mut [f32]) })
+}
+
+fn is_f32<T: Real>() -> bool {
+    TypeId::of::<T>() == TypeId::of::<f32>()
 }
 
 /// Runs `$body` with `$real` standing for the element type `$dtype`.

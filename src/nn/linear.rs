@@ -49,6 +49,15 @@ impl Linear {
         Spectral::new(scope, &self.weight, kernel::Map::Matrix, bound)
     }
 
+    /// The layer that gives some of the outputs, from `first` on.
+    ///
+    /// # Errors
+    /// When there are not as many outputs.
+    pub fn part(&self, first: usize, outputs: usize) -> Result<Self> {
+        let part = |all: &Tensor| all.narrow(0, first, outputs);
+        Ok(Self { weight: part(&self.weight)?, bias: self.bias.as_ref().map(part).transpose()? })
+    }
+
     /// [..., O] of `x` [..., I].
     ///
     /// # Errors

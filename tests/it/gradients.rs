@@ -1,7 +1,7 @@
 //! Every kernel's gradient against central differences in f64.
 
 use balance::kernel::*;
-use candle_core::DType;
+use candle_core::{DType, Tensor};
 
 use crate::numeric::{check_gradients, normal};
 
@@ -150,6 +150,16 @@ fn attention_with_and_without_factors() {
     let qkv = [normal("qkv", &[batch, tokens, 3 * heads * width])];
     check_gradients(&qkv, |t| attention(&t[0], &plain));
     check_gradients(&qkv, |t| attention(&t[0], &factors));
+    let first = |factors: Tensor, dim| factors.narrow(dim, 0, 1).unwrap();
+    let of_first = Attention {
+        query_factors: Some(first(queries, 1)),
+        probability_factors: factors.probability_factors.clone().map(|it| first(it, 2)),
+        ..plain.clone()
+    };
+    let q = normal("q", &[batch, 1, heads * width]);
+    let apart = [q, normal("kv", &[batch, tokens, 2 * heads * width])];
+    check_gradients(&apart, |t| attention_from(&t[0], &t[1], &plain));
+    check_gradients(&apart, |t| attention_from(&t[0], &t[1], &of_first));
 }
 
 #[test]

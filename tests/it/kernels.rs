@@ -37,6 +37,11 @@ fn cases() -> Vec<Case> {
         query_factors: Some(normal("queries", &[6, 17]).abs().unwrap()),
         probability_factors: Some(normal("factors", &[6, 4, 17, 17]).abs().unwrap()),
     };
+    let others = Attention {
+        query_factors: Some(normal("queries", &[6, 3]).abs().unwrap()),
+        probability_factors: Some(normal("factors", &[6, 4, 3, 17]).abs().unwrap()),
+        ..heads
+    };
     vec![
         case("conv 5x5", &[&[5, 23, 19, 3], &[5, 5, 3, 20]], conv(1, 2)),
         case("conv stride 2", &[&[9, 24, 24, 16], &[3, 3, 16, 32]], conv(2, 1)),
@@ -71,6 +76,9 @@ fn cases() -> Vec<Case> {
         case("relu", &[&[50, 1000]], |t| relu(&t[0])),
         case("layer norm", &[&[700, 65], &[65], &[65]], |t| layer_norm(&t[0], &t[1], &t[2], 1e-5)),
         case("attention", &[&[6, 17, 3 * 64]], move |t| attention(&t[0], &heads)),
+        case("attention from", &[&[6, 3, 64], &[6, 17, 2 * 64]], move |t| {
+            attention_from(&t[0], &t[1], &others)
+        }),
         case("upsample", &[&[9, 5, 7, 6]], |t| upsample_nearest(&t[0], 13, 14)),
         case("pool", &[&[9, 5, 7, 6]], |t| global_average_pool(&t[0])),
         case("cross-entropy", &[&[300, 10]], move |t| cross_entropy(&t[0], &labels, 0.1)),
@@ -255,6 +263,34 @@ fn attention_is_a_softmax_over_keys() {
             }
         }
     }
+}
+
+#[test]
+fn some_queries_read_what_all_of_them_read() {
+    let (heads, width) = (2, 3);
+    let qkv = normal("qkv", &[5, 21, 3 * heads * width]);
+    let settings = Attention { heads, scale: 0.7, query_factors: None, probability_factors: None };
+    let all = attention(&qkv, &settings).unwrap();
+    let part = |rows: usize, first: usize, size: usize| {
+        qkv.narrow(1, 0, rows).unwrap().narrow(2, first, size).unwrap()
+    };
+    let total = heads * width;
+    let (q, kv) = (part(4, 0, total), part(21, total, 2 * total));
+    let some = attention_from(&q, &kv, &settings).unwrap();
+    assert_eq!(values(&some), values(&all.narrow(1, 0, 4).unwrap()));
+}
+
+#[test]
+fn queries_that_do_not_fit_are_refused() {
+    let settings =
+        |heads| Attention { heads, scale: 0.7, query_factors: None, probability_factors: None };
+    let refused = |q: &[usize], kv: &[usize], heads: usize| {
+        let result = attention_from(&normal("q", q), &normal("kv", kv), &settings(heads));
+        result.unwrap_err().to_string()
+    };
+    assert!(refused(&[2, 3, 7], &[2, 5, 14], 2).contains("a width of 7 does not hold"));
+    assert!(refused(&[2, 3, 8], &[2, 5, 12], 2).contains("shape [2, N, 16], found [2, 5, 12]"));
+    assert!(refused(&[2, 3, 8], &[4, 5, 16], 2).contains("found [4, 5, 16]"));
 }
 
 #[test]

@@ -27,6 +27,25 @@ fn transposed(values: &[f64], columns: usize) -> Vec<f64> {
         .collect()
 }
 
+/// The product in rows that do not touch, with what is between them left as it is.
+fn apart<T: Real>(
+    (left, right): (Matrix<T>, Matrix<T>),
+    there: &[f64],
+    finish: Finish<T>,
+) -> Vec<T> {
+    let (rows, columns) = (left.size().0, right.size().1);
+    let (row_stride, between) = (columns + 3, T::of(7.0));
+    let mut to = vec![between; rows * row_stride];
+    for (to, there) in to.chunks_exact_mut(row_stride).zip(there.chunks_exact(columns)) {
+        to.iter_mut().zip(there).for_each(|(to, there)| *to = T::of(*there));
+    }
+    product(left, right, Apart { to: &mut to, row_stride }, finish);
+    let (found, gaps): (Vec<&[T]>, Vec<&[T]>) =
+        to.chunks_exact(row_stride).map(|row| row.split_at(columns)).unzip();
+    assert!(gaps.concat().iter().all(|it| *it == between));
+    found.concat()
+}
+
 fn check<T: Real>(size: (usize, usize, usize), tolerance: f64) {
     let (rows, inner, columns) = size;
     let of = |values: Vec<f64>| values.into_iter().map(T::of).collect::<Vec<T>>();
@@ -53,9 +72,12 @@ fn check<T: Real>(size: (usize, usize, usize), tolerance: f64) {
             errors.fold(0.0, f64::max) < tolerance * (1.0 + inner as f64).sqrt()
         };
         assert!(close(&found), "{size:?} {turned}");
+        let is_same = apart((left, right), &there, finish) == found;
+        assert!(is_same, "{size:?} {turned} in rows apart");
         if width() == 16 {
             let (mut plain, mut strips) = (of(there.clone()), vec![T::ZERO; ROWS * BLOCK]);
-            times::<T, 16, false>(panels, left, &mut plain, (finish, &mut strips));
+            let to = Apart { to: &mut plain, row_stride: columns };
+            times::<T, 16, false>(panels, left, to, (finish, &mut strips));
             assert!(close(&plain), "{size:?} {turned} without fused operations");
         }
     }

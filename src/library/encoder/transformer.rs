@@ -14,10 +14,8 @@ pub(super) fn layers(vit: &Vit, image: ImageShape) -> catalog::Network {
     let tokens = vit.patches(image) + 1;
     let mut network = vit.embed_layers(image);
     for index in 0..vit.depth.get() {
-        network = Block::attend_layers(network, vit, index);
-        if vit.pool == Pool::Cls && index + 1 == vit.depth.get() {
-            network = network.first_row();
-        }
+        let is_last = vit.pool == Pool::Cls && index + 1 == vit.depth.get();
+        network = Block::attend_layers(network, vit, index, is_last);
         network = Block::feed_layers(network, vit, index);
     }
     let network = network.layer_norm().with_tokens(tokens);
@@ -199,11 +197,12 @@ impl Network for Transformer {
     fn forward(&self, images: &Tensor, mode: &Mode) -> Result<Tensor> {
         let mut x = self.tokens(images, mode)?;
         for (index, block) in self.blocks.iter().enumerate() {
-            x = block.attend(&x, mode)?;
-            if self.pool == Pool::Cls && index + 1 == self.blocks.len() {
-                // From here on no token reads another, so the others are not needed.
-                x = x.narrow(1, 0, 1)?;
-            }
+            let is_last = self.pool == Pool::Cls && index + 1 == self.blocks.len();
+            x = match is_last {
+                // From here on no token reads another, so the others need not ask.
+                true => block.attend_first(&x, mode)?,
+                false => block.attend(&x, mode)?,
+            };
             x = block.feed(&x, mode)?;
         }
         let x = self.norm.forward(&x)?;
@@ -273,15 +272,30 @@ impl Block {
         })
     }
 
-    /// The layers of [`Block::attend`], declared.
-    fn attend_layers(network: catalog::Network, vit: &Vit, index: usize) -> catalog::Network {
-        let (x, dim, tokens) = (network.here(), vit.dim.get(), network.shape()[0]);
-        let queries = if vit.head_dropout.get() > 0.0 { tokens as u64 } else { 0 };
+    /// The layers of [`Block::attend`], declared; of [`Block::attend_first`] for the last one.
+    fn attend_layers(
+        network: catalog::Network,
+        vit: &Vit,
+        index: usize,
+        is_last: bool,
+    ) -> catalog::Network {
+        let (mut x, dim, tokens) = (network.here(), vit.dim.get(), network.shape()[0]);
+        let asking = if is_last { 1 } else { tokens };
+        let queries = if vit.head_dropout.get() > 0.0 { asking as u64 } else { 0 };
         let is_thinned = vit.dropout.get() > 0.0;
-        let weights = if is_thinned { product(&[vit.heads.get(), tokens, tokens]) } else { 0 };
+        let weights = if is_thinned { product(&[vit.heads.get(), asking, tokens]) } else { 0 };
         let is_standard = vit.form == Form::Standard;
-        let packed = network.layer_norm().linear(dim.saturating_mul(3), is_standard);
-        let mut branch = packed.attention(queries.saturating_add(weights));
+        let mut branch = network.layer_norm();
+        if is_last {
+            branch = branch.linear(dim.saturating_mul(2), is_standard);
+            let kv = branch.here();
+            let first = branch.from(x).first_row();
+            x = first.here();
+            branch = first.normed_alike().linear(dim, is_standard).attending(kv);
+        } else {
+            branch = branch.linear(dim.saturating_mul(3), is_standard).attention();
+        }
+        branch = branch.with_factors(queries.saturating_add(weights));
         if is_standard {
             branch = branch.linear(dim, true);
         }
@@ -299,19 +313,37 @@ impl Block {
 
     /// `x` with what its tokens read from each other.
     fn attend(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
-        let (rows, tokens, _) = x.dims3()?;
-        let (heads, dtype) = (self.heads, x.dtype());
-        let attention = Attention {
+        let tokens = x.dim(1)?;
+        let qkv = self.qkv.forward(&self.norm1.forward(x)?)?;
+        let attention = self.attention(x, (tokens, tokens), mode)?;
+        self.attended(x, kernel::attention(&qkv, &attention)?, mode)
+    }
+
+    /// The first token of `x` with what it reads from the others.
+    fn attend_first(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
+        let (_, tokens, dim) = x.dims3()?;
+        let (first, normed) = (x.narrow(1, 0, 1)?.contiguous()?, self.norm1.forward(x)?);
+        let q = self.qkv.part(0, dim)?.forward(&self.norm1.forward(&first)?)?;
+        let kv = self.qkv.part(dim, 2 * dim)?.forward(&normed)?;
+        let attention = self.attention(x, (1, tokens), mode)?;
+        self.attended(&first, kernel::attention_from(&q, &kv, &attention)?, mode)
+    }
+
+    /// How queries of a number of tokens attend.
+    fn attention(&self, x: &Tensor, sizes: (usize, usize), mode: &Mode) -> Result<Attention> {
+        let ((rows, dtype), (queries, tokens)) = ((x.dim(0)?, x.dtype()), sizes);
+        let heads = self.heads;
+        let weights = &[rows, heads, queries, tokens];
+        Ok(Attention {
             heads,
             scale: self.scale,
-            query_factors: self.head_dropout.draw(&[rows, tokens], dtype, mode)?,
-            probability_factors: self.attention_dropout.draw(
-                &[rows, heads, tokens, tokens],
-                dtype,
-                mode,
-            )?,
-        };
-        let mut y = kernel::attention(&self.qkv.forward(&self.norm1.forward(x)?)?, &attention)?;
+            query_factors: self.head_dropout.draw(&[rows, queries], dtype, mode)?,
+            probability_factors: self.attention_dropout.draw(weights, dtype, mode)?,
+        })
+    }
+
+    /// `x` with what was read, `y`.
+    fn attended(&self, x: &Tensor, mut y: Tensor, mode: &Mode) -> Result<Tensor> {
         if let Some(proj) = &self.proj {
             y = proj.forward(&y)?;
         }

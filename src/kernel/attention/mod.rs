@@ -1,0 +1,169 @@
+//! Multi-head self-attention (Vaswani et al. 2017, arXiv:1706.03762) on packed queries, keys and
+//! values; the backward pass computes the probabilities anew instead of keeping them.
+
+mod heads;
+mod sample;
+
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+
+use super::real::{Real, with_real};
+use super::tape::{apply1, apply2};
+use super::values::{Values, output, slice, tensor};
+use heads::Problem;
+use sample::Samples;
+
+/// How tokens attend to each other.
+#[derive(Debug, Clone)]
+pub struct Attention {
+    /// The number of heads H.
+    pub heads: usize,
+    /// What logits are multiplied by, usually the inverse root of the width of a head.
+    pub scale: f64,
+    /// A factor on all logits of a query [B,M], the same for all heads; constant.
+    pub query_factors: Option<Tensor>,
+    /// A factor on each probability [B,H,M,N], for dropout; constant.
+    pub probability_factors: Option<Tensor>,
+}
+
+/// `softmax(Q Kᵀ · scale) V` for each head: `qkv` [B,N,3·H·W] holds queries, keys and values one
+/// after the other, each with its heads side by side; gives [B,N,H·W].
+///
+/// # Errors
+/// When the width does not divide among the heads or a factor has another shape.
+pub fn attention(qkv: &Tensor, attention: &Attention) -> Result<Tensor> {
+    let (batch, tokens, width) = qkv.dims3()?;
+    let heads = attention.heads;
+    if heads == 0 || !width.is_multiple_of(3 * heads) {
+        bail!("a width of {width} does not hold queries, keys and values of {heads} heads");
+    }
+    apply1(&qkv.contiguous()?, attention.fitted([batch, tokens, tokens], qkv)?)
+}
+
+/// The same for M queries `q` [B,M,H·W] of their own, to the keys and values `kv` [B,N,2·H·W];
+/// gives [B,M,H·W].
+///
+/// # Errors
+/// When the shapes do not fit, the width does not divide among the heads, or a factor has another
+/// shape.
+pub fn attention_from(q: &Tensor, kv: &Tensor, attention: &Attention) -> Result<Tensor> {
+    let ((batch, queries, width), (samples, tokens, packed)) = (q.dims3()?, kv.dims3()?);
+    let heads = attention.heads;
+    if heads == 0 || !width.is_multiple_of(heads) {
+        bail!("a width of {width} does not hold queries of {heads} heads");
+    }
+    if (samples, packed) != (batch, 2 * width) {
+        let found = kv.dims();
+        bail!("expected keys and values of shape [{batch}, N, {}], found {found:?}", 2 * width);
+    }
+    apply2(&q.contiguous()?, &kv.contiguous()?, attention.fitted([batch, queries, tokens], q)?)
+}
+
+impl Attention {
+    /// The same with factors as the kernel reads them.
+    fn fitted(&self, [batch, queries, tokens]: [usize; 3], like: &Tensor) -> Result<Self> {
+        let fitted = |factors: &Option<Tensor>, expected: &[usize]| match factors {
+            None => Ok(None),
+            Some(factors) if factors.dims() != expected => {
+                bail!("expected factors of shape {expected:?}, found {:?}", factors.dims())
+            }
+            Some(factors) => factors.to_dtype(like.dtype())?.contiguous()?.flatten_all().map(Some),
+        };
+        Ok(Self {
+            query_factors: fitted(&self.query_factors, &[batch, queries])?,
+            probability_factors: fitted(
+                &self.probability_factors,
+                &[batch, self.heads, queries, tokens],
+            )?,
+            ..*self
+        })
+    }
+
+    /// Runs `work` on the problem in slices, for queries of `width` in all heads.
+    fn with_problem<T: Real, R>(
+        &self,
+        [queries, tokens, width]: [usize; 3],
+        work: impl FnOnce(Problem<T>) -> Result<R>,
+    ) -> Result<R> {
+        let of_queries = self.query_factors.as_ref().map(Values::<T>::of).transpose()?;
+        let probabilities = self.probability_factors.as_ref().map(Values::<T>::of).transpose()?;
+        work(Problem {
+            queries,
+            tokens,
+            heads: self.heads,
+            width: width / self.heads,
+            scale: T::of(self.scale),
+            query_factors: of_queries.as_deref(),
+            probability_factors: probabilities.as_deref(),
+        })
+    }
+}
+
+impl CustomOp1 for Attention {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+
+    fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (batch, tokens, packed) = layout.shape().dims3()?;
+        let width = packed / 3;
+        with_real!(qkv.dtype(), T => {
+            let inputs = Samples::Packed(slice::<T>(qkv, layout)?);
+            let y = self.with_problem([tokens, tokens, width], |it| Ok(it.forward(&inputs, batch)))?;
+            output(y, (batch, tokens, width))
+        })
+    }
+
+    fn bwd(&self, qkv: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let ((_, tokens, packed), dy) = (qkv.dims3()?, dy.contiguous()?);
+        with_real!(qkv.dtype(), T => {
+            let (values, y, dy) = (Values::<T>::of(qkv)?, Values::of(y)?, Values::of(&dy)?);
+            let inputs = Samples::Packed(&values[..]);
+            let sizes = [tokens, tokens, packed / 3];
+            let gradient = self.with_problem(sizes, |it| Ok(it.backward(&inputs, (&y, &dy))))?;
+            let Samples::Packed(dqkv) = gradient else { unreachable!("as the input was") };
+            tensor(dqkv, qkv.shape()).map(Some)
+        })
+    }
+}
+
+impl CustomOp2 for Attention {
+    fn name(&self) -> &'static str {
+        "attention-from"
+    }
+
+    fn cpu_fwd(
+        &self,
+        q: &CpuStorage,
+        q_layout: &Layout,
+        kv: &CpuStorage,
+        kv_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (batch, queries, width) = q_layout.shape().dims3()?;
+        let sizes = [queries, kv_layout.shape().dims3()?.1, width];
+        with_real!(q.dtype(), T => {
+            let inputs = Samples::Apart(slice::<T>(q, q_layout)?, slice(kv, kv_layout)?);
+            let y = self.with_problem(sizes, |it| Ok(it.forward(&inputs, batch)))?;
+            output(y, q_layout.shape())
+        })
+    }
+
+    fn bwd(
+        &self,
+        q: &Tensor,
+        kv: &Tensor,
+        y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let ((_, queries, width), dy) = (q.dims3()?, dy.contiguous()?);
+        let sizes = [queries, kv.dim(1)?, width];
+        with_real!(q.dtype(), T => {
+            let (q_values, kv_values) = (Values::<T>::of(q)?, Values::of(kv)?);
+            let (y, dy) = (Values::of(y)?, Values::of(&dy)?);
+            let inputs = Samples::Apart(&q_values[..], &kv_values[..]);
+            let gradient = self.with_problem(sizes, |it| Ok(it.backward(&inputs, (&y, &dy))))?;
+            let Samples::Apart(dq, dkv) = gradient else { unreachable!("as the input was") };
+            Ok((Some(tensor(dq, q.shape())?), Some(tensor(dkv, kv.shape())?)))
+        })
+    }
+}
