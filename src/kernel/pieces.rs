@@ -3,8 +3,13 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::real::Real;
 use super::wide::wide;
+
+/// Elements of partial sums that are added up in one task.
+const FOLDED: usize = 8 * 1024;
 
 /// The ranges of at most `size` that make up `0..total`.
 pub(crate) fn ranges(total: usize, size: usize) -> Vec<Range<usize>> {
@@ -20,9 +25,11 @@ pub(crate) fn shares(total: usize, count: usize, least: usize) -> Vec<Range<usiz
 pub(crate) fn fold<T: Real>(parts: Vec<Vec<T>>, len: usize) -> Vec<T> {
     let mut parts = parts.into_iter();
     let mut sum = parts.next().unwrap_or_else(|| vec![T::ZERO; len]);
-    for part in parts {
-        add(&mut sum, &part);
-    }
+    let parts: Vec<Vec<T>> = parts.collect();
+    sum.par_chunks_mut(FOLDED).enumerate().for_each(|(index, sum)| {
+        let (first, length) = (index * FOLDED, sum.len());
+        parts.iter().for_each(|part| add(sum, &part[first..first + length]));
+    });
     sum
 }
 

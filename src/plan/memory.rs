@@ -287,10 +287,10 @@ pub(super) fn of_pairs(rows: u64, width: usize) -> u64 {
     room_of_pairs(rows).saturating_mul(embeddings).saturating_mul(NUMBER)
 }
 
-/// Copies of the embeddings: sorted, scaled, and a gradient for each share of the anchors; then one
-/// sorted back.
+/// Copies of the embeddings: sorted, scaled, laid out as either factor of a product, and a gradient
+/// for each share of the anchors; then one sorted back.
 fn room_of_pairs(rows: u64) -> u64 {
-    4 + shares(rows, 8, 64)
+    6 + shares(rows, 8, 64)
 }
 
 /// Whether an operation is candle's own, whose way back is candle's.

@@ -9,8 +9,9 @@ use super::sets::Classes;
 use super::term::add_term;
 use super::{Lengths, Weighed, columns};
 use crate::kernel::lanes::{sum_of, sum_pairs};
-use crate::kernel::matrix::{Matrix, Product};
+use crate::kernel::matrix::Matrix;
 use crate::kernel::pieces::{add, fold, ranges, room, scratch, shares};
+use crate::kernel::product::{Apart, Finish, Panels, packed, product};
 use crate::kernel::real::Real;
 use crate::kernel::wide::wide;
 
@@ -66,8 +67,11 @@ fn of_lengths<T: Real>(
 
 fn sorted<T: Real>(z: &[T], classes: &Classes) -> Vec<T> {
     let width = z.len() / classes.rows();
-    let row = |row: usize| &z[row * width..(row + 1) * width];
-    classes.sorted_rows().flat_map(row).copied().collect()
+    let mut sorted = Vec::with_capacity(z.len());
+    for row in classes.sorted_rows() {
+        sorted.extend_from_slice(&z[row * width..(row + 1) * width]);
+    }
+    sorted
 }
 
 fn unsorted<T: Real>(sorted: &[T], classes: &Classes) -> Vec<T> {
@@ -97,8 +101,10 @@ impl<T: Real> Norms<T> {
 
     fn scaled(&self, z: &[T]) -> Vec<T> {
         let Some(inverse) = &self.inverse else { return z.to_vec() };
-        let rows = z.chunks_exact(self.width).zip(inverse);
-        rows.flat_map(|(row, inverse)| row.iter().map(|x| *x * *inverse)).collect()
+        let mut scaled = room(z.len());
+        let rows = scaled.chunks_exact_mut(self.width).zip(z.chunks_exact(self.width));
+        rows.zip(inverse).for_each(|((to, row), inverse)| multiple(to, row, *inverse));
+        scaled
     }
 
     /// The gradient by the embeddings from that by the scaled embeddings u = z/|z|:
@@ -116,6 +122,14 @@ impl<T: Real> Norms<T> {
 wide! {
     pub(super) fn squares<T: Real>(row: &[T]) -> T {
         sum_of(row, |x| x * x)
+    }
+}
+
+wide! {
+    fn multiple<T: Real>(to: &mut [T], row: &[T], factor: T) {
+        for (to, x) in to.iter_mut().zip(row) {
+            *to = *x * factor;
+        }
     }
 }
 
@@ -138,6 +152,15 @@ pub(super) struct Pass<'a> {
     columns: usize,
 }
 
+/// The embeddings, row by row and laid out as factors of products.
+struct Laid<'a, T> {
+    rows: Matrix<'a, T>,
+    /// The transpose of the columns, on the right of anchors.
+    compared: Panels<'a, T>,
+    /// The columns, on the right of derivatives.
+    columns: Panels<'a, T>,
+}
+
 /// What some of the anchors contribute.
 pub(super) struct Parts<T> {
     pub(super) values: Vec<f64>,
@@ -155,11 +178,21 @@ impl<'a> Pass<'a> {
     }
 
     pub(super) fn run<T: Real>(&self, z: &[T], track: bool) -> Parts<T> {
+        let width = z.len() / self.classes.rows();
+        let rows = Matrix::new(z, self.classes.rows(), width);
+        let columns = rows.rows(0..self.columns);
+        let values = [packed(columns.t()), if track { packed(columns) } else { Vec::new() }];
+        let none = Panels::of((0, 0), &[]);
+        let laid = Laid {
+            rows,
+            compared: Panels::of((width, self.columns), &values[0]),
+            columns: if track { Panels::of((self.columns, width), &values[1]) } else { none },
+        };
         let shares = shares(self.anchors.len(), 8, TILE);
         let anchors =
             |share: Range<usize>| self.anchors.start + share.start..self.anchors.start + share.end;
         let parts: Vec<Parts<T>> =
-            shares.into_par_iter().map(|share| self.share(z, anchors(share), track)).collect();
+            shares.into_par_iter().map(|share| self.share(&laid, anchors(share), track)).collect();
         let mut values = vec![0.0; self.terms.len()];
         for part in &parts {
             values.iter_mut().zip(&part.values).for_each(|(value, part)| *value += part);
@@ -168,14 +201,15 @@ impl<'a> Pass<'a> {
         Parts { values, gradient: fold(gradients, 0) }
     }
 
-    fn share<T: Real>(&self, z: &[T], anchors: Range<usize>, track: bool) -> Parts<T> {
+    fn share<T: Real>(&self, laid: &Laid<T>, anchors: Range<usize>, track: bool) -> Parts<T> {
         let values = vec![0.0; self.terms.len()];
-        let gradient = if track { vec![T::ZERO; z.len()] } else { Vec::new() };
+        let (rows, width) = laid.rows.size();
+        let gradient = if track { vec![T::ZERO; rows * width] } else { Vec::new() };
         let mut parts = Parts { values, gradient };
         for tile in ranges(anchors.len(), TILE) {
             let anchors = anchors.start + tile.start..anchors.start + tile.end;
             scratch(2 * anchors.len() * self.columns, |buffer| {
-                self.tile(z, anchors, buffer, &mut parts);
+                self.tile(laid, anchors, buffer, &mut parts);
             });
         }
         parts
@@ -183,23 +217,24 @@ impl<'a> Pass<'a> {
 
     fn tile<T: Real>(
         &self,
-        z: &[T],
+        laid: &Laid<T>,
         anchors: Range<usize>,
         buffer: &mut [T],
         parts: &mut Parts<T>,
     ) {
-        let width = z.len() / self.classes.rows();
-        let all = Matrix::new(z, self.classes.rows(), width);
-        let (rows, columns) = (all.rows(anchors.clone()), all.rows(0..self.columns));
+        let (rows, width) = (laid.rows.rows(anchors.clone()), laid.rows.size().1);
         let (dots, gradients) = buffer.split_at_mut(anchors.len() * self.columns);
-        Product::into(dots, self.columns).of(rows, columns.t());
+        laid.compared.times(rows, dots, Finish::default());
         self.differentiate(dots, anchors.clone(), parts, gradients);
         if parts.gradient.is_empty() {
             return;
         }
         let gradients = Matrix::new(gradients, anchors.len(), self.columns);
-        Product::onto(&mut parts.gradient[anchors.start * width..], width).of(gradients, columns);
-        Product::onto(&mut parts.gradient, width).of(gradients.t(), rows);
+        let onto = Finish { onto: true, ..Finish::default() };
+        let own = &mut parts.gradient[anchors.start * width..anchors.end * width];
+        laid.columns.times(gradients, own, onto);
+        let to = Apart { to: &mut parts.gradient, row_stride: width };
+        product(gradients.t(), rows, to, onto);
     }
 
     /// Adds the anchors' values and sets `gradients` to the derivatives by their dot products.
@@ -215,15 +250,19 @@ impl<'a> Pass<'a> {
         let rows = dots.chunks_exact(self.columns).zip(gradients.chunks_exact_mut(self.columns));
         for (anchor, (dots, gradient)) in anchors.zip(rows) {
             let size = self.classes.class_size(anchor);
-            let (pooled, across) = (self.classes.pooled(anchor), self.classes.across(anchor));
+            let (mut pooled, mut across) = (None, None);
             let position = anchor % self.classes.items();
             for ((weighed, share), value) in self.terms.iter().zip(&mut parts.values) {
                 let (term, share) = (&weighed.term, share * weighed.of_item(position));
                 if !term.counts(self.classes, size) {
                     continue;
                 }
-                let contrasts =
-                    if term.cross { &across[..] } else { std::slice::from_ref(&pooled) };
+                let contrasts = match term.cross {
+                    true => &across.get_or_insert_with(|| self.classes.across(anchor))[..],
+                    false => std::slice::from_ref(
+                        pooled.get_or_insert_with(|| self.classes.pooled(anchor)),
+                    ),
+                };
                 for contrast in contrasts {
                     let gradient = track.then_some(&mut *gradient);
                     let weight = term.weight * share;
