@@ -13,8 +13,9 @@ use super::progress::Progress;
 use super::workspace::{Workspace, data_root, store};
 use super::{Target, exit, prompt};
 use crate::analysis::tabulate;
+use crate::kernel::has_bf16;
 use crate::library::Library;
-use crate::plan::{Digest, Plan};
+use crate::plan::{Digest, Plan, Precision};
 use crate::report::{csv, markdown, tally, terminal};
 use crate::run::{Outcome, Session, Surroundings, run as run_plan};
 use crate::store::{self as files, Store};
@@ -63,6 +64,7 @@ pub fn run(library: &Library, args: &RunArgs) -> u8 {
         prompt::eprint(&format!("results cannot be kept in {root}: {error}\n"));
         return exit::FAILED;
     }
+    warn_of_precision(&workspace.plans);
     let data = data_root(&args.target.places);
     all(library, &workspace.plans, &args.target, (&store, &data), &stop)
 }
@@ -93,6 +95,17 @@ fn all(
         }
     }
     code
+}
+
+/// Says that half precision saves no time here, where it is asked for.
+fn warn_of_precision(plans: &[Plan]) {
+    let mut stages = plans.iter().flat_map(|plan| &plan.stages);
+    if !has_bf16() && stages.any(|stage| stage.method.precision == Some(Precision::Bf16)) {
+        prompt::eprint(
+            "warning: this processor does not multiply bf16 numbers by itself: \
+             `precision = bf16` gives the same numbers here, and takes longer than `f32`\n",
+        );
+    }
 }
 
 /// The design's name; with an address when the command line has changed the design, so that a smoke

@@ -269,7 +269,8 @@ const SET: &str = "--set";
 
 /// What is known of this machine, as far as `designs` ask.
 fn machine(designs: &[Design], root: &Path) -> MachineFacts {
-    let has_limit = designs.iter().flat_map(|it| &it.cells).any(|it| it.experiment.limit.is_some());
+    let has_limit =
+        designs.iter().flat_map(|it| &it.cells).any(|it| it.experiment.machine.limit.is_some());
     MachineFacts {
         memory: memory(),
         disk_free: None,

@@ -4,9 +4,9 @@ use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor};
 
 use super::{Batch, Loss, Model, scalar, shares};
-use crate::kernel::squared_norm;
+use crate::kernel::{in_halves, squared_norm};
 use crate::nn::Mode;
-use crate::plan::Method;
+use crate::plan::{Method, Precision};
 use crate::seed::Stream;
 use crate::tensor::Params;
 
@@ -18,11 +18,13 @@ pub fn gradient(
     batch: Batch,
     stream: Stream,
 ) -> Result<(Loss, GradStore)> {
-    match (method.accumulate, method.chunk) {
-        (Some(pieces), _) => accumulated(model, pieces, &batch, &stream),
-        (None, Some(chunk)) => model.gradients_by_chunks(&batch, chunk, &stream),
-        (None, None) => model.gradients(batch, &Mode::Train(stream)),
-    }
+    in_halves(method.precision == Some(Precision::Bf16), || {
+        match (method.accumulate, method.chunk) {
+            (Some(pieces), _) => accumulated(model, pieces, &batch, &stream),
+            (None, Some(chunk)) => model.gradients_by_chunks(&batch, chunk, &stream),
+            (None, None) => model.gradients(batch, &Mode::Train(stream)),
+        }
+    })
 }
 
 /// The mean over the items of what each of `pieces` pieces comes to by itself.

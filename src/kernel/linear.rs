@@ -7,8 +7,9 @@ use rayon::prelude::*;
 use super::channels::{Pass, column_sums};
 use super::matrix::Matrix;
 use super::pieces::{fold, ranges, room, scratch, shares};
-use super::product::{Finish, Panels, packed, packed_len};
-use super::real::{Real, with_real};
+use super::precision::multiplies_halves;
+use super::product::{Finish, Halves, Panels, packed, packed_halves, packed_len};
+use super::real::{Real, in_f32, in_f32_mut, with_real};
 use super::tape::{apply2, apply3};
 use super::values::{Values, output, slice, tensor};
 
@@ -25,15 +26,18 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, relu: bool) ->
         bail!("expected {inputs} features, found {found}");
     }
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
-    let Some(bias) = bias else { return apply2(&x, &weight, Linear { relu }) };
+    let op = Linear { relu, halves: multiplies_halves() };
+    let Some(bias) = bias else { return apply2(&x, &weight, op) };
     if bias.dims() != [outputs] {
         bail!("expected a bias of shape [{outputs}], found {:?}", bias.dims());
     }
-    apply3(&x, &weight, &bias.contiguous()?, Linear { relu })
+    apply3(&x, &weight, &bias.contiguous()?, op)
 }
 
 struct Linear {
     relu: bool,
+    /// Whether products are those of numbers rounded to bf16.
+    halves: bool,
 }
 
 /// Rows of a batch that are laid out at a time, so that there need not be room for all.
@@ -44,45 +48,81 @@ fn rows_per_task(rows: usize) -> usize {
     rows.div_ceil(8).clamp(16, 256)
 }
 
+/// The right factor of products, laid out in either precision.
+enum Laid<T> {
+    Full(Vec<T>),
+    Half(Vec<u32>),
+}
+
+impl<T: Real> Laid<T> {
+    /// Lays `factor` out, in half precision if its numbers are `f32` and `halves`.
+    fn new(factor: Matrix<T>, halves: bool) -> Self {
+        match factor.in_f32().filter(|_| halves) {
+            Some(factor) => Self::Half(packed_halves(factor)),
+            None => Self::Full(packed(factor)),
+        }
+    }
+
+    /// The product of `left` with this factor of a size.
+    fn times(&self, size: (usize, usize), left: Matrix<T>, to: &mut [T], finish: Finish<T>) {
+        match self {
+            Self::Full(values) => Panels::of(size, values).times(left, to, finish),
+            Self::Half(pairs) => {
+                let (Some(left), Some(to)) = (left.in_f32(), in_f32_mut(to)) else {
+                    unreachable!("halves are made of `f32`")
+                };
+                let Finish { onto, relu, bias } = finish;
+                let finish = Finish { onto, relu, bias: bias.and_then(in_f32) };
+                Halves::of(size, pairs).times(left, to, finish);
+            }
+        }
+    }
+}
+
 /// The product of rows `x` with a factor, finished.
-fn product<T: Real>(x: Matrix<T>, factor: Matrix<T>, finish: Finish<T>) -> Vec<T> {
+fn product<T: Real>(x: Matrix<T>, factor: Matrix<T>, finish: Finish<T>, halves: bool) -> Vec<T> {
     let ((rows, inner), columns) = (x.size(), factor.size().1);
-    let values = packed(factor);
-    let panels = Panels::of((inner, columns), &values);
+    let laid = Laid::new(factor, halves);
     let (task, mut y) = (rows_per_task(rows), room(rows * columns));
     y.par_chunks_mut((task * columns).max(1)).enumerate().for_each(|(index, y)| {
         let first = index * task;
-        panels.times(x.rows(first..rows.min(first + task)), y, finish);
+        laid.times((inner, columns), x.rows(first..rows.min(first + task)), y, finish);
     });
     y
 }
 
 /// `dyᵀ x`: of many weights by tasks of some of its rows, of few by shares of the rows of `x`.
-fn weight_gradient<T: Real>(x: Matrix<T>, dy: Matrix<T>) -> Vec<T> {
+fn weight_gradient<T: Real>(x: Matrix<T>, dy: Matrix<T>, halves: bool) -> Vec<T> {
     let ((rows, inputs), outputs) = (x.size(), dy.size().1);
     if inputs * outputs <= LARGE || rows == 0 {
-        let parts = shares(rows, 16, 128).into_par_iter().map(|share| {
-            let mut dw = room(outputs * inputs);
-            scratch(packed_len((share.len(), inputs)), |values| {
-                let panels = Panels::lay(x.rows(share.clone()), values);
-                panels.times(dy.rows(share).t(), &mut dw, Finish::default());
-            });
-            dw
-        });
-        return fold(parts.collect(), outputs * inputs);
+        return few_weights(x, dy);
     }
     let (mut dw, task) = (room(outputs * inputs), outputs.div_ceil(4).max(48));
     for share in ranges(rows, SUMMED) {
-        let values = packed(x.rows(share.clone()));
-        let panels = Panels::of((share.len(), inputs), &values);
+        let laid = Laid::new(x.rows(share.clone()), halves);
         let (dy, onto) = (dy.rows(share.clone()), share.start > 0);
         dw.par_chunks_mut(task * inputs).enumerate().for_each(|(index, dw)| {
             let first = index * task;
             let left = dy.columns(first..outputs.min(first + task)).t();
-            panels.times(left, dw, Finish { onto, ..Finish::default() });
+            let finish = Finish { onto, ..Finish::default() };
+            laid.times((share.len(), inputs), left, dw, finish);
         });
     }
     dw
+}
+
+/// `dyᵀ x` by shares of rows, each with sums of its own; always in full precision, as it is little.
+fn few_weights<T: Real>(x: Matrix<T>, dy: Matrix<T>) -> Vec<T> {
+    let ((rows, inputs), outputs) = (x.size(), dy.size().1);
+    let parts = shares(rows, 16, 128).into_par_iter().map(|share| {
+        let mut dw = room(outputs * inputs);
+        scratch(packed_len((share.len(), inputs)), |values| {
+            let panels = Panels::lay(x.rows(share.clone()), values);
+            panels.times(dy.rows(share).t(), &mut dw, Finish::default());
+        });
+        dw
+    });
+    fold(parts.collect(), outputs * inputs)
 }
 
 /// The gradients of input, weight and bias, each if it is wanted.
@@ -105,7 +145,7 @@ impl Linear {
             let x = slice::<T>(x.0, x.1)?;
             let rows = Matrix::new(x, x.len() / inputs.max(1), inputs);
             let finish = Finish { onto: false, bias, relu: self.relu };
-            output(product(rows, weight.t(), finish), shape)
+            output(product(rows, weight.t(), finish, self.halves), shape)
         })
     }
 
@@ -125,12 +165,12 @@ impl Linear {
             let weight = Values::<T>::of(weight)?;
             let (dy, weight) =
                 (Matrix::new(dy, rows, outputs), Matrix::new(&weight, outputs, inputs));
-            tensor(product(dy, weight, Finish::default()), x.shape())
+            tensor(product(dy, weight, Finish::default(), self.halves), x.shape())
         };
         let dw = || {
             let x = Values::<T>::of(x)?;
             let (x, dy) = (Matrix::new(&x, rows, inputs), Matrix::new(dy, rows, outputs));
-            tensor(weight_gradient(x, dy), (outputs, inputs))
+            tensor(weight_gradient(x, dy, self.halves), (outputs, inputs))
         };
         let db = |_: &Tensor| tensor(column_sums(dy, outputs), outputs);
         Ok([

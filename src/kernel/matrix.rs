@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::real::Real;
+use super::real::{Real, in_f32};
 
 /// A matrix within a slice: element (i, j) is at `i * stride.0 + j * stride.1`.
 #[derive(Clone, Copy)]
@@ -61,6 +61,12 @@ impl<'a, T: Real> Matrix<'a, T> {
     /// The elements of a column that lie side by side, and what lies behind them.
     pub(crate) fn column(&self, column: usize) -> &'a [T] {
         &self.data[column * self.stride.1..]
+    }
+
+    /// The same, if its numbers are `f32`.
+    pub(crate) fn in_f32(self) -> Option<Matrix<'a, f32>> {
+        let Self { data, size, stride } = self;
+        in_f32(data).map(|data| Matrix { data, size, stride })
     }
 
     /// The transpose.

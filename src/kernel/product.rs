@@ -6,7 +6,12 @@
 //! in the order of the inner index, cut only every [`BLOCK`] terms, so its bits depend neither on
 //! the width of the panels nor on how rows are divided.
 
+mod halves;
+
 use rayon::prelude::*;
+
+pub use halves::has_bf16;
+pub(crate) use halves::{Halves, packed_halves};
 
 use super::matrix::Matrix;
 use super::pieces::{room, scratch};
@@ -118,7 +123,7 @@ pub(crate) struct Apart<'a, T> {
 }
 
 /// What a product becomes, and room to lay out a part of its left factor.
-type Asked<'a, 'b, T> = (Finish<'a, T>, &'b mut [T]);
+type Asked<'a, 'b, T, Kept = T> = (Finish<'a, T>, &'b mut [Kept]);
 
 fn dispatch<T: Real>(panels: Panels<T>, left: Matrix<T>, to: Apart<T>, asked: Asked<T>) {
     #[cfg(target_arch = "x86_64")]
@@ -227,6 +232,7 @@ macro_rules! tiles {
         })*
     };
 }
+use tiles;
 
 impl<'a, T: Real> Left<'a, T> {
     /// Lays out a part whose columns lie side by side, so that a tile reads it in its order: where

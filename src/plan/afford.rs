@@ -45,7 +45,7 @@ pub(super) fn duration(
     (plan, trial): (&Plan, &Trial),
     machine: &MachineFacts,
 ) -> Option<Diagnostic> {
-    let (limit, rate) = (experiment.limit.as_ref()?, machine.flops_per_second?);
+    let (limit, rate) = (experiment.machine.limit.as_ref()?, machine.flops_per_second?);
     let stages: f64 = trial.stages.iter().map(|at| plan.stages[*at].cost.flops).sum();
     let measured: f64 = trial.evaluations.iter().map(|at| plan.evaluations[*at].cost.flops).sum();
     let seconds = (stages + measured) / rate;

@@ -32,6 +32,17 @@ pub struct Method {
     /// Steps after which the weights at the ends of epochs are averaged, to be evaluated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub swa: Option<usize>,
+    /// What the products of linear layers are computed in, where it is not `f32`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
+}
+
+/// What products are computed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Numbers of 8 bits of precision, added up in `f32`.
+    Bf16,
 }
 
 impl Method {
@@ -53,6 +64,7 @@ impl Method {
                 Average::Swa(start) => Some(start.steps(steps_per_epoch, batch)),
                 Average::Ema(_) => None,
             }),
+            precision: declared.is_half.then_some(Precision::Bf16),
         }
     }
 
@@ -67,6 +79,7 @@ impl Method {
         lines.extend(self.chunk.map(|items| format!("chunk {items}")));
         lines.extend(self.ema.map(|decay| format!("ema {decay}")));
         lines.extend(self.swa.map(|steps| format!("swa {steps}")));
+        lines.extend(self.precision.map(|Precision::Bf16| "in bf16".to_owned()));
         lines
     }
 
@@ -74,14 +87,12 @@ impl Method {
     pub(super) fn shown(&self) -> String {
         let mut text = String::new();
         for line in self.canonical() {
-            let line = match line.strip_prefix("sampler ") {
-                Some(_) => self.sampler.to_string(),
-                None => line,
+            let line = match line.split_once(' ') {
+                Some(("sampler", _)) => self.sampler.to_string(),
+                Some(("swa", _)) => line + " steps",
+                _ => line,
             };
             write!(text, ", {line}").expect("a text can be written to");
-        }
-        if self.swa.is_some() {
-            text += " steps";
         }
         text
     }

@@ -51,7 +51,7 @@ pub use digest::Digest;
 pub use found::FoundGroups;
 pub use freeze::Frozen;
 pub use ledger::{GroupLabels, Stamp, stamp_lines};
-pub use method::Method;
+pub use method::{Method, Precision};
 pub use part::Slice;
 pub use projector::Projection;
 pub use schema::{SCHEMA, schema};

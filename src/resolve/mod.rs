@@ -106,10 +106,19 @@ pub struct Experiment {
     /// Those that cells have in common are shared.
     pub stages: Vec<Rc<Stage>>,
     pub evaluations: Vec<Entry>,
-    /// The longest a run may take, in seconds.
-    pub limit: Option<Spanned<f64>>,
+    /// What is asked of the machine.
+    pub machine: Machine,
     pub selection: Option<Selection>,
     pub pins: Pins,
+}
+
+/// What `run { … }` asks of the machine.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Machine {
+    /// The longest a run may take, in seconds.
+    pub limit: Option<Spanned<f64>>,
+    /// Where it is said that products of layers are computed in bf16.
+    pub half: Option<Span>,
 }
 
 /// The number that chooses which model is evaluated.
@@ -265,6 +274,8 @@ pub struct Method {
     pub average: Option<Spanned<Average>>,
     /// Paths of networks in the stage that are not trained.
     pub freeze: Vec<Spanned<String>>,
+    /// Whether products of layers are computed in bf16.
+    pub is_half: bool,
 }
 
 /// Which average of a training's weights is evaluated.
@@ -301,6 +312,7 @@ impl Method {
             && plain(&self.chunk) == plain(&other.chunk)
             && plain(&self.average) == plain(&other.average)
             && self.frozen().eq(other.frozen())
+            && self.is_half == other.is_half
     }
 }
 

@@ -81,7 +81,10 @@ impl List<'_> {
             let value = pinned.map_or(own.to_owned(), ToString::to_string);
             self.add(&["seed", stream], value, "natural", experiment.name.span);
         }
-        let limit = experiment.limit.as_ref();
+        let half = experiment.machine.half;
+        let value = if half.is_some() { "bf16" } else { "f32" }.to_owned();
+        self.add(&["run", "precision"], value, "f32 | bf16", half.unwrap_or(experiment.name.span));
+        let limit = experiment.machine.limit.as_ref();
         let value = limit.map_or("none".to_owned(), |limit| format!("{} s", limit.node));
         let span = limit.map_or(experiment.name.span, |limit| limit.span);
         self.add(&["run", "limit"], value, "time | none", span);

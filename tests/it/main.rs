@@ -35,6 +35,7 @@ mod geometry;
 mod given;
 mod golden;
 mod gradients;
+mod halves;
 mod kernels;
 mod lab;
 mod language;

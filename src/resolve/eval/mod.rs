@@ -85,6 +85,8 @@ pub(super) struct Eval<'a> {
     pub stages: Vec<String>,
     /// What seems to be missing may stand where the file could not be read.
     pub is_damaged: bool,
+    /// Whether the experiment asks for products in bf16.
+    pub is_half: bool,
     /// The parameters that were asked for.
     pub used: BTreeSet<(u16, String)>,
     /// Names being worked out, to find definitions that go in circles.
@@ -108,6 +110,7 @@ impl<'a> Eval<'a> {
             out,
             stages,
             is_damaged: false,
+            is_half: false,
             used: BTreeSet::new(),
             names,
             budget: BUDGET,

@@ -1,20 +1,23 @@
 //! `run { … }`: what is asked of the machine; and the remarks `note` and `tags`.
 
+use super::super::Machine;
 use super::super::draft::{Section, Slot};
 use super::super::eval::{Eval, WALLTIME, Want};
 use super::COUNT;
 use crate::catalog::{Type, Value};
-use crate::diag::{Diagnostic, Spanned, codes};
+use crate::diag::{Diagnostic, codes};
 use crate::syntax::{Arg, ExprKind};
 
 impl Eval<'_> {
-    /// Checks what `run` asks for, and says what this version does not do; the longest that a run
-    /// may take, in seconds.
-    pub(super) fn run(&mut self, draft: &Section) -> Option<Spanned<f64>> {
-        let mut limit = None;
+    /// Checks what `run` asks for, and says what this version does not do.
+    pub(super) fn run(&mut self, draft: &Section) -> Machine {
+        let mut machine = Machine::default();
         for slot in draft.section("run").into_iter().flat_map(|run| &run.fields) {
             match slot.name.node.as_str() {
-                "precision" => self.word(slot, &["f32"], &[]),
+                "precision" => {
+                    let is_half = self.word(slot, &["f32", "bf16"], &[]) == Some("bf16");
+                    machine.half = is_half.then_some(slot.expr.span);
+                }
                 "determinism" => {
                     let instead = "this version always gives the same bytes";
                     self.word(slot, &["strict", "fast"], &[("fast", instead)]);
@@ -34,20 +37,28 @@ impl Eval<'_> {
                     self.not_done(slot, is_sound.map(|()| instead));
                 }
                 "limit" if slot.expr.kind == ExprKind::None => {}
-                "limit" => limit = self.measure((&slot.name.node, &slot.expr), &WALLTIME),
+                "limit" => {
+                    machine.limit = self.measure((&slot.name.node, &slot.expr), &WALLTIME);
+                }
                 _ => {}
             }
         }
-        limit
+        machine
     }
 
     /// A field that takes a word; some words ask for what is not done.
-    fn word(&mut self, slot: &Slot, words: &'static [&'static str], undone: &[(&str, &str)]) {
+    fn word(
+        &mut self,
+        slot: &Slot,
+        words: &'static [&'static str],
+        undone: &[(&str, &str)],
+    ) -> Option<&'static str> {
         let ty = Type::Choice(words);
         let found = self.value(&slot.expr, &[], Want::new(&slot.name.node, &ty));
         let is_found = |word: &str| matches!(&found, Some(Value::Word(it)) if it == word);
         let instead = undone.iter().find(|(word, _)| is_found(word)).map(|(_, instead)| *instead);
         self.not_done(slot, instead);
+        words.iter().copied().find(|word| is_found(word))
     }
 
     fn not_done(&mut self, slot: &Slot, instead: Option<&str>) {

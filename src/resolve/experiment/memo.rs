@@ -62,6 +62,7 @@ impl Known {
         let is_own = section.kind == "stage";
         let begins = self.stage.begins_with.is_some() || self.stage.groups.is_some();
         self.used.iter().all(same)
+            && self.stage.train.method.is_half == eval.is_half
             && (!begins || self.draft.stages().eq(draft.stages()))
             && (Rc::ptr_eq(&self.draft, draft) || self.draft.trains_like(draft))
             && (!is_own || self.section == *section)

@@ -31,7 +31,8 @@ impl Eval<'_> {
         self.one_of(&ema, &swa, "which average of the weights is evaluated");
         self.one_of(&accumulate, &chunk, "how a batch is divided");
         let (sampler, clip, average) = (sampler?, clip?, ema.or(swa));
-        Some(Method { sampler, clip, accumulate, chunk, average, freeze: freeze? })
+        let is_half = self.is_half;
+        Some(Method { sampler, clip, accumulate, chunk, average, freeze: freeze?, is_half })
     }
 
     /// The component `name` with its defaults, where none is declared.

@@ -33,7 +33,8 @@ impl Eval<'_> {
     pub fn experiment(&mut self, draft: &Rc<Section>, memo: &mut Memo) -> Option<Experiment> {
         let before = self.out.len();
         self.is_damaged = draft.is_damaged();
-        let limit = self.run(draft);
+        let machine = self.run(draft);
+        self.is_half = machine.half.is_some();
         self.check_notes(draft);
         check_path_names(draft, self.out);
         let mut sections: Vec<&Section> = draft.stages().collect();
@@ -54,7 +55,7 @@ impl Eval<'_> {
         if has_errors(&self.out[before..]) {
             return None;
         }
-        Some(Experiment { name: draft.name.clone(), stages, evaluations, limit, selection, pins })
+        Some(Experiment { name: draft.name.clone(), stages, evaluations, machine, selection, pins })
     }
 
     /// The component in a slot, with the overrides that reach inside it.
