@@ -2,10 +2,12 @@
 
     cargo bench --no-run --bench train
     python tests/bench/versus/train.py target/release/deps/train-… [--pairs 7] [--only vit]
+    python tests/bench/versus/train.py target/release/deps/train-… --growth
 
 A step is forward, backward and the optimiser's, on one batch of made images. Both have as many
 threads. For each case it prints both medians, the ratio of the medians, the range of the ratios of
-pairs, and both peak memories; PyTorch stands twice: as it comes, and with channels last.
+pairs, and both peak memories; PyTorch stands twice: as it comes, and with channels last. Behind
+`--growth` are the times and memories of SupCon alone, in balance, over the number of embeddings.
 """
 
 import argparse
@@ -213,16 +215,30 @@ def compare(case, program, pairs):
         side.end()
 
 
+def growth(program):
+    """Value and gradient of SupCon from 512 to 16,384 embeddings of 128 numbers."""
+    for rows in (512, 1024, 2048, 4096, 8192, 16384):
+        side = Side([program, str(HERE / "train.exp"), f"supcon_{rows}"])
+        side.step()
+        seconds = statistics.median(side.step() for _ in range(7))
+        pairs = f"{seconds * 1e9 / rows**2:.1f} ns a pair"
+        print(f"{rows}: {seconds * 1e3:.1f} ms, {pairs}; {side.memory():.0f} MiB", flush=True)
+        side.end()
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("program", nargs="?")
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--only", default="")
+    parser.add_argument("--growth", action="store_true")
     parser.add_argument("--serve")
     parser.add_argument("--tuned", action="store_true")
     args = parser.parse_args()
     if args.serve:
         serve(args.serve, args.tuned)
+    elif args.growth:
+        growth(args.program)
     else:
         for case in CASES:
             if args.only in case:
