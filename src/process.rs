@@ -3,6 +3,8 @@
 
 use std::ffi::c_long;
 
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+
 /// Bytes of a pool thread's stack: what the main thread of a program usually has.
 const STACK: usize = 8 << 20;
 
@@ -31,6 +33,16 @@ pub fn train<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     // SAFETY: sets a number. Where the program has another allocator, nobody reads it.
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1 as c_long) };
     // A pool that is there already stays as it is.
-    let _ = rayon::ThreadPoolBuilder::new().stack_size(STACK).build_global();
+    let _ = ThreadPoolBuilder::new().stack_size(STACK).build_global();
     rayon::scope(|_| work())
+}
+
+/// A pool of its own for one of several trainings beside each other; work installed in it runs on
+/// its threads.
+///
+/// # Errors
+/// When the system gives no more threads.
+pub fn pool(threads: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
+    let name = |at| format!("worker {at}");
+    ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK).thread_name(name).build()
 }

@@ -15,13 +15,27 @@ const ENOUGH: f64 = 60.0;
 
 /// Bytes of memory, or as many as this process may use.
 pub fn memory() -> Option<u64> {
+    Some(allowed("memory.max").unwrap_or(u64::MAX).min(system("MemTotal:")?))
+}
+
+/// Bytes of memory that nothing uses which could not give them back.
+pub fn memory_free() -> Option<u64> {
+    let left = || allowed("memory.max")?.checked_sub(allowed("memory.current")?);
+    Some(left().unwrap_or(u64::MAX).min(system("MemAvailable:")?))
+}
+
+/// A line of what Linux says of memory, in bytes.
+fn system(name: &str) -> Option<u64> {
     let lines = BufReader::new(File::open("/proc/meminfo").ok()?).lines();
-    let line = lines.map_while(Result::ok).find(|line| line.starts_with("MemTotal:"))?;
-    let amount = line.strip_prefix("MemTotal:")?.trim();
+    let line = lines.map_while(Result::ok).find(|line| line.starts_with(name))?;
+    let amount = line.strip_prefix(name)?.trim();
     let kibibytes: u64 = amount.strip_suffix("kB")?.trim().parse().ok()?;
-    let allowed = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-    let allowed = allowed.and_then(|text| text.trim().parse().ok());
-    Some(allowed.unwrap_or(u64::MAX).min(kibibytes * 1024))
+    Some(kibibytes * 1024)
+}
+
+/// A number of the control group of this process.
+fn allowed(name: &str) -> Option<u64> {
+    fs::read_to_string(Path::new("/sys/fs/cgroup").join(name)).ok()?.trim().parse().ok()
 }
 
 /// Bytes free on the disk of `folder`, which may not be there yet. The standard library does not

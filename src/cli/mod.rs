@@ -13,6 +13,7 @@ mod fmt;
 mod format;
 mod graph;
 mod inspect;
+mod jobs;
 mod loss;
 mod machine;
 mod measure;

@@ -1,16 +1,23 @@
 //! What happens during a run, as a bar on a terminal, and as a line for each result elsewhere.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::prompt;
-use crate::plan::Stage;
-use crate::run::{Event, Observer};
+use crate::plan::{Stage, plural};
+use crate::run::{Event, Gain, Observer};
 
 /// Shows a run.
 pub struct Progress {
+    all: MultiProgress,
+    /// One for each job.
+    bars: Vec<ProgressBar>,
+    /// That of the job that is attended to.
     bar: ProgressBar,
+    /// The trainings of this plan that were shown to begin.
+    begun: BTreeSet<usize>,
     is_terminal: bool,
 }
 
@@ -25,7 +32,13 @@ impl Progress {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),
         };
-        Self { bar: ProgressBar::with_draw_target(Some(0), target), is_terminal }
+        let all = MultiProgress::with_draw_target(target);
+        let bar = all.add(ProgressBar::new(0));
+        Self { all, bars: vec![bar.clone()], bar, begun: BTreeSet::new(), is_terminal }
+    }
+
+    fn clear(&self) {
+        self.bars.iter().for_each(ProgressBar::finish_and_clear);
     }
 
     fn begin(&self, what: String, length: u64, at: u64) {
@@ -61,7 +74,8 @@ impl Progress {
 
     fn line(&self, text: &str) {
         match self.is_terminal {
-            true => self.bar.println(text),
+            // What cannot be shown there can be shown nowhere.
+            true => drop(self.all.println(text)),
             false => prompt::eprint(&format!("{text}\n")),
         }
     }
@@ -75,11 +89,33 @@ fn shortened(what: String) -> String {
     }
 }
 
+/// `2 jobs of 1 thread: 1.31 times the steps of 1 job of 2 threads`
+fn gained((jobs, cores): (usize, usize), gain: Gain) -> String {
+    let times = gain.times;
+    format!("{}: {times:.2} times the steps of {}", shared(jobs, cores), shared(gain.jobs, cores))
+}
+
+/// So many jobs with the threads that each has.
+fn shared(jobs: usize, cores: usize) -> String {
+    let (some, rest) = ((cores / jobs).max(1), cores % jobs);
+    match rest > 0 && cores > jobs {
+        true => format!("{} of {some} or {} threads", plural(jobs, "job"), some + 1),
+        false => format!("{} of {}", plural(jobs, "job"), plural(some, "thread")),
+    }
+}
+
 fn title(stage: &Stage, number: usize, of: usize) -> String {
     format!("[{number}/{of}] {} seed {}", stage.name, stage.seed)
 }
 
 impl Observer for Progress {
+    fn attend(&mut self, job: usize) {
+        while self.bars.len() <= job {
+            self.bars.push(self.all.add(ProgressBar::new(0)));
+        }
+        self.bar = self.bars[job].clone();
+    }
+
     fn observe(&mut self, event: Event) {
         match event {
             Event::Grouping { stage, number, of, share } => {
@@ -91,7 +127,7 @@ impl Observer for Progress {
             }
             Event::StageBegins { stage, number, of, step } => {
                 let what = title(stage, number, of);
-                if step > 0 {
+                if self.begun.insert(number) && step > 0 {
                     self.line(&format!("{what}: goes on from step {step}"));
                 }
                 self.begin(what, stage.steps as u64, step as u64);
@@ -127,7 +163,16 @@ impl Observer for Progress {
                     self.line(&format!("  {help}"));
                 }
             }
-            Event::PlanEnds => self.bar.finish_and_clear(),
+            Event::Divided { jobs, cores, gain } => {
+                self.clear();
+                if let Some(gain) = gain {
+                    self.line(&gained((jobs, cores), gain));
+                }
+            }
+            Event::PlanEnds => {
+                self.clear();
+                self.begun.clear();
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use candle_core::Device;
 
 use super::format::{Deny, Format};
+use super::jobs::{Jobs, jobs};
 use super::plan::listed;
 use super::progress::Progress;
 use super::workspace::{Workspace, data_root, store};
@@ -17,7 +18,7 @@ use crate::kernel::has_bf16;
 use crate::library::Library;
 use crate::plan::{Digest, Plan, Precision};
 use crate::report::{csv, markdown, tally, terminal};
-use crate::run::{Outcome, Session, Surroundings, run as run_plan};
+use crate::run::{Outcome, Session, Surroundings, run_beside as run_plan};
 use crate::store::{self as files, Store};
 
 /// Arguments of `run`.
@@ -25,6 +26,10 @@ use crate::store::{self as files, Store};
 pub struct RunArgs {
     #[command(flatten)]
     target: Target,
+    /// How many trainings go on beside each other, with the cores divided among them, or `auto`:
+    /// as many as get on fastest, by measurement of the first steps
+    #[arg(long, value_name = "N|auto", default_value = "1", value_parser = jobs)]
+    jobs: Jobs,
     /// Print what `plan` prints, and stop
     #[arg(long)]
     dry_run: bool,
@@ -66,30 +71,31 @@ pub fn run(library: &Library, args: &RunArgs) -> u8 {
     }
     warn_of_precision(&workspace.plans);
     let data = data_root(&args.target.places);
-    all(library, &workspace.plans, &args.target, (&store, &data), &stop)
+    all(library, &workspace.plans, args, (&store, &data), &stop)
 }
 
 /// Runs the plans one after the other; a failure in one does not keep the next from running.
 fn all(
     library: &Library,
     plans: &[Plan],
-    target: &Target,
+    args: &RunArgs,
     (store, data_root): (&Store, &Path),
     stop: &AtomicBool,
 ) -> u8 {
     let clock = clock();
     let device = &Device::Cpu;
-    let around = Surroundings { library, store, data_root, device, stop, clock: &clock };
+    let (halt, clock) = (None, &clock);
+    let around = Surroundings { library, store, data_root, device, stop, halt, clock };
     let mut progress = Progress::new();
     let mut session = Session::new(around, &mut progress);
     let mut code = 0;
     for plan in plans {
-        let outcome = run_plan(&mut session, plan);
+        let outcome = run_plan(&mut session, plan, args.jobs.division(plan));
         if outcome.stopped {
             prompt::eprint("stopped; the same command goes on from here\n");
             return exit::INTERRUPTED;
         }
-        let is_written = report(&store.report(&report_name(plan, target)), plan, &outcome);
+        let is_written = report(&store.report(&report_name(plan, &args.target)), plan, &outcome);
         if outcome.failures() > 0 || !is_written {
             code = exit::FAILED;
         }
@@ -136,7 +142,7 @@ fn report(folder: &Path, plan: &Plan, outcome: &Outcome) -> bool {
 
 /// Seconds since 1970 began, which never go back.
 #[allow(clippy::disallowed_methods, reason = "the clock enters the program here")]
-fn clock() -> impl Fn() -> f64 {
+fn clock() -> impl Fn() -> f64 + Sync {
     let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let since = Instant::now();
     move || (begun + since.elapsed()).as_secs_f64()

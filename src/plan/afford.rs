@@ -1,5 +1,7 @@
 //! Whether the machine can afford a plan: memory, time and disk, before any is spent.
 
+use std::cmp::Reverse;
+
 use super::amount::{bytes, flop, grouped, time};
 use super::cost::{Cost, Layers};
 use super::training::Training;
@@ -88,6 +90,28 @@ pub fn disk(design: &Design, plan: &Plan, free: Option<u64>) -> Option<Diagnosti
 }
 
 impl Plan {
+    /// Bytes of memory that so many of its trainings and evaluations hold beside each other, at
+    /// most.
+    pub fn memory_bytes(&self, jobs: usize) -> u64 {
+        self.peaks().into_iter().take(jobs).fold(0, u64::saturating_add)
+    }
+
+    /// How many of its trainings and evaluations hold no more than so many bytes, whichever they
+    /// are; one at least.
+    pub fn jobs_within(&self, bytes: u64) -> usize {
+        let fits = |jobs: &usize| self.memory_bytes(*jobs) <= bytes;
+        (1..=self.peaks().len()).take_while(fits).last().unwrap_or(1)
+    }
+
+    /// The memory of each training and evaluation, the most first.
+    fn peaks(&self) -> Vec<u64> {
+        let trained = self.stages.iter().map(|stage| stage.cost.peak_bytes);
+        let measured = self.evaluations.iter().map(|it| it.cost.peak_bytes);
+        let mut peaks: Vec<u64> = trained.chain(measured).collect();
+        peaks.sort_unstable_by_key(|bytes| Reverse(*bytes));
+        peaks
+    }
+
     /// Bytes on disk when everything is trained, and while the largest training is.
     pub fn disk_bytes(&self) -> u64 {
         let kept = self.stages.iter().map(|stage| stage.cost.disk_bytes);

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use candle_core::{Device, Result as TensorResult};
+use rayon::ThreadPool;
 
 use super::batch::Transforms;
 use super::event::RunError;
@@ -58,6 +59,8 @@ pub struct Maker<'a> {
     pub transforms: &'a Transforms,
     pub pool: &'a Pool,
     pub device: &'a Device,
+    /// The threads that make them, if they are not those of everything.
+    pub workers: Option<&'a ThreadPool>,
 }
 
 impl Maker<'_> {
@@ -98,7 +101,8 @@ impl Maker<'_> {
     fn make(mut self, steps: Range<usize>, sender: SyncSender<TensorResult<Batch>>) {
         for step in steps {
             let drawing = self.order.step(step);
-            let batch = self.transforms.batch(self.pool, &drawing, self.device);
+            let making = || self.transforms.batch(self.pool, &drawing, self.device);
+            let batch = self.workers.map_or_else(making, |workers| workers.install(making));
             // The receiver is gone when training has stopped.
             if sender.send(batch).is_err() {
                 return;

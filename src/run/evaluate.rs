@@ -146,7 +146,7 @@ fn measure(
     };
     let mut progress = |share| {
         session.borrow_mut().tell(Event::EvaluationShare(share));
-        match around.is_stopped() {
+        match around.is_halted() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
@@ -231,7 +231,7 @@ impl Joined<'_, '_, '_> {
             done += images;
             let mut session = self.session.borrow_mut();
             session.tell(Event::Embedded { done, of });
-            if session.around.is_stopped() { Err(EvalError::Stopped) } else { Ok(()) }
+            if session.around.is_halted() { Err(EvalError::Stopped) } else { Ok(()) }
         };
         let column = |part: &Rc<Frozen>| match self.is_projected {
             true => part.projected(&embed(part, &mut tell)?),

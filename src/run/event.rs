@@ -70,14 +70,31 @@ pub enum Event<'a> {
         message: &'a str,
         help: Option<&'a str>,
     },
+    /// From here on `jobs` trainings or evaluations may go on beside each other, on `cores` in all;
+    /// with what was gained by it, where that has just been measured.
+    Divided {
+        jobs: usize,
+        cores: usize,
+        gain: Option<Gain>,
+    },
     /// A plan is through, or stopped.
     PlanEnds,
+}
+
+/// How many times the steps of another division of the cores, which has `jobs`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gain {
+    pub times: f64,
+    pub jobs: usize,
 }
 
 /// Who shows what happens.
 pub trait Observer {
     /// Called for each event, on the thread that trains.
     fn observe(&mut self, event: Event);
+
+    /// Says that the next event is of job number `job`, counted from 0. One thread at a time.
+    fn attend(&mut self, _job: usize) {}
 }
 
 /// Shows nothing.

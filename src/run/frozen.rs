@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
@@ -23,7 +23,7 @@ use crate::seed::Stream;
 pub struct Frozen {
     model: Model,
     transforms: Transforms,
-    pub pool: Rc<Pool>,
+    pub pool: Arc<Pool>,
     /// The groups of the training images, as training read them.
     groups: Vec<u32>,
     device: Device,
@@ -46,7 +46,7 @@ impl Frozen {
     pub fn load(
         around: &Surroundings,
         (stage, is_last): (&Stage, bool),
-        pool: Rc<Pool>,
+        pool: Arc<Pool>,
     ) -> Result<Self, RunError> {
         let groups = Groups::known(&around.store.stage(stage), stage, &pool)?;
         let mut model = build(stage, around.library, DType::F32, around.device)?;

@@ -107,7 +107,7 @@ impl Groups {
             (session.around.library, stage_stream(stage, "order").named("groups"));
         let progress = &mut |share| {
             session.tell(Event::Grouping { stage, number, of, share });
-            match session.around.is_stopped() {
+            match session.around.is_halted() {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }
@@ -199,7 +199,7 @@ fn images(
     let parts: Vec<Rc<Frozen>> =
         stages.map(|stage| session.frozen(stage, is_last)).collect::<Result<_, _>>()?;
     let around = session.around;
-    let tell = &mut |_| if around.is_stopped() { Err(EvalError::Stopped) } else { Ok(()) };
+    let tell = &mut |_| if around.is_halted() { Err(EvalError::Stopped) } else { Ok(()) };
     let features: Vec<Tensor> =
         parts.iter().map(|part| part.features(split, tell)).collect::<Result<_, _>>()?;
     let scores = match (&parts[..], &features[..]) {

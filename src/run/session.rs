@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::Device;
+use rayon::ThreadPool;
 
 use super::event::{Event, Observer, RunError};
 use super::frozen::Frozen;
@@ -24,8 +26,10 @@ pub struct Surroundings<'a> {
     pub device: &'a Device,
     /// Set when the user asks to stop.
     pub stop: &'a AtomicBool,
+    /// Set when what is under way is to be left as a stop leaves it, and gone on with at once.
+    pub halt: Option<&'a AtomicBool>,
     /// Seconds since the beginning of 1970, UTC. Decides when to save, never what.
-    pub clock: &'a dyn Fn() -> f64,
+    pub clock: &'a (dyn Fn() -> f64 + Sync),
 }
 
 impl Surroundings<'_> {
@@ -33,22 +37,42 @@ impl Surroundings<'_> {
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
+
+    /// Whether what is under way is to be left, at the user's wish or to be gone on with at once.
+    pub fn is_halted(&self) -> bool {
+        self.is_stopped() || self.halt.is_some_and(|halt| halt.load(Ordering::Relaxed))
+    }
 }
 
 /// What every training and evaluation of one invocation shares.
 pub struct Session<'a> {
     pub around: Surroundings<'a>,
-    observer: &'a mut dyn Observer,
-    /// The datasets read so far, with how they were divided.
-    pools: Vec<(String, Rc<Pool>)>,
+    observer: &'a mut (dyn Observer + Send),
+    /// The threads that the work has for itself, if they are not those of everything.
+    pub(super) workers: Option<&'a ThreadPool>,
+    pools: Arc<Pools>,
     /// The trained encoders at hand, each by its training and whether it is as the last step left it.
     frozen: Vec<((String, bool), Rc<Frozen>)>,
 }
 
 impl<'a> Session<'a> {
     /// A session that has read nothing yet.
-    pub fn new(around: Surroundings<'a>, observer: &'a mut dyn Observer) -> Self {
-        Self { around, observer, pools: Vec::new(), frozen: Vec::new() }
+    pub fn new(around: Surroundings<'a>, observer: &'a mut (dyn Observer + Send)) -> Self {
+        Self { around, observer, workers: None, pools: Arc::default(), frozen: Vec::new() }
+    }
+
+    /// The datasets of the session, and who is told what happens in it, for sessions within it.
+    pub(super) fn shared(&mut self) -> (Arc<Pools>, &mut (dyn Observer + Send)) {
+        (self.pools.clone(), &mut *self.observer)
+    }
+
+    /// A session that reads no dataset which is among `pools`.
+    pub(super) fn within(
+        around: Surroundings<'a>,
+        observer: &'a mut (dyn Observer + Send),
+        (workers, pools): (Option<&'a ThreadPool>, Arc<Pools>),
+    ) -> Self {
+        Self { around, observer, workers, pools, frozen: Vec::new() }
     }
 
     /// Tells of `event`.
@@ -57,14 +81,8 @@ impl<'a> Session<'a> {
     }
 
     /// The images of `data`, read and verified once.
-    pub(super) fn pool(&mut self, data: &Data) -> Result<Rc<Pool>, RunError> {
-        let key = address(data);
-        if let Some((_, pool)) = self.pools.iter().find(|(known, _)| *known == key) {
-            return Ok(pool.clone());
-        }
-        let pool = Rc::new(Pool::load(data, self.around.library, self.around.data_root)?);
-        self.pools.push((key, pool.clone()));
-        Ok(pool)
+    pub(super) fn pool(&mut self, data: &Data) -> Result<Arc<Pool>, RunError> {
+        self.pools.find(data, &self.around)
     }
 
     /// The trained encoder of `stage`, as it was kept or as the last step left it, read once.
@@ -82,6 +100,24 @@ impl<'a> Session<'a> {
     /// Lets go of all trained encoders but those of `stages`: their embeddings take memory.
     pub(super) fn keep_frozen(&mut self, stages: &[&Stage]) {
         self.frozen.retain(|((digest, _), _)| stages.iter().any(|it| it.digest.text() == digest));
+    }
+}
+
+/// The datasets read so far, with how they were divided.
+#[derive(Default)]
+pub(super) struct Pools(Mutex<Vec<(String, Arc<Pool>)>>);
+
+impl Pools {
+    /// The images of `data`. Who asks while another reads waits: it may be the same dataset.
+    fn find(&self, data: &Data, around: &Surroundings) -> Result<Arc<Pool>, RunError> {
+        let key = address(data);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, pool)) = known.iter().find(|(known, _)| *known == key) {
+            return Ok(pool.clone());
+        }
+        let pool = Arc::new(Pool::load(data, around.library, around.data_root)?);
+        known.push((key, pool.clone()));
+        Ok(pool)
     }
 }
 

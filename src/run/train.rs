@@ -139,8 +139,8 @@ impl<'a> Training<'a> {
         let steps = self.progress.step..self.stage.steps;
         let transforms = self.transforms.clone();
         let order = Order::new(self.stage, session.around.library, pool, &self.groups.train);
-        let device = session.around.device;
-        let maker = Maker { order, transforms: &transforms, pool, device };
+        let (device, workers) = (session.around.device, session.workers);
+        let maker = Maker { order, transforms: &transforms, pool, device, workers };
         maker.during(steps, |batches| self.steps(session, pool, batches))
     }
 
@@ -160,7 +160,7 @@ impl<'a> Training<'a> {
             if step == self.stage.steps {
                 break;
             }
-            let stopped = session.around.is_stopped();
+            let stopped = session.around.is_halted();
             if stopped || (session.around.clock)() >= self.due {
                 self.save(session)?;
             }

@@ -38,7 +38,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("graph", &["catalog", "kernel", "library", "nn", "plan", "seed", "tensor"]),
     ("process", &[]),
     ("store", &["plan"]),
-    ("run", &["catalog", "data", "graph", "library", "measure", "plan", "seed", "store"]),
+    (
+        "run",
+        &["catalog", "data", "graph", "library", "measure", "plan", "process", "seed", "store"],
+    ),
     ("analysis", &["plan", "run"]),
     ("report", &["analysis", "catalog", "diag", "plan", "resolve", "run"]),
     (

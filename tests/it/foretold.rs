@@ -1,7 +1,7 @@
 //! Theory beside measurement, the permutation test, and the alarm, on trainings of free embeddings
 //! and of small networks.
 
-use std::cell::RefCell;
+use std::sync::Mutex;
 
 use balance::run::{Event, Outcome};
 use serde_json::Value as Json;
@@ -179,17 +179,17 @@ fn trades_inside_a_class_cost_it_nothing() {
 
 fn alarms(text: &str) -> (Vec<(usize, f64)>, String) {
     let lab = Lab::new();
-    let told = RefCell::new(Vec::new());
+    let told = Mutex::new(Vec::new());
     let mut watch = Watch::reacting(|event| {
         if let Event::OnePoint { epoch, cosine, .. } = event {
-            told.borrow_mut().push((*epoch, *cosine));
+            told.lock().unwrap().push((*epoch, *cosine));
         }
         Act::GoOn
     });
     assert_eq!(lab.run(&lab.plan(text), &mut watch).failures(), 0);
     drop(watch);
     let log = std::fs::read_to_string(lab.stage("main").join("metrics.jsonl")).unwrap();
-    (told.into_inner(), log)
+    (told.into_inner().unwrap(), log)
 }
 
 #[test]

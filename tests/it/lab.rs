@@ -1,19 +1,18 @@
 //! A place to run experiments: a store of its own, files from text, and observers that interrupt.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use balance::catalog::Facts;
 use balance::diag::Sources;
 use balance::library::Library;
 use balance::plan::{Plan, check};
 use balance::resolve::{Design, Options, load, resolve};
-use balance::run::{Event, Observer, Outcome, Session, Surroundings, run};
+use balance::run::{Division, Event, Observer, Outcome, Session, Surroundings, run_beside};
 use balance::store::Store;
 use candle_core::Device;
 use tempfile::TempDir;
@@ -71,23 +70,26 @@ impl Lab {
 
     /// Runs `plan` to its end, or to where `observer` stops it.
     pub fn run(&self, plan: &Plan, watch: &mut Watch) -> Outcome {
+        self.run_divided(plan, watch, Division::undivided())
+    }
+
+    /// The same with the cores divided.
+    pub fn run_divided(&self, plan: &Plan, watch: &mut Watch, division: Division) -> Outcome {
         let (store, stop) = (Store::new(self.store()), AtomicBool::new(false));
-        let time = Cell::new(1.0e9);
+        let looks = AtomicUsize::new(0);
         // Every look at the clock takes half a second: a checkpoint after every few steps.
-        let clock = || {
-            time.set(time.get() + 0.5);
-            time.get()
-        };
+        let clock = || 1.0e9 + 0.5 * looks.fetch_add(1, Ordering::Relaxed) as f64;
         let around = Surroundings {
             library: &self.library,
             store: &store,
             data_root: self.folder.path(),
             device: &Device::Cpu,
             stop: &stop,
+            halt: None,
             clock: &clock,
         };
         let mut interrupting = Interrupting { watch, stop: &stop };
-        run(&mut Session::new(around, &mut interrupting), plan)
+        run_beside(&mut Session::new(around, &mut interrupting), plan, division)
     }
 
     /// Runs every design of `text`; nothing may fail.
@@ -210,7 +212,7 @@ pub enum Act {
     Die,
 }
 
-type Reaction<'a> = Box<dyn FnMut(&Event) -> Act + 'a>;
+type Reaction<'a> = Box<dyn FnMut(&Event) -> Act + Send + 'a>;
 
 /// Counts what happens, and acts on it.
 pub struct Watch<'a> {
@@ -228,7 +230,7 @@ impl Default for Watch<'_> {
 }
 
 impl<'a> Watch<'a> {
-    pub fn reacting(react: impl FnMut(&Event) -> Act + 'a) -> Self {
+    pub fn reacting(react: impl FnMut(&Event) -> Act + Send + 'a) -> Self {
         let (trained, evaluated) = (Vec::new(), Vec::new());
         let (steps, failures) = (Vec::new(), Vec::new());
         Self { trained, evaluated, steps, failures, react: Box::new(react) }

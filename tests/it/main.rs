@@ -36,6 +36,7 @@ mod given;
 mod golden;
 mod gradients;
 mod halves;
+mod jobs;
 mod kernels;
 mod lab;
 mod language;

@@ -1,0 +1,48 @@
+//! `--jobs`: how many trainings go on beside each other.
+
+use super::machine::memory_free;
+use super::prompt;
+use crate::plan::Plan;
+use crate::plan::amount::bytes;
+use crate::run::Division;
+
+/// How many trainings go on beside each other.
+#[derive(Debug, Clone, Copy)]
+pub enum Jobs {
+    Count(usize),
+    Auto,
+}
+
+/// `2`, or `auto`.
+pub fn jobs(text: &str) -> Result<Jobs, String> {
+    match text.trim() {
+        "auto" => Ok(Jobs::Auto),
+        number => match number.parse() {
+            Ok(0) | Err(_) => Err("expected a number of jobs from 1 on, such as 2, or auto".into()),
+            Ok(jobs) => Ok(Jobs::Count(jobs)),
+        },
+    }
+}
+
+impl Jobs {
+    /// How the cores are divided for `plan`: never so that more memory is held than is free, if it
+    /// is up to the program; otherwise with a warning.
+    pub fn division(self, plan: &Plan) -> Division {
+        let free = memory_free();
+        let most = free.map_or(usize::MAX, |free| plan.jobs_within(free));
+        match self {
+            Self::Auto => Division::fastest(most),
+            Self::Count(jobs) => {
+                let needed = plan.memory_bytes(jobs);
+                if let Some(free) = free.filter(|free| jobs > 1 && needed > *free) {
+                    let (needed, free) = (bytes(needed), bytes(free));
+                    prompt::eprint(&format!(
+                        "warning: {jobs} jobs may need {needed} of memory, and {free} are free\n  \
+                         `--jobs {most}` fits\n"
+                    ));
+                }
+                Division::of(jobs)
+            }
+        }
+    }
+}
