@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -82,14 +83,15 @@ impl Maker<'_> {
                     message: format!("no thread for making batches: {error}"),
                     help: None,
                 })?;
-            let consumed = consume(Batches(batches));
+            // Who panics lends its hand too: the maker waits for the pool, and the scope for it.
+            let consumed = catch_unwind(AssertUnwindSafe(|| consume(Batches(batches))));
             while !maker.is_finished() {
                 if !lend_a_hand() {
                     thread::sleep(NAP);
                 }
             }
             match maker.join() {
-                Ok(()) => consumed,
+                Ok(()) => consumed.unwrap_or_else(|panic| resume_unwind(panic)),
                 Err(panic) => Err(RunError::failed(
                     format!("making a batch failed: {}", words(&*panic)),
                     "this is a fault of balance or of a component: please report it",

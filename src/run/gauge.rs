@@ -5,7 +5,7 @@ use super::event::Event;
 /// Steps of each job that are measured, after one that is not.
 const STEPS: usize = 3;
 /// Seconds of each job that are measured, at least.
-const SECONDS: f64 = 0.5;
+const SECONDS: f64 = 1.0;
 
 /// Measures while all jobs train.
 #[derive(Debug)]

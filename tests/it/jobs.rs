@@ -188,3 +188,43 @@ fn as_many_fit_as_the_memory_holds() {
     assert_eq!(plan.jobs_within(plan.memory_bytes(2)), 2);
     assert_eq!(plan.jobs_within(all), plan.stages.len() + plan.evaluations.len());
 }
+
+/// Two trainings of some hundred short steps.
+const LONG: &str = r#"
+edition 1
+
+experiment long {
+  data = digits(labels=coarse, test=25%, train=160 samples)
+  encoder = mlp(widths=[16], out=8)
+  loss { class = cross_entropy() }
+  train { optimizer = adamw(lr=1e-3); batch = 16; for = 2000 steps }
+  eval { near = knn(labels=fine) }
+}
+
+sweep seeds of long { seeds = 0..2 }
+"#;
+
+#[test]
+fn the_fastest_division_is_measured_and_no_step_is_lost() {
+    let lab = Lab::new();
+    let plan = lab.plan(LONG);
+    let mut divided = Vec::new();
+    let mut watch = Watch::reacting(|event| {
+        if let Event::Divided { jobs, gain, .. } = event {
+            divided.push((*jobs, *gain));
+        }
+        Act::GoOn
+    });
+    on_threads(2, || lab.run_divided(&plan, &mut watch, Division::fastest(2)));
+    let mut steps = watch.steps.clone();
+    drop(watch);
+    steps.sort_unstable();
+    let once: Vec<usize> = (1..=2000).flat_map(|step| [step, step]).collect();
+    assert_eq!(steps, once);
+    assert_eq!(divided[..2], [(2, None), (1, None)]);
+    let (jobs, gain) = divided[2];
+    let gain = gain.expect("it has been measured");
+    assert_eq!(jobs + gain.jobs, 3, "two jobs beside one, or the other way round");
+    assert!(gain.times >= 1.0 && gain.times.is_finite(), "{gain:?}");
+    assert!(divided[3..].iter().all(|(_, gain)| gain.is_none()));
+}
