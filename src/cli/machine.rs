@@ -20,8 +20,17 @@ pub fn memory() -> Option<u64> {
 
 /// Bytes of memory that nothing uses which could not give them back.
 pub fn memory_free() -> Option<u64> {
-    let left = || allowed("memory.max")?.checked_sub(allowed("memory.current")?);
+    let left = || {
+        let used = allowed("memory.current")?.saturating_sub(cached().unwrap_or(0));
+        Some(allowed("memory.max")?.saturating_sub(used))
+    };
     Some(left().unwrap_or(u64::MAX).min(system("MemAvailable:")?))
+}
+
+/// Bytes of files that the control group of this process counts as used and would let go of.
+fn cached() -> Option<u64> {
+    let text = fs::read_to_string("/sys/fs/cgroup/memory.stat").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("inactive_file "))?.trim().parse().ok()
 }
 
 /// A line of what Linux says of memory, in bytes.
