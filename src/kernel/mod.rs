@@ -35,7 +35,7 @@ mod sum;
 mod tape;
 mod turn;
 mod values;
-mod wide;
+pub(crate) mod wide;
 
 pub use activation::{gelu, relu};
 pub use attention::{Attention, attention, attention_from};

@@ -8,45 +8,47 @@
 macro_rules! wide {
     (
         $(#[$meta:meta])*
-        $vis:vis fn $name:ident<$real:ident: Real $(, const $size:ident: $kind:ty)*>(
+        $vis:vis fn $name:ident$(<$real:ident: Real $(, const $size:ident: $kind:ty)*>)?(
             $($argument:ident: $type:ty),* $(,)?
         ) $(-> $result:ty)? $body:block
     ) => {
         $(#[$meta])*
-        $vis fn $name<$real: Real $(, const $size: $kind)*>($($argument: $type),*) $(-> $result)? {
+        $vis fn $name$(<$real: Real $(, const $size: $kind)*>)?(
+            $($argument: $type),*
+        ) $(-> $result)? {
             #[inline(always)]
-            fn plain<$real: Real $(, const $size: $kind)*>(
+            fn plain$(<$real: Real $(, const $size: $kind)*>)?(
                 $($argument: $type),*
             ) $(-> $result)? $body
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512dq,fma")]
-            fn avx512<$real: Real $(, const $size: $kind)*>(
+            fn avx512$(<$real: Real $(, const $size: $kind)*>)?(
                 $($argument: $type),*
             ) $(-> $result)? {
-                plain::<$real $(, $size)*>($($argument),*)
+                plain$(::<$real $(, $size)*>)?($($argument),*)
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            fn avx2<$real: Real $(, const $size: $kind)*>(
+            fn avx2$(<$real: Real $(, const $size: $kind)*>)?(
                 $($argument: $type),*
             ) $(-> $result)? {
-                plain::<$real $(, $size)*>($($argument),*)
+                plain$(::<$real $(, $size)*>)?($($argument),*)
             }
 
             #[cfg(target_arch = "x86_64")]
             {
                 if $crate::kernel::wide::has_avx512() {
                     // SAFETY: the features were just detected.
-                    return unsafe { avx512::<$real $(, $size)*>($($argument),*) };
+                    return unsafe { avx512$(::<$real $(, $size)*>)?($($argument),*) };
                 }
                 if $crate::kernel::wide::has_avx2() {
                     // SAFETY: the features were just detected.
-                    return unsafe { avx2::<$real $(, $size)*>($($argument),*) };
+                    return unsafe { avx2$(::<$real $(, $size)*>)?($($argument),*) };
                 }
             }
-            plain::<$real $(, $size)*>($($argument),*)
+            plain$(::<$real $(, $size)*>)?($($argument),*)
         }
     };
 }

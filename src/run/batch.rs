@@ -7,7 +7,7 @@ use super::order::Drawing;
 use super::pool::Pool;
 use crate::catalog::{ImageShape, Port};
 use crate::graph::{Batch, stage_stream};
-use crate::library::augment::{Augment, Image, Mix, before};
+use crate::library::augment::{Augment, Image, Mix, Pass, before};
 use crate::library::eval::Change;
 use crate::library::loss::Mixed;
 use crate::library::{self, Library};
@@ -134,17 +134,44 @@ impl Transforms {
         views: usize,
         stream: impl Fn(usize, usize) -> Option<Stream> + Sync,
     ) -> Result<Vec<f32>> {
-        let shape = self.shape;
-        let mut values = vec![0f32; views * items.len() * shape.size()];
-        values.par_chunks_mut(PIECE * shape.size()).enumerate().try_for_each(|(piece, rows)| {
-            for (row_at, row) in rows.chunks_exact_mut(shape.size()).enumerate() {
-                let row_index = piece * PIECE + row_at;
-                let (view, at) = (row_index / items.len(), row_index % items.len());
-                row.copy_from_slice(&self.image(pool, items[at], stream(at, view))?.values);
+        let size = self.shape.size();
+        let mut values = vec![0f32; views * items.len() * size];
+        let mut rows: Vec<_> = values
+            .chunks_mut(items.len() * size)
+            .map(|view| view.chunks_mut(PIECE * size))
+            .collect();
+        let pieces: Vec<Vec<&mut [f32]>> = (0..items.len().div_ceil(PIECE))
+            .map(|_| rows.iter_mut().filter_map(Iterator::next).collect())
+            .collect();
+        pieces.into_par_iter().enumerate().try_for_each_init(Pass::default, |pass, piece| {
+            let (piece, mut views) = piece;
+            for (row, item) in items[piece * PIECE..].iter().take(PIECE).enumerate() {
+                pass.read(&pool.image(*item)?, pool.shape);
+                for (view, rows) in views.iter_mut().enumerate() {
+                    let out = &mut rows[row * size..][..size];
+                    self.paint(pass, pool, stream(piece * PIECE + row, view).as_ref(), out);
+                }
             }
             Ok::<_, Error>(())
         })?;
         Ok(values)
+    }
+
+    /// A view of the image that `pass` has read: the first transforms in that pass, and from the
+    /// first on that it cannot do, one after the other.
+    fn paint(&self, pass: &mut Pass, pool: &Pool, stream: Option<&Stream>, out: &mut [f32]) {
+        pass.begin();
+        let together = self.steps.iter().take_while(|step| {
+            let Some(stream) = self.drawing(step, stream) else { return true };
+            pass.takes(&*step.augment, &pool.stats, stream)
+        });
+        let rest = &self.steps[together.count()..];
+        if rest.is_empty() {
+            return pass.paint(out);
+        }
+        let mut image = pass.image();
+        self.apply(rest, &mut image, pool, stream);
+        out.copy_from_slice(&image.values);
     }
 
     fn tensor(&self, images: Vec<f32>, device: &Device) -> Result<Tensor> {
@@ -185,15 +212,25 @@ impl Transforms {
     }
 
     fn transformed(&self, mut image: Image, pool: &Pool, stream: Option<Stream>) -> Image {
-        for step in &self.steps {
-            let stream = match &stream {
-                Some(stream) => stream.named(&step.name),
-                None if step.fixed => self.stream.clone(),
-                None => continue,
-            };
-            step.augment.apply(&mut image, &pool.stats, stream);
-        }
+        self.apply(&self.steps, &mut image, pool, stream.as_ref());
         image
+    }
+
+    /// Applies `steps` one after the other.
+    fn apply(&self, steps: &[Step], image: &mut Image, pool: &Pool, stream: Option<&Stream>) {
+        for step in steps {
+            if let Some(stream) = self.drawing(step, stream) {
+                step.augment.apply(image, &pool.stats, stream);
+            }
+        }
+    }
+
+    /// What `step` draws from for an image, if it applies to it.
+    fn drawing(&self, step: &Step, stream: Option<&Stream>) -> Option<Stream> {
+        match stream {
+            Some(stream) => Some(stream.named(&step.name)),
+            None => step.fixed.then(|| self.stream.clone()),
+        }
     }
 }
 

@@ -28,6 +28,7 @@ mod trials;
 mod validation;
 mod weights;
 
+pub use batch::Transforms;
 pub use checkpoint::Best;
 pub use collapse::Collapse;
 pub use division::Division;
@@ -37,6 +38,7 @@ pub use given::{Asked, Given, Wanted};
 pub use groups::FoundGroup;
 pub use log::Epoch;
 pub use loss_on::LossOn;
+pub use order::{Drawing, Order};
 pub use pool::Pool;
 pub use preview::{Preview, Previewed};
 pub use session::{Session, Surroundings};

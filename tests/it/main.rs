@@ -56,6 +56,7 @@ mod optimizers;
 mod params;
 mod parity;
 mod parts;
+mod passes;
 mod preview;
 mod projectors;
 mod properties;

@@ -1,7 +1,7 @@
 //! Random changes of brightness, contrast, saturation and hue.
 
-use super::{Augment, Change, ChannelStats, Image};
-use crate::catalog::{Fraction, NonNegative, ParamType, Type, Value};
+use super::{Augment, Change, ChannelStats, Image, Stroke};
+use crate::catalog::{Fraction, ImageShape, NonNegative, ParamType, Type, Value};
 use crate::component;
 use crate::seed::Stream;
 
@@ -67,15 +67,23 @@ impl ParamType for HalfTurn {
 }
 
 impl Augment for ColorJitter {
-    fn apply(&self, image: &mut Image, _stats: &ChannelStats, mut stream: Stream) {
-        if stream.uniform() >= self.p.get() {
-            return;
-        }
-        image.recolor(&self.draw(&mut stream));
+    fn apply(&self, image: &mut Image, _stats: &ChannelStats, stream: Stream) {
+        self.drawn(stream).make(image);
+    }
+
+    fn stroke(&self, _: ImageShape, _: &ChannelStats, stream: Stream) -> Option<Stroke> {
+        Some(self.drawn(stream))
     }
 }
 
 impl ColorJitter {
+    fn drawn(&self, mut stream: Stream) -> Stroke {
+        match stream.uniform() < self.p.get() {
+            true => Stroke::Recolor(self.draw(&mut stream)),
+            false => Stroke::None,
+        }
+    }
+
     fn draw(&self, stream: &mut Stream) -> [Change; 4] {
         let order = stream.permutation(4);
         let [brightness, contrast, saturation] = [self.brightness, self.contrast, self.saturation]

@@ -1,6 +1,6 @@
 //! A patch of one image in another.
 
-use super::{Augment, ChannelStats, Image, Mix};
+use super::{Augment, ChannelStats, Image, Mix, Stroke};
 use crate::catalog::{ImageShape, Positive};
 use crate::component;
 use crate::seed::Stream;
@@ -42,6 +42,10 @@ component! {
 
 impl Augment for CutMix {
     fn apply(&self, _image: &mut Image, _stats: &ChannelStats, _stream: Stream) {}
+
+    fn stroke(&self, _: ImageShape, _: &ChannelStats, _: Stream) -> Option<Stroke> {
+        Some(Stroke::None)
+    }
 
     fn mix(&self, shape: ImageShape, mut stream: Stream) -> Option<Mix> {
         let own = stream.beta(self.alpha.get());

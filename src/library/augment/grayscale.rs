@@ -1,7 +1,7 @@
 //! Colour taken away.
 
-use super::{Augment, ChannelStats, Image};
-use crate::catalog::Fraction;
+use super::{Augment, ChannelStats, Image, Stroke};
+use crate::catalog::{Fraction, ImageShape};
 use crate::component;
 use crate::seed::Stream;
 
@@ -31,9 +31,17 @@ component! {
 }
 
 impl Augment for Grayscale {
-    fn apply(&self, image: &mut Image, _stats: &ChannelStats, mut stream: Stream) {
-        if stream.uniform() < self.p.get() {
-            image.gray(image.shape.channels);
-        }
+    fn apply(&self, image: &mut Image, _stats: &ChannelStats, stream: Stream) {
+        self.draw(stream).make(image);
+    }
+
+    fn stroke(&self, _: ImageShape, _: &ChannelStats, stream: Stream) -> Option<Stroke> {
+        Some(self.draw(stream))
+    }
+}
+
+impl Grayscale {
+    fn draw(&self, mut stream: Stream) -> Stroke {
+        if stream.uniform() < self.p.get() { Stroke::Gray } else { Stroke::None }
     }
 }

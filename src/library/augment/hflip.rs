@@ -1,7 +1,7 @@
 //! Mirror images.
 
-use super::{Augment, ChannelStats, Image};
-use crate::catalog::Fraction;
+use super::{Augment, ChannelStats, Image, Stroke};
+use crate::catalog::{Fraction, ImageShape};
 use crate::component;
 use crate::seed::Stream;
 
@@ -30,10 +30,18 @@ component! {
 }
 
 impl Augment for HFlip {
-    fn apply(&self, image: &mut Image, _stats: &ChannelStats, mut stream: Stream) {
-        if stream.uniform() < self.p.get() {
-            image.flip_horizontally();
-        }
+    fn apply(&self, image: &mut Image, _stats: &ChannelStats, stream: Stream) {
+        self.draw(stream).make(image);
+    }
+
+    fn stroke(&self, _: ImageShape, _: &ChannelStats, stream: Stream) -> Option<Stroke> {
+        Some(self.draw(stream))
+    }
+}
+
+impl HFlip {
+    fn draw(&self, mut stream: Stream) -> Stroke {
+        if stream.uniform() < self.p.get() { Stroke::Mirror } else { Stroke::None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Means of two images.
 
-use super::{Augment, ChannelStats, Image, Mix};
+use super::{Augment, ChannelStats, Image, Mix, Stroke};
 use crate::catalog::{ImageShape, Positive};
 use crate::component;
 use crate::seed::Stream;
@@ -41,6 +41,10 @@ component! {
 
 impl Augment for MixUp {
     fn apply(&self, _image: &mut Image, _stats: &ChannelStats, _stream: Stream) {}
+
+    fn stroke(&self, _: ImageShape, _: &ChannelStats, _: Stream) -> Option<Stroke> {
+        Some(Stroke::None)
+    }
 
     fn mix(&self, _shape: ImageShape, mut stream: Stream) -> Option<Mix> {
         Some(Mix::blended(stream.beta(self.alpha.get())))

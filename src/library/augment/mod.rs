@@ -13,6 +13,7 @@ mod mix;
 mod mixup;
 mod noise;
 mod normalize;
+mod pass;
 #[cfg(test)]
 mod quantiles;
 mod random_crop;
@@ -21,6 +22,7 @@ mod resized_crop;
 mod rotation;
 mod shift;
 mod solarize;
+mod stroke;
 mod to_gray;
 mod vflip;
 
@@ -29,6 +31,8 @@ use crate::seed::Stream;
 
 pub use image::{Affine, Change, Crop, Image};
 pub use mix::{Mix, before};
+pub use pass::Pass;
+pub use stroke::Stroke;
 
 /// Every transform, in the order the reference lists them.
 pub static AUGMENTS: &[&Entry<dyn Augment>] = &[
@@ -66,6 +70,11 @@ pub trait Augment: Send + Sync {
     /// Transforms one image in place; `stream` is addressed by seed, stage, epoch, item, view and
     /// the transform's name.
     fn apply(&self, image: &mut Image, stats: &ChannelStats, stream: Stream);
+
+    /// What `apply` does to an image of `shape`, given the same stream, where a [`Pass`] can do it.
+    fn stroke(&self, _shape: ImageShape, _stats: &ChannelStats, _stream: Stream) -> Option<Stroke> {
+        None
+    }
 
     /// Brings values back to 0..=1, to look at the image, where `apply` has left it.
     fn undo(&self, _image: &mut Image, _stats: &ChannelStats) {}

@@ -1,7 +1,7 @@
 //! Channels brought to mean zero and variance one.
 
-use super::{Augment, ChannelStats, Image};
-use crate::catalog::{Misfit, Picture};
+use super::{Augment, ChannelStats, Image, Stroke};
+use crate::catalog::{ImageShape, Misfit, Picture};
 use crate::seed::Stream;
 use crate::{choice, component};
 
@@ -82,11 +82,12 @@ impl Normalize {
 impl Augment for Normalize {
     fn apply(&self, image: &mut Image, stats: &ChannelStats, _stream: Stream) {
         let (means, scales) = self.affine(stats);
-        for pixel in image.values.chunks_exact_mut(image.shape.channels) {
-            for ((value, mean), scale) in pixel.iter_mut().zip(&means).zip(&scales) {
-                *value = (*value - mean) * scale;
-            }
-        }
+        image.scale(&means, &scales);
+    }
+
+    fn stroke(&self, _: ImageShape, stats: &ChannelStats, _: Stream) -> Option<Stroke> {
+        let (means, scales) = self.affine(stats);
+        Some(Stroke::Scale { means, scales })
     }
 
     fn undo(&self, image: &mut Image, stats: &ChannelStats) {

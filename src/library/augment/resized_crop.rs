@@ -1,6 +1,6 @@
 //! A random part of the image, enlarged to its whole size.
 
-use super::{Augment, ChannelStats, Crop, Image};
+use super::{Augment, ChannelStats, Crop, Image, Stroke};
 use crate::catalog::{ImageShape, Interval, Misfit, Picture, Side};
 use crate::component;
 use crate::seed::Stream;
@@ -55,13 +55,21 @@ fn picture(crop: &ResizedCrop, before: Picture) -> Result<Picture, Misfit> {
 }
 
 impl Augment for ResizedCrop {
-    fn apply(&self, image: &mut Image, _stats: &ChannelStats, mut stream: Stream) {
-        let (height, width) = self.output(image.shape);
-        image.resize_crop(self.drawn(image.shape, &mut stream), height, width);
+    fn apply(&self, image: &mut Image, _stats: &ChannelStats, stream: Stream) {
+        self.of(image.shape, stream).make(image);
+    }
+
+    fn stroke(&self, shape: ImageShape, _: &ChannelStats, stream: Stream) -> Option<Stroke> {
+        Some(self.of(shape, stream))
     }
 }
 
 impl ResizedCrop {
+    fn of(&self, shape: ImageShape, mut stream: Stream) -> Stroke {
+        let (height, width) = self.output(shape);
+        Stroke::Crop { crop: self.drawn(shape, &mut stream), height, width }
+    }
+
     fn output(&self, shape: ImageShape) -> (usize, usize) {
         match self.size {
             Side::Input => (shape.height, shape.width),

@@ -18,16 +18,7 @@ pub enum Change {
 impl Image {
     /// Makes `changes` one after the other; values are cut to [0, 1] after each.
     pub fn recolor(&mut self, changes: &[Change]) {
-        let mut planes = Planes::of(self);
-        for change in changes {
-            match *change {
-                Change::Brightness(factor) => planes.brighten(factor),
-                Change::Contrast(factor) => planes.contrast(factor),
-                Change::Saturation(factor) => planes.saturate(factor),
-                Change::Hue(turn) => planes.turn_hue(turn),
-            }
-        }
-        planes.back_to(self);
+        recolored(&mut self.values, self.shape.channels, changes, &mut Vec::new());
     }
 
     /// Replaces colours by their luminance, in `channels` equal channels. What is not red, green
@@ -35,9 +26,7 @@ impl Image {
     pub fn gray(&mut self, channels: usize) {
         let from = self.shape.channels;
         if self.is_color() && channels == from {
-            for pixel in self.values.chunks_exact_mut(3) {
-                pixel.fill(luminance(pixel));
-            }
+            gray_pixels(&mut self.values);
         } else if self.is_color() || (from == 1 && channels != 1) {
             let gray = |pixel: &[f32]| if from == 3 { luminance(pixel) } else { pixel[0] };
             let pixels = self.values.chunks_exact(from);
@@ -54,74 +43,115 @@ impl Image {
     }
 }
 
+/// Makes `changes` of an image with channels last; `planes` is room for it channel by channel.
+#[inline(always)]
+pub fn recolored(values: &mut [f32], channels: usize, changes: &[Change], planes: &mut Vec<f32>) {
+    if channels != 3 {
+        return Planes { values, is_color: false }.change(changes);
+    }
+    planes.resize(values.len(), 0.0);
+    let mut planes = Planes { values: planes, is_color: true };
+    planes.take(values);
+    planes.change(changes);
+    planes.give(values);
+}
+
+/// Replaces red, green and blue by their luminance.
+#[inline(always)]
+pub fn gray_pixels(values: &mut [f32]) {
+    for pixel in values.as_chunks_mut::<3>().0 {
+        *pixel = [luminance(pixel); 3];
+    }
+}
+
 /// The luminance of a red, green and blue pixel (ITU-R 601-2, as torchvision rounds it).
+#[inline(always)]
 fn luminance(pixel: &[f32]) -> f32 {
     0.2989 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2]
 }
 
 /// An image channel by channel, so that one loop handles many pixels at once.
-struct Planes {
-    values: Vec<f32>,
-    pixels: usize,
+struct Planes<'a> {
+    values: &'a mut [f32],
     is_color: bool,
 }
 
-impl Planes {
-    fn of(image: &Image) -> Self {
-        let pixels = image.shape.height * image.shape.width;
-        let is_color = image.is_color();
-        let mut planes = Self { values: image.values.clone(), pixels, is_color };
-        if is_color {
-            let [red, green, blue] = planes.colors();
-            let out = red.iter_mut().zip(green).zip(blue);
-            for (((red, green), blue), pixel) in out.zip(image.values.as_chunks::<3>().0) {
-                [*red, *green, *blue] = *pixel;
-            }
+impl Planes<'_> {
+    #[inline(always)]
+    fn take(&mut self, pixels: &[f32]) {
+        let [red, green, blue] = self.colors();
+        let out = red.iter_mut().zip(green).zip(blue);
+        for (((red, green), blue), pixel) in out.zip(pixels.as_chunks::<3>().0) {
+            [*red, *green, *blue] = *pixel;
         }
-        planes
     }
 
-    fn back_to(mut self, image: &mut Image) {
-        if !self.is_color {
-            image.values = self.values;
-            return;
-        }
+    #[inline(always)]
+    fn give(&mut self, pixels: &mut [f32]) {
         let [red, green, blue] = self.colors();
         let from = red.iter().zip(green).zip(blue);
-        for (((red, green), blue), pixel) in from.zip(image.values.as_chunks_mut::<3>().0) {
+        for (((red, green), blue), pixel) in from.zip(pixels.as_chunks_mut::<3>().0) {
             *pixel = [*red, *green, *blue];
         }
     }
 
+    #[inline(always)]
     fn colors(&mut self) -> [&mut [f32]; 3] {
-        let (red, rest) = self.values.split_at_mut(self.pixels);
-        let (green, blue) = rest.split_at_mut(self.pixels);
+        let pixels = self.values.len() / 3;
+        let (red, rest) = self.values.split_at_mut(pixels);
+        let (green, blue) = rest.split_at_mut(pixels);
         [red, green, blue]
     }
 
+    #[inline(always)]
+    fn change(&mut self, changes: &[Change]) {
+        for change in changes {
+            match *change {
+                Change::Brightness(factor) => self.brighten(factor),
+                Change::Contrast(factor) => self.contrast(factor),
+                Change::Saturation(factor) => self.saturate(factor),
+                Change::Hue(turn) => self.turn_hue(turn),
+            }
+        }
+    }
+
+    #[inline(always)]
     fn brighten(&mut self, factor: f32) {
-        for value in &mut self.values {
+        for value in &mut *self.values {
             *value = (*value * factor).clamp(0.0, 1.0);
         }
     }
 
     /// Away from the mean luminance, or towards it.
+    #[inline(always)]
     fn contrast(&mut self, factor: f32) {
         if factor == 1.0 {
             return;
         }
-        let mean = |plane: &[f32]| plane.iter().sum::<f32>() / plane.len() as f32;
-        let mean = if self.is_color {
-            luminance(&self.colors().map(|plane| mean(plane)))
-        } else {
-            mean(&self.values)
-        };
-        for value in &mut self.values {
+        let mean = self.mean_luminance();
+        for value in &mut *self.values {
             *value = (*value * factor + (1.0 - factor) * mean).clamp(0.0, 1.0);
         }
     }
 
+    #[inline(always)]
+    fn mean_luminance(&mut self) -> f32 {
+        if !self.is_color {
+            return self.values.iter().sum::<f32>() / self.values.len() as f32;
+        }
+        let [red, green, blue] = self.colors();
+        // Each sum is in the order of the pixels; three at a time do not wait for each other.
+        let mut sums = [-0.0; 3];
+        for ((red, green), blue) in red.iter().zip(green).zip(blue) {
+            sums[0] += *red;
+            sums[1] += *green;
+            sums[2] += *blue;
+        }
+        luminance(&sums.map(|sum| sum / red.len() as f32))
+    }
+
     /// Away from each pixel's own luminance, or towards it.
+    #[inline(always)]
     fn saturate(&mut self, factor: f32) {
         if factor == 1.0 || !self.is_color {
             return;
@@ -136,6 +166,7 @@ impl Planes {
     }
 
     /// Around the colour circle by `turn` of it.
+    #[inline(always)]
     fn turn_hue(&mut self, turn: f32) {
         if turn == 0.0 || !self.is_color {
             return;
@@ -153,12 +184,14 @@ impl Planes {
 }
 
 /// A place on a circle of length 6, given one that is off by at most one turn.
+#[inline(always)]
 fn once_around(place: f32) -> f32 {
     let place = if place < 0.0 { place + 6.0 } else { place };
     if place >= 6.0 { place - 6.0 } else { place }
 }
 
 /// Hue in 0..6, chroma, and value of a colour.
+#[inline(always)]
 fn hue_chroma_value([red, green, blue]: [f32; 3]) -> (f32, f32, f32) {
     let value = red.max(green).max(blue);
     let chroma = value - red.min(green).min(blue);
@@ -179,12 +212,10 @@ mod tests {
     ];
 
     #[track_caller]
-    fn check(change: impl Fn(&mut Planes), expected: [f32; 18]) {
+    fn check(change: Change, expected: [f32; 18]) {
         let shape = ImageShape { height: 2, width: 3, channels: 3 };
         let mut image = Image { shape, values: COLORS.to_vec() };
-        let mut planes = Planes::of(&image);
-        change(&mut planes);
-        planes.back_to(&mut image);
+        image.recolor(&[change]);
         for (found, expected) in image.values.iter().zip(expected) {
             assert!((found - expected).abs() < 2e-6, "{:?}", image.values);
         }
@@ -196,27 +227,27 @@ mod tests {
             0.13, 0.65, 1.0, 1.0, 0.26, 0.39, 0.52, 0.52, 0.52, 0.26, 1.0, 0.78, 0.0, 0.0, 1.0,
             0.715, 0.585, 0.65,
         ];
-        check(|it| it.brighten(1.3), brighter);
+        check(Change::Brightness(1.3), brighter);
         let flatter = [
             0.193635, 0.473635, 0.753635, 0.683635, 0.263635, 0.333635, 0.403635, 0.403635,
             0.403635, 0.263635, 0.753635, 0.543635, 0.123635, 0.123635, 0.823635, 0.508635,
             0.438635, 0.473635,
         ];
-        check(|it| it.contrast(0.7), flatter);
+        check(Change::Contrast(0.7), flatter);
         let stronger = [
             0.0, 0.525904, 1.0, 0.943248, 0.133248, 0.268248, 0.400014, 0.400014, 0.400014,
             0.040232, 0.985232, 0.580232, 0.0, 0.0, 1.0, 0.572559, 0.437559, 0.505059,
         ];
-        check(|it| it.saturate(1.35), stronger);
+        check(Change::Saturation(1.35), stronger);
         let turned = [
             0.1, 0.116, 0.9, 0.8, 0.388, 0.2, 0.4, 0.4, 0.4, 0.2, 0.864, 0.9, 0.48, 0.0, 1.0, 0.55,
             0.45, 0.452,
         ];
-        check(|it| it.turn_hue(0.08), turned);
+        check(Change::Hue(0.08), turned);
         let turned_back = [
             0.34, 0.9, 0.1, 0.22, 0.2, 0.8, 0.4, 0.4, 0.4, 0.9, 0.74, 0.2, 0.0, 1.0, 0.2, 0.45,
             0.48, 0.55,
         ];
-        check(|it| it.turn_hue(-0.3), turned_back);
+        check(Change::Hue(-0.3), turned_back);
     }
 }

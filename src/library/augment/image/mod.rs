@@ -9,6 +9,8 @@ mod warp;
 use crate::catalog::ImageShape;
 
 pub use color::Change;
+pub(super) use color::{gray_pixels, recolored};
+pub(super) use resample::{Tap, taps};
 pub use warp::Affine;
 
 /// An image with channels last; values in [0, 1] until it is normalised.
@@ -76,6 +78,15 @@ impl Image {
         }
         self.values = values;
         (self.shape.height, self.shape.width) = (crop.height, crop.width);
+    }
+
+    /// Takes the mean of each channel away, and multiplies it with its scale.
+    pub fn scale(&mut self, means: &[f32], scales: &[f32]) {
+        for pixel in self.values.chunks_exact_mut(self.shape.channels) {
+            for ((value, mean), scale) in pixel.iter_mut().zip(means).zip(scales) {
+                *value = (*value - mean) * scale;
+            }
+        }
     }
 
     /// Whether the channels are red, green and blue.

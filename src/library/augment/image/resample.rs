@@ -33,19 +33,20 @@ impl Image {
 
     fn enlarged(&self, crop: Crop, height: usize, width: usize) -> Vec<f32> {
         let channels = self.shape.channels;
-        let (down, across) = (taps(crop.height, height), taps(crop.width, width));
+        let (mut down, mut across) = (Vec::new(), Vec::new());
+        taps(crop.height, height, &mut down);
+        taps(crop.width, width, &mut across);
         let row = |y: usize| self.row(crop, y);
         let mut values = vec![0.0; height * width * channels];
         let mut blend = vec![0.0; crop.width * channels];
         for (tap, out) in down.iter().zip(values.chunks_exact_mut(width * channels)) {
             for ((blend, low), high) in blend.iter_mut().zip(row(tap.low)).zip(row(tap.high)) {
-                *blend = low + tap.share * (high - low);
+                *blend = tap.between(*low, *high);
             }
             for (tap, out) in across.iter().zip(out.chunks_exact_mut(channels)) {
                 let (low, high) = (tap.low * channels, tap.high * channels);
                 for (channel, out) in out.iter_mut().enumerate() {
-                    let (low, high) = (blend[low + channel], blend[high + channel]);
-                    *out = low + tap.share * (high - low);
+                    *out = tap.between(blend[low + channel], blend[high + channel]);
                 }
             }
         }
@@ -76,22 +77,32 @@ impl Image {
     }
 }
 
-/// Where an output position reads along one axis: `low + share * (high - low)`.
-struct Tap {
-    low: usize,
-    high: usize,
+/// Where an output position reads along one axis.
+pub struct Tap {
+    pub low: usize,
+    pub high: usize,
     share: f32,
 }
 
+impl Tap {
+    /// The value between those at its two positions.
+    #[inline(always)]
+    pub fn between(&self, low: f32, high: f32) -> f32 {
+        low + self.share * (high - low)
+    }
+}
+
 /// The taps that stretch `length` positions over `size`.
-fn taps(length: usize, size: usize) -> Vec<Tap> {
+#[inline(always)]
+pub fn taps(length: usize, size: usize, taps: &mut Vec<Tap>) {
     let step = length as f64 / size as f64;
     let tap = |position: usize| {
         let centre = ((position as f64 + 0.5) * step - 0.5).clamp(0.0, (length - 1) as f64);
         let low = centre as usize;
         Tap { low, high: (low + 1).min(length - 1), share: (centre - low as f64) as f32 }
     };
-    (0..size).map(tap).collect()
+    taps.clear();
+    taps.extend((0..size).map(tap));
 }
 
 /// What an output position is the weighted mean of along one axis.
