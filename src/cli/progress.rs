@@ -104,6 +104,12 @@ fn shared(jobs: usize, cores: usize) -> String {
     }
 }
 
+/// What of the time went into waiting for images, where it is worth a word.
+fn waited(share: f64) -> String {
+    let percent = (100.0 * share).round();
+    if percent < 1.0 { String::new() } else { format!(" · {percent}% waiting for data") }
+}
+
 fn title(stage: &Stage, number: usize, of: usize) -> String {
     format!("[{number}/{of}] {} seed {}", stage.name, stage.seed)
 }
@@ -133,9 +139,9 @@ impl Observer for Progress {
                 self.begin(what, stage.steps as u64, step as u64);
             }
             Event::EmptyGroup { stage, group } => self.empty_group(stage, group),
-            Event::Step { step, loss } => {
+            Event::Step { step, loss, waiting } => {
                 self.bar.set_position(step as u64);
-                self.bar.set_message(format!("loss {loss:.4}"));
+                self.bar.set_message(format!("loss {loss:.4}{}", waited(waiting)));
             }
             Event::OnePoint { stage, epoch, cosine } => self.one_point(stage, epoch, cosine),
             Event::StageEnds { stage, loss } => {

@@ -26,20 +26,51 @@ const NAP: Duration = Duration::from_micros(200);
 ///
 /// Who waits for one may be a thread of the pool, which the making of that batch needs: it lends
 /// the pool a hand meanwhile, or nothing would ever come where there is no other thread.
-pub struct Batches(Receiver<TensorResult<Batch>>);
+pub struct Batches<'a> {
+    ready: Receiver<TensorResult<Batch>>,
+    clock: &'a dyn Fn() -> f64,
+    /// When the first batch was there, when the last was, and how long others were waited for.
+    first: Option<f64>,
+    last: f64,
+    waited: f64,
+}
 
-impl Iterator for Batches {
+impl Iterator for Batches<'_> {
     type Item = TensorResult<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        let asked = (self.clock)();
+        let batch = self.receive();
+        self.last = (self.clock)();
+        match self.first {
+            None => self.first = Some(self.last),
+            Some(_) => self.waited += self.last - asked,
+        }
+        batch
+    }
+}
+
+impl<'a> Batches<'a> {
+    fn new(ready: Receiver<TensorResult<Batch>>, clock: &'a dyn Fn() -> f64) -> Self {
+        Self { ready, clock, first: None, last: 0.0, waited: 0.0 }
+    }
+
+    /// The share of the time between the first batch and the last in which others were waited for.
+    /// What the waiting thread did for the pool meanwhile counts as well.
+    pub fn waiting(&self) -> f64 {
+        let passed = self.first.map_or(0.0, |first| self.last - first);
+        if passed > 0.0 { self.waited / passed } else { 0.0 }
+    }
+
+    fn receive(&mut self) -> Option<TensorResult<Batch>> {
         loop {
-            match self.0.try_recv() {
+            match self.ready.try_recv() {
                 Ok(batch) => return Some(batch),
                 Err(TryRecvError::Disconnected) => return None,
                 Err(TryRecvError::Empty) => {}
             }
             if !lend_a_hand() {
-                match self.0.recv_timeout(NAP) {
+                match self.ready.recv_timeout(NAP) {
                     Ok(batch) => return Some(batch),
                     Err(RecvTimeoutError::Disconnected) => return None,
                     Err(RecvTimeoutError::Timeout) => {}
@@ -65,13 +96,14 @@ pub struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Makes the batches of `steps` for as long as `consume` takes them.
+    /// Makes the batches of `steps` for as long as `consume` takes them; `clock` tells seconds.
     ///
     /// # Errors
     /// Those of `consume`; or when making a batch panics, which ends the batches early.
     pub fn during(
         self,
         steps: Range<usize>,
+        clock: &dyn Fn() -> f64,
         consume: impl FnOnce(Batches) -> Result<(), RunError>,
     ) -> Result<(), RunError> {
         let (sender, batches) = sync_channel(AHEAD);
@@ -84,7 +116,7 @@ impl Maker<'_> {
                     help: None,
                 })?;
             // Who panics lends its hand too: the maker waits for the pool, and the scope for it.
-            let consumed = catch_unwind(AssertUnwindSafe(|| consume(Batches(batches))));
+            let consumed = catch_unwind(AssertUnwindSafe(|| consume(Batches::new(batches, clock))));
             while !maker.is_finished() {
                 if !lend_a_hand() {
                     thread::sleep(NAP);
@@ -117,4 +149,31 @@ impl Maker<'_> {
 fn words(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use candle_core::Error;
+
+    use super::*;
+
+    #[test]
+    fn waiting_is_a_share_of_the_time_since_the_first_batch() {
+        let (sender, ready) = sync_channel(3);
+        for _ in 0..3 {
+            sender.send(Err(Error::Msg(String::new()))).unwrap();
+        }
+        // The first is waited for 10 seconds, the second 1 and the third 2; a step takes 4 and 3.
+        let times = [0.0, 10.0, 14.0, 15.0, 18.0, 20.0];
+        let look = Cell::new(0);
+        let clock = || times[look.replace(look.get() + 1)];
+        let mut batches = Batches::new(ready, &clock);
+        let mut shares = Vec::new();
+        while shares.len() < 3 && batches.next().is_some() {
+            shares.push(batches.waiting());
+        }
+        assert_eq!(shares, [0.0, 1.0 / 5.0, 3.0 / 10.0]);
+    }
 }

@@ -29,10 +29,12 @@ pub enum Event<'a> {
         stage: &'a Stage,
         group: &'a str,
     },
-    /// A step is done; the loss is its weighted sum.
+    /// A step is done; the loss is its weighted sum. Of the time since the first step, so large a
+    /// share was spent waiting for images.
     Step {
         step: usize,
         loss: f64,
+        waiting: f64,
     },
     /// After an epoch all embeddings of a training are one point: the mean cosine between those of
     /// two images. Told once.

@@ -141,19 +141,20 @@ impl<'a> Training<'a> {
         let order = Order::new(self.stage, session.around.library, pool, &self.groups.train);
         let (device, workers) = (session.around.device, session.workers);
         let maker = Maker { order, transforms: &transforms, pool, device, workers };
-        maker.during(steps, |batches| self.steps(session, pool, batches))
+        let clock = session.around.clock;
+        maker.during(steps, clock, |batches| self.steps(session, pool, batches))
     }
 
     fn steps(
         &mut self,
         session: &mut Session,
         pool: &Pool,
-        batches: Batches,
+        mut batches: Batches,
     ) -> Result<(), RunError> {
-        for batch in batches {
+        while let Some(batch) = batches.next() {
             let loss = self.step(batch?)?;
             let step = self.progress.step;
-            session.tell(Event::Step { step, loss });
+            session.tell(Event::Step { step, loss, waiting: batches.waiting() });
             if step.is_multiple_of(self.stage.steps_per_epoch) || step == self.stage.steps {
                 self.end_epoch(pool, session)?;
             }
