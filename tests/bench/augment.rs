@@ -1,0 +1,97 @@
+//! The augmented views of an experiment's first training: some batches for each line of standard
+//! input, and their seconds for an answer, so that another program can take turns with it.
+//!
+//! ```text
+//! cargo bench --no-run --bench augment
+//! python tests/bench/versus/augment.py target/release/deps/augment-…
+//! ```
+
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "its output is for people")]
+
+use std::path::Path;
+use std::time::Instant;
+
+use balance::catalog::Facts;
+use balance::diag::{Sources, has_errors};
+use balance::graph::stage_stream;
+use balance::library::augment::{Augment, Image};
+use balance::library::{Library, build};
+use balance::plan::{Stage, check};
+use balance::resolve::{Options, load, resolve};
+use balance::run::{Drawing, Order, Pool, Transforms};
+use candle_core::{Device, Result};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The first stage of the experiment `name` in `file`.
+fn stage(library: &Library, file: &str, name: &str) -> Stage {
+    let mut sources = Sources::default();
+    let reader = |path: &Path| std::fs::read(path);
+    let (program, mut found) = load(Path::new(file), &mut sources, &reader);
+    let (designs, more) = resolve(&program, &library.catalog(), &Options::default());
+    found.extend(more);
+    let design = designs.iter().find(|design| design.name.node == name).expect("an experiment");
+    let calls = design.cells[0].experiment.stages.iter().map(|stage| &stage.data.bound);
+    let facts: Facts = library.facts_of(calls, Path::new("data"));
+    let (plan, more) = check(design, &facts, None);
+    found.extend(more);
+    assert!(!has_errors(&found), "{found:#?}");
+    plan.unwrap().stages.remove(0)
+}
+
+fn main() -> Result<()> {
+    balance::process::calm_candle();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let [file, name, batches, plain @ ..] = &arguments[..] else {
+        println!("usage: augment FILE NAME BATCHES [plain], where NAME is an experiment of FILE");
+        return Ok(());
+    };
+    let is_plain = !plain.is_empty();
+    balance::process::train(|| serve(file, name, batches.parse().unwrap(), is_plain))
+}
+
+/// The views of what is drawn, one transform after the other.
+fn plain(stage: &Stage, steps: &[Box<dyn Augment>], pool: &Pool, drawing: &Drawing) -> Vec<f32> {
+    let root = stage_stream(stage, "augment").at(drawing.epoch as u64);
+    let mut rows = Vec::new();
+    for view in 0..stage.views as u64 {
+        for item in &drawing.items {
+            let bytes = pool.image(*item).unwrap();
+            let values = bytes.iter().map(|byte| f32::from(*byte) / 255.0).collect();
+            let mut image = Image { shape: pool.shape, values };
+            for (named, step) in stage.augment.iter().zip(steps) {
+                let stream = root.at(u64::from(*item)).at(view).named(&named.name);
+                step.apply(&mut image, &pool.stats, stream);
+            }
+            rows.extend_from_slice(&image.values);
+        }
+    }
+    rows
+}
+
+/// Answers each line of standard input with the seconds of so many batches, and a number of them.
+fn serve(file: &str, name: &str, batches: usize, is_plain: bool) -> Result<()> {
+    let library = Library::standard();
+    let stage = stage(&library, file, name);
+    let pool = Pool::load(&stage.data, &library, Path::new("data")).expect("images");
+    let transforms = Transforms::new(&stage, &library, false);
+    let steps: Vec<_> = stage.augment.iter().map(|it| build(&library.augments, &it.call)).collect();
+    let mut order = Order::new(&stage, &library, &pool, &[]);
+    let mut step = 0;
+    for line in std::io::stdin().lines() {
+        line?;
+        let (start, mut rows) = (Instant::now(), 0);
+        for _ in 0..batches {
+            let drawing = order.step(step);
+            rows += match is_plain {
+                true => plain(&stage, &steps, &pool, &drawing).len() / stage.image().size(),
+                false => transforms.batch(&pool, &drawing, &Device::Cpu)?.images.dim(0)?,
+            };
+            step += 1;
+        }
+        println!("{} {rows}", start.elapsed().as_secs_f64());
+    }
+    Ok(())
+}

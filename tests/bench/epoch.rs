@@ -1,0 +1,111 @@
+//! A training as `balance run` trains it, images read and augmented: so many steps for each line of
+//! standard input, and their seconds for an answer, so that another program can take turns with it.
+//!
+//! ```text
+//! cargo bench --no-run --bench epoch
+//! python tests/bench/versus/epoch.py target/release/deps/epoch-…
+//! ```
+//!
+//! While it waits for a line, up to two batches are made ahead.
+
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "its output is for people")]
+
+use std::io::{Lines, StdinLock};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use balance::catalog::Facts;
+use balance::diag::{Sources, has_errors};
+use balance::library::Library;
+use balance::plan::{Plan, check};
+use balance::resolve::{Options, load, resolve};
+use balance::run::{Event, Observer, Session, Surroundings, run};
+use balance::store::Store;
+use candle_core::Device;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The plan of the design `name` in `file`.
+fn plan(library: &Library, file: &str, data: &Path, name: &str) -> Plan {
+    let mut sources = Sources::default();
+    let reader = |path: &Path| std::fs::read(path);
+    let (program, mut found) = load(Path::new(file), &mut sources, &reader);
+    let (designs, more) = resolve(&program, &library.catalog(), &Options::default());
+    found.extend(more);
+    let design = designs.iter().find(|design| design.name.node == name).expect("a design");
+    let stages = design.cells.iter().flat_map(|cell| &cell.experiment.stages);
+    let facts: Facts = library.facts_of(stages.map(|stage| &stage.data.bound), data);
+    let (plan, more) = check(design, &facts, None);
+    found.extend(more);
+    assert!(!has_errors(&found), "{found:#?}");
+    plan.unwrap()
+}
+
+/// Holds the training up until it may take the next steps.
+struct Turns<'a> {
+    lines: Lines<StdinLock<'static>>,
+    steps: usize,
+    begun: Instant,
+    stop: &'a AtomicBool,
+}
+
+impl Turns<'_> {
+    fn wait(&mut self) {
+        let more = self.lines.next().is_some_and(|line| line.is_ok());
+        self.stop.store(!more, Ordering::Relaxed);
+        self.begun = Instant::now();
+    }
+}
+
+impl Observer for Turns<'_> {
+    fn observe(&mut self, event: Event) {
+        match event {
+            Event::StageBegins { .. } => self.wait(),
+            Event::Step { step, loss, waiting } if step.is_multiple_of(self.steps) => {
+                println!("{} {loss} {waiting}", self.begun.elapsed().as_secs_f64());
+                self.wait();
+            }
+            Event::Failed { message, .. } => panic!("{message}"),
+            _ => {}
+        }
+    }
+}
+
+fn main() {
+    balance::process::calm_candle();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let [file, data, design, cell, stage, steps] = &arguments[..] else {
+        println!("usage: epoch FILE DATA DESIGN CELL STAGE STEPS");
+        return;
+    };
+    let [cell, steps] = [cell, steps].map(|number| number.parse::<usize>().unwrap());
+    let library = Library::standard();
+    let data = Path::new(data);
+    let mut plan = plan(&library, file, data, design);
+    plan.trials.retain(|trial| trial.cell == cell);
+    plan.trials.truncate(1);
+    plan.trials[0].stages.retain(|at| plan.stages[*at].name == *stage);
+    plan.trials[0].evaluations.clear();
+    balance::process::train(|| serve(&library, data, &plan, steps));
+}
+
+fn serve(library: &Library, data: &Path, plan: &Plan, steps: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, stop) = (Store::new(folder.path().to_owned()), AtomicBool::new(false));
+    let since = Instant::now();
+    let clock = || since.elapsed().as_secs_f64();
+    let around = Surroundings {
+        library,
+        store: &store,
+        data_root: data,
+        device: &Device::Cpu,
+        stop: &stop,
+        clock: &clock,
+    };
+    let mut turns =
+        Turns { lines: std::io::stdin().lines(), steps, begun: Instant::now(), stop: &stop };
+    run(&mut Session::new(around, &mut turns), plan);
+}
