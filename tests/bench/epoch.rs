@@ -6,7 +6,8 @@
 //! python tests/bench/versus/epoch.py target/release/deps/epoch-…
 //! ```
 //!
-//! While it waits for a line, up to two batches are made ahead.
+//! While it waits for a line, up to two batches are made ahead. The third number of an answer is the
+//! share of the time since the first step, waiting for lines included, that it waited for images.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "its output is for people")]

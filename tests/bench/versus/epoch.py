@@ -154,8 +154,7 @@ def compare(program, data, pairs, steps):
         for side in sides:
             side.seconds.append(side.turn())
     mine = statistics.median(sides[0].seconds)
-    waiting = ", ".join(f"{float(words[2]):.1%}" for words in sides[0].said)
-    print(f"{steps} steps of each: balance {mine:.2f} s, of which waited for data {waiting}")
+    print(f"{steps} steps of each: balance {mine:.2f} s")
     for name, side in zip(("PyTorch", "PyTorch, 2 workers"), sides[1:]):
         other = statistics.median(side.seconds)
         ratios = sorted(a / b for a, b in zip(sides[0].seconds, side.seconds))
