@@ -7,9 +7,9 @@ use rayon::prelude::*;
 
 use super::sample::{Part, Samples};
 use crate::kernel::lanes::{LANES, largest, largest_of, sum_of, sum_pairs};
-use crate::kernel::matrix::Matrix;
+use crate::kernel::matrix::{Matrix, Product};
 use crate::kernel::pieces::{room, scratch};
-use crate::kernel::product::{self, Apart, Finish};
+use crate::kernel::product::Apart;
 use crate::kernel::real::Real;
 use crate::kernel::wide::wide;
 
@@ -27,8 +27,9 @@ pub(super) struct Problem<'a, T> {
     pub(super) probability_factors: Option<&'a [T]>,
 }
 
-fn product<T: Real>(left: Matrix<T>, right: Matrix<T>, to: Apart<T>) {
-    product::product(left, right, to, Finish::default());
+/// These are too small to lay a factor out for.
+fn product<T: Real>(left: Matrix<T>, right: Matrix<T>, Apart { to, row_stride }: Apart<T>) {
+    Product::into(to, row_stride).of(left, right);
 }
 
 /// Queries, keys and values of one head of one sample.
