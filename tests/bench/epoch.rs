@@ -12,7 +12,7 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "its output is for people")]
 
-use std::io::{Lines, StdinLock};
+use std::io::{BufRead, BufReader, Lines, Stdin};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -47,7 +47,7 @@ fn plan(library: &Library, file: &str, data: &Path, name: &str) -> Plan {
 
 /// Holds the training up until it may take the next steps.
 struct Turns<'a> {
-    lines: Lines<StdinLock<'static>>,
+    lines: Lines<BufReader<Stdin>>,
     steps: usize,
     begun: Instant,
     stop: &'a AtomicBool,
@@ -104,9 +104,14 @@ fn serve(library: &Library, data: &Path, plan: &Plan, steps: usize) {
         data_root: data,
         device: &Device::Cpu,
         stop: &stop,
+        halt: None,
         clock: &clock,
     };
-    let mut turns =
-        Turns { lines: std::io::stdin().lines(), steps, begun: Instant::now(), stop: &stop };
+    let mut turns = Turns {
+        lines: BufReader::new(std::io::stdin()).lines(),
+        steps,
+        begun: Instant::now(),
+        stop: &stop,
+    };
     run(&mut Session::new(around, &mut turns), plan);
 }

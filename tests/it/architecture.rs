@@ -47,8 +47,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "analysis", "catalog", "data", "diag", "digest", "library", "plan", "process",
-            "report", "resolve", "run", "store", "syntax",
+            "analysis", "catalog", "data", "diag", "digest", "kernel", "library", "plan",
+            "process", "report", "resolve", "run", "store", "syntax",
         ],
     ),
 ];

@@ -87,7 +87,7 @@ fn a_training_in_bf16_is_one_of_its_own() {
     assert!(!full.err.contains("bf16"), "{full:?}");
     let states: Vec<_> = folders(&lab.store().join("stages"))
         .iter()
-        .map(|it| std::fs::read(it.join("model.safetensors")).unwrap())
+        .map(|it| std::fs::read(it.join("checkpoint.safetensors")).unwrap())
         .collect();
     assert_eq!(states.len(), 2);
     assert_ne!(states[0], states[1]);

@@ -277,7 +277,7 @@ fn some_queries_read_what_all_of_them_read() {
     let total = heads * width;
     let (q, kv) = (part(4, 0, total), part(21, total, 2 * total));
     let some = attention_from(&q, &kv, &settings).unwrap();
-    assert_eq!(values(&some), values(&all.narrow(1, 0, 4).unwrap()));
+    assert!(difference(&some, &all.narrow(1, 0, 4).unwrap()) < 1e-14);
 }
 
 #[test]
