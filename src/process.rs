@@ -2,6 +2,8 @@
 //! and memory that stays.
 
 use std::ffi::c_long;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
@@ -35,6 +37,53 @@ pub fn train<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     // A pool that is there already stays as it is.
     let _ = builder().build_global();
     rayon::scope(|_| work())
+}
+
+/// How often in a row a thread that is kept awake looks for work in vain before it may sleep: some
+/// milliseconds, longer than what is computed between two kernels.
+const PATIENCE: usize = 20_000;
+
+/// Does `work`, which hands out one small piece after the other, with the other threads of this
+/// pool awake: to wake one takes as long as a small kernel, and a step of a perceptron a third
+/// longer.
+pub fn awake<R>(work: impl FnOnce() -> R) -> R {
+    let (own, end) = (rayon::current_thread_index(), Arc::new(End::default()));
+    let ends = end.clone();
+    // A thread must not wait on itself for the end of what it is doing.
+    rayon::spawn_broadcast(move |at| {
+        if Some(at.index()) != own {
+            stay(&ends);
+        }
+    });
+    let _until = Until(end);
+    work()
+}
+
+/// Runs what there is to run until the end. Whoever finds nothing for long leaves: below this may
+/// stand a piece of the very work whose end is waited for.
+fn stay(end: &End) {
+    let mut vain = 0;
+    while vain < PATIENCE && !end.0.load(Ordering::Relaxed) {
+        if rayon::yield_now() == Some(rayon::Yield::Executed) {
+            vain = 0;
+        } else {
+            vain += 1;
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Whether work is over.
+#[derive(Default)]
+struct End(AtomicBool);
+
+/// Says that work is over when it is dropped.
+struct Until(Arc<End>);
+
+impl Drop for Until {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Threads that run kernels.

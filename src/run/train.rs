@@ -28,6 +28,7 @@ use crate::library::eval::Split;
 use crate::library::optimizer::{Optimizer, Stepper};
 use crate::library::schedule::{Horizon, Schedule};
 use crate::plan::{Plan, Stage};
+use crate::process::awake;
 use crate::store::{self, RESULT};
 
 /// Images per forward pass where nothing is learned.
@@ -152,7 +153,7 @@ impl<'a> Training<'a> {
         mut batches: Batches,
     ) -> Result<(), RunError> {
         while let Some(batch) = batches.next() {
-            let loss = self.step(batch?)?;
+            let loss = awake(|| self.step(batch?))?;
             let step = self.progress.step;
             session.tell(Event::Step { step, loss, waiting: batches.waiting() });
             if step.is_multiple_of(self.stage.steps_per_epoch) || step == self.stage.steps {

@@ -107,7 +107,7 @@ fn serve(mut step: impl FnMut() -> Result<f64>) -> Result<()> {
     for line in std::io::stdin().lines() {
         line?;
         let start = Instant::now();
-        let loss = step()?;
+        let loss = balance::process::awake(&mut step)?;
         println!("{} {loss}", start.elapsed().as_secs_f64());
     }
     Ok(())

@@ -112,6 +112,35 @@ fn steps_take_no_memory_from_the_system() {
     CASES.iter().for_each(of);
 }
 
+/// Pieces of pieces, each of which waits for others.
+fn sum_of(from: u64, to: u64) -> u64 {
+    if to - from < 8 {
+        return (from..to).sum();
+    }
+    let middle = from.midpoint(to);
+    let (a, b) = rayon::join(|| sum_of(from, middle), || sum_of(middle, to));
+    a + b
+}
+
+#[test]
+fn threads_that_are_kept_awake_keep_nobody_waiting() {
+    for threads in [1, 2, 4] {
+        let pool = process::pool(threads).unwrap();
+        let sums = (0..2000).map(|_| pool.install(|| process::awake(|| sum_of(0, 500))));
+        assert!(sums.into_iter().all(|sum| sum == 499 * 500 / 2));
+        // From outside, and several at once.
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let once = || pool.install(|| process::awake(|| sum_of(0, 500)));
+                    (0..500).for_each(|_| assert_eq!(once(), 499 * 500 / 2));
+                });
+            }
+        });
+        assert_eq!(process::awake(|| pool.install(|| sum_of(0, 100))), 99 * 50);
+    }
+}
+
 #[test]
 fn threads_of_a_training_flush_what_is_all_but_zero() {
     let product = || black_box(1e-30f32) * black_box(1e-10f32);
