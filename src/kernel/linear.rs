@@ -43,9 +43,9 @@ struct Linear {
 /// Rows of a batch that are laid out at a time, so that there need not be room for all.
 const SUMMED: usize = 512;
 
-/// Rows of `x` in one task.
+/// Rows of `x` in one task: so few that threads end together where one core is slower.
 fn rows_per_task(rows: usize) -> usize {
-    rows.div_ceil(8).clamp(16, 256)
+    rows.div_ceil(16).clamp(16, 256)
 }
 
 /// The right factor of products, laid out in either precision.
@@ -97,7 +97,7 @@ fn weight_gradient<T: Real>(x: Matrix<T>, dy: Matrix<T>, halves: bool) -> Vec<T>
     if inputs * outputs <= LARGE || rows == 0 {
         return few_weights(x, dy);
     }
-    let (mut dw, task) = (room(outputs * inputs), outputs.div_ceil(4).max(48));
+    let (mut dw, task) = (room(outputs * inputs), outputs.div_ceil(8).max(48));
     for share in ranges(rows, SUMMED) {
         let laid = Laid::new(x.rows(share.clone()), halves);
         let (dy, onto) = (dy.rows(share.clone()), share.start > 0);
