@@ -4,8 +4,8 @@
     python tests/bench/versus/train.py target/release/deps/train-… [--pairs 7] [--only vit]
     python tests/bench/versus/train.py target/release/deps/train-… --growth
 
-A step is forward, backward and the optimiser's, on one batch of made images. Both have as many
-threads. For each case it prints both medians, the ratio of the medians, the range of the ratios of
+A step is forward, backward and the optimiser's, on one batch of made images, after a pause. Both
+have as many threads. For each case it prints both medians, the ratio of the medians, the range of the ratios of
 pairs, and both peak memories; PyTorch stands twice: as it comes, and with channels last. Behind
 `--growth` are the times and memories of SupCon alone, in balance, over the number of embeddings.
 """
@@ -177,6 +177,8 @@ class Side:
         self.seconds = []
 
     def step(self):
+        # The threads of the other side spin for some milliseconds after its step.
+        time.sleep(0.03)
         self.program.stdin.write("\n")
         self.program.stdin.flush()
         return float(self.program.stdout.readline().split()[0])
