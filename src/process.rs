@@ -47,7 +47,7 @@ const PATIENCE: usize = 20_000;
 /// pool awake: to wake one takes as long as a small kernel, and a step of a perceptron a third
 /// longer.
 pub fn awake<R>(work: impl FnOnce() -> R) -> R {
-    let (own, end) = (rayon::current_thread_index(), Arc::new(End::default()));
+    let (own, end) = (rayon::current_thread_index(), Arc::new(AtomicBool::new(false)));
     let ends = end.clone();
     // A thread must not wait on itself for the end of what it is doing.
     rayon::spawn_broadcast(move |at| {
@@ -61,9 +61,9 @@ pub fn awake<R>(work: impl FnOnce() -> R) -> R {
 
 /// Runs what there is to run until the end. Whoever finds nothing for long leaves: below this may
 /// stand a piece of the very work whose end is waited for.
-fn stay(end: &End) {
+fn stay(end: &AtomicBool) {
     let mut vain = 0;
-    while vain < PATIENCE && !end.0.load(Ordering::Relaxed) {
+    while vain < PATIENCE && !end.load(Ordering::Relaxed) {
         if rayon::yield_now() == Some(rayon::Yield::Executed) {
             vain = 0;
         } else {
@@ -73,16 +73,12 @@ fn stay(end: &End) {
     }
 }
 
-/// Whether work is over.
-#[derive(Default)]
-struct End(AtomicBool);
-
 /// Says that work is over when it is dropped.
-struct Until(Arc<End>);
+struct Until(Arc<AtomicBool>);
 
 impl Drop for Until {
     fn drop(&mut self) {
-        self.0.0.store(true, Ordering::Relaxed);
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

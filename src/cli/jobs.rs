@@ -35,14 +35,32 @@ impl Jobs {
             Self::Count(jobs) => {
                 let needed = plan.memory_bytes(jobs);
                 if let Some(free) = free.filter(|free| jobs > 1 && needed > *free) {
-                    let (needed, free) = (bytes(needed), bytes(free));
-                    prompt::eprint(&format!(
-                        "warning: {jobs} jobs may need {needed} of memory, and {free} are free\n  \
-                         `--jobs {most}` fits\n"
-                    ));
+                    prompt::eprint(&too_many(jobs, (needed, free), most));
                 }
                 Division::of(jobs)
             }
         }
+    }
+}
+
+/// What is said of jobs that may not fit into memory, of which `most` do.
+fn too_many(jobs: usize, (needed, free): (u64, u64), most: usize) -> String {
+    let (needed, free) = (bytes(needed), bytes(free));
+    format!(
+        "warning: {jobs} jobs may need {needed} of memory, and {free} are free\n  \
+         `--jobs {most}` fits\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_said_with_what_does() {
+        let said = too_many(4, (12 << 30, 5 << 30), 1);
+        let expected =
+            "warning: 4 jobs may need 12 GiB of memory, and 5 GiB are free\n  `--jobs 1` fits\n";
+        assert_eq!(said, expected);
     }
 }

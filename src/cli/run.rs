@@ -109,7 +109,8 @@ fn warn_of_precision(plans: &[Plan]) {
     if !has_bf16() && stages.any(|stage| stage.method.precision == Some(Precision::Bf16)) {
         prompt::eprint(
             "warning: this processor does not multiply bf16 numbers by itself: \
-             `precision = bf16` gives the same numbers here, and takes longer than `f32`\n",
+             `precision = bf16` takes longer here than `f32`\n  \
+             to train in full precision, add `--set run.precision=f32`\n",
         );
     }
 }

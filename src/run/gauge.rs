@@ -70,3 +70,37 @@ impl Gauge {
         all.iter().all(Series::is_enough).then(|| all.iter().map(Series::rate).sum())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(work: [f64; 2]) -> Gauge {
+        let series = |work| Some(Series { work, ended: 0, first: 0.0, last: 0.0 });
+        Gauge { jobs: work.map(series).to_vec() }
+    }
+
+    #[test]
+    fn the_work_of_all_jobs_is_added_up() {
+        let mut gauge = of([10.0, 100.0]);
+        // The first step of each counts for nothing: it began before.
+        for (job, times) in [(0, [3.0, 3.5, 4.0, 5.0]), (1, [1.0, 2.0, 3.0, 4.0])] {
+            assert_eq!(gauge.rate(), None);
+            times.into_iter().for_each(|time| gauge.step(job, time));
+        }
+        assert_eq!(gauge.rate(), Some(10.0 * 3.0 / 2.0 + 100.0));
+    }
+
+    #[test]
+    fn few_steps_and_short_ones_say_nothing() {
+        let mut short = of([1.0, 1.0]);
+        let mut few = of([1.0, 1.0]);
+        for job in [0, 1] {
+            (0..9).for_each(|at| short.step(job, 0.1 * f64::from(at)));
+            (0..3).for_each(|at| few.step(job, f64::from(at)));
+        }
+        assert_eq!((short.rate(), few.rate()), (None, None));
+        (9..12).for_each(|at| [0, 1].iter().for_each(|job| short.step(*job, 0.1 * f64::from(at))));
+        assert!(short.rate().is_some());
+    }
+}

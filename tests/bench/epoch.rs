@@ -12,38 +12,24 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "its output is for people")]
 
+#[path = "shared/planned.rs"]
+mod planned;
+
 use std::io::{BufRead, BufReader, Lines, Stdin};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use balance::catalog::Facts;
-use balance::diag::{Sources, has_errors};
 use balance::library::Library;
-use balance::plan::{Plan, check};
-use balance::resolve::{Options, load, resolve};
+use balance::plan::Plan;
 use balance::run::{Event, Observer, Session, Surroundings, run};
 use balance::store::Store;
 use candle_core::Device;
 
+use planned::plan;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// The plan of the design `name` in `file`.
-fn plan(library: &Library, file: &str, data: &Path, name: &str) -> Plan {
-    let mut sources = Sources::default();
-    let reader = |path: &Path| std::fs::read(path);
-    let (program, mut found) = load(Path::new(file), &mut sources, &reader);
-    let (designs, more) = resolve(&program, &library.catalog(), &Options::default());
-    found.extend(more);
-    let design = designs.iter().find(|design| design.name.node == name).expect("a design");
-    let stages = design.cells.iter().flat_map(|cell| &cell.experiment.stages);
-    let facts: Facts = library.facts_of(stages.map(|stage| &stage.data.bound), data);
-    let (plan, more) = check(design, &facts, None);
-    found.extend(more);
-    assert!(!has_errors(&found), "{found:#?}");
-    plan.unwrap()
-}
 
 /// Holds the training up until it may take the next steps.
 struct Turns<'a> {

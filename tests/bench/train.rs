@@ -9,37 +9,28 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "its output is for people")]
 
+#[path = "shared/planned.rs"]
+mod planned;
+
 use std::path::Path;
 use std::time::Instant;
 
-use balance::catalog::Facts;
-use balance::diag::{Sources, has_errors};
 use balance::graph::{Batch, Model, build, gradient, scalar, stage_stream};
 use balance::kernel::{Denominator, PairKind, PairTerm, Sum, contrastive, gradients};
 use balance::library::optimizer::{Optimizer, Stepper};
 use balance::library::{self, Library};
-use balance::plan::{Stage, check};
-use balance::resolve::{Options, load, resolve};
+use balance::plan::Stage;
 use balance::seed::Stream;
 use candle_core::{DType, Device, Result, Tensor};
+
+use planned::plan;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The first stage of the experiment `name` in `file`.
 fn stage(library: &Library, file: &str, name: &str) -> Stage {
-    let mut sources = Sources::default();
-    let reader = |path: &Path| std::fs::read(path);
-    let (program, mut found) = load(Path::new(file), &mut sources, &reader);
-    let (designs, more) = resolve(&program, &library.catalog(), &Options::default());
-    found.extend(more);
-    let design = designs.iter().find(|design| design.name.node == name).expect("an experiment");
-    let calls = design.cells[0].experiment.stages.iter().map(|stage| &stage.data.bound);
-    let facts: Facts = library.facts_of(calls, Path::new("data"));
-    let (plan, more) = check(design, &facts, None);
-    found.extend(more);
-    assert!(!has_errors(&found), "{found:#?}");
-    plan.unwrap().stages.remove(0)
+    plan(library, file, Path::new("data"), name).stages.remove(0)
 }
 
 /// A batch of noise in the shape of the stage's images, with every class in it.

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::print_stdout, reason = "the figures are worth seeing")]
 
+#[path = "../it/made.rs"]
+mod made;
 #[path = "../it/worked.rs"]
 #[allow(dead_code, reason = "shared with the other tests")]
 mod worked;
@@ -12,13 +14,14 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use balance::graph::{Batch, build};
+use balance::graph::build;
 use balance::library::{self, Library};
 use balance::nn::Mode;
 use balance::plan::Stage;
 use balance::seed::Stream;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 
+use made::{batch, images};
 use worked::plan_of;
 
 /// How far a prediction may be off.
@@ -89,26 +92,6 @@ fn counted_embedding(stage: &Stage) -> usize {
 
 /// Images in one pass of an evaluation.
 const EMBEDDED: usize = 256;
-
-fn batch(stage: &Stage, is_clean: bool) -> Batch {
-    let classes = stage.data.classes.of_fine.len();
-    Batch {
-        images: images(stage, stage.views * stage.batch),
-        clean: is_clean.then(|| images(stage, stage.batch)),
-        fine: (0..stage.batch).map(|item| (item % classes) as u32).collect(),
-        groups: Vec::new(),
-        views: stage.views,
-        mixed: None,
-    }
-}
-
-fn images(stage: &Stage, rows: usize) -> Tensor {
-    let image = stage.data.image;
-    let mut stream = Stream::new(1);
-    let values: Vec<f32> = (0..rows * image.size()).map(|_| stream.normal() as f32).collect();
-    let shape = (rows, image.height, image.width, image.channels);
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-}
 
 /// An experiment on small images of three channels.
 fn experiment(encoder: &str, batch: usize, loss: &str, optimizer: &str) -> String {

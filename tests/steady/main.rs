@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::print_stdout, reason = "the figures are worth seeing")]
 
+#[path = "../it/made.rs"]
+#[allow(dead_code, reason = "shared with the other tests")]
+mod made;
 #[path = "../it/worked.rs"]
 #[allow(dead_code, reason = "shared with the other tests")]
 mod worked;
@@ -12,13 +15,13 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use balance::graph::{Batch, build, gradient, scalar, stage_stream};
+use balance::graph::{build, gradient, scalar, stage_stream};
 use balance::library::{self, Library};
 use balance::plan::Stage;
 use balance::process;
-use balance::seed::Stream;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 
+use made::batch;
 use worked::plan_of;
 
 /// The program's allocator, with the bytes that are asked of it counted.
@@ -52,33 +55,13 @@ fn pages() -> usize {
     usage.ru_minflt as usize
 }
 
-fn images(stage: &Stage, rows: usize) -> Tensor {
-    let image = stage.data.image;
-    let mut stream = Stream::new(1);
-    let values: Vec<f32> = (0..rows * image.size()).map(|_| stream.normal() as f32).collect();
-    let shape = (rows, image.height, image.width, image.channels);
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-}
-
-fn batch(stage: &Stage) -> Batch {
-    let classes = stage.data.classes.of_fine.len() as u32;
-    Batch {
-        images: images(stage, stage.views * stage.batch),
-        clean: None,
-        fine: (0..stage.batch as u32).map(|item| item % classes).collect(),
-        groups: Vec::new(),
-        views: stage.views,
-        mixed: None,
-    }
-}
-
 /// Bytes that steps ask of the allocator, and pages that this asks of the system, after a few steps.
 fn of_steps(stage: &Stage) -> (usize, usize) {
     let library = Library::standard();
     let model = build(stage, &library, DType::F32, &Device::Cpu).unwrap();
     let optimizer = library::build(&library.optimizers, &stage.optimizer);
     let mut stepper = optimizer.start(model.params().vars()).unwrap();
-    let batch = batch(stage);
+    let batch = batch(stage, false);
     let mut step = |at: u64| {
         let stream = stage_stream(stage, "dropout").at(at);
         let (loss, grads) = gradient(&model, &stage.method, batch.clone(), stream).unwrap();

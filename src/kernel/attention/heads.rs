@@ -80,8 +80,8 @@ impl<T: Real> Problem<'_, T> {
 
     /// What the logits of a sample's queries are multiplied by.
     fn factors(&self, sample: usize) -> (T, Option<&[T]>) {
-        let of_sample = |all| &<&[T]>::from(all)[sample * self.queries..][..self.queries];
-        (self.scale, self.query_factors.map(of_sample))
+        let of_sample = sample * self.queries..(sample + 1) * self.queries;
+        (self.scale, self.query_factors.map(|all| &all[of_sample]))
     }
 
     /// Multiplies rows of a head by the factors on its probabilities.
