@@ -1,9 +1,16 @@
 //! The linear map of a fully connected layer, with bias and rectifier.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, D, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::card::{
+    Made, Operand,
+    linear::{Layer, backward, forward},
+};
 use super::channels::{Pass, column_sums};
 use super::matrix::Matrix;
 use super::pieces::{fold, ranges, room, scratch, shares};
@@ -26,7 +33,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, relu: bool) ->
         bail!("expected {inputs} features, found {found}");
     }
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
-    let op = Linear { relu, halves: multiplies_halves() };
+    let op = Linear::new(relu);
     let Some(bias) = bias else { return apply2(&x, &weight, op) };
     if bias.dims() != [outputs] {
         bail!("expected a bias of shape [{outputs}], found {:?}", bias.dims());
@@ -38,6 +45,19 @@ struct Linear {
     relu: bool,
     /// Whether products are those of numbers rounded to bf16.
     halves: bool,
+    #[cfg(feature = "cuda")]
+    rounded: super::card::linear::Rounded,
+}
+
+impl Linear {
+    fn new(relu: bool) -> Self {
+        Self {
+            relu,
+            halves: multiplies_halves(),
+            #[cfg(feature = "cuda")]
+            rounded: Default::default(),
+        }
+    }
 }
 
 /// Rows of a batch that are laid out at a time, so that there need not be room for all.
@@ -196,6 +216,18 @@ impl CustomOp2 for Linear {
         self.forward((x, x_layout), (weight, weight_layout), None)
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<Made> {
+        let (x, weight) = (Operand::new(x, x_layout)?, Operand::new(weight, weight_layout)?);
+        forward(&Layer { x, weight, bias: None, relu: self.relu }, &self.rounded)
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -203,6 +235,11 @@ impl CustomOp2 for Linear {
         y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let [dx, dw, _] = backward([x, weight, y, dy], None, self.relu, &self.rounded)?;
+            return Ok((dx, dw));
+        }
         with_real!(x.dtype(), T => {
             let [dx, dw, _] = self.backward::<T>([x, weight, y, dy], None)?;
             Ok((dx, dw))
@@ -227,6 +264,21 @@ impl CustomOp3 for Linear {
         self.forward((x, x_layout), (weight, weight_layout), Some((bias, bias_layout)))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<Made> {
+        let (x, weight) = (Operand::new(x, x_layout)?, Operand::new(weight, weight_layout)?);
+        let bias = Some(Operand::new(bias, bias_layout)?);
+        forward(&Layer { x, weight, bias, relu: self.relu }, &self.rounded)
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -235,6 +287,11 @@ impl CustomOp3 for Linear {
         y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let [dx, dw, db] = backward([x, weight, y, dy], Some(bias), self.relu, &self.rounded)?;
+            return Ok((dx, dw, db));
+        }
         with_real!(x.dtype(), T => {
             let [dx, dw, db] = self.backward::<T>([x, weight, y, dy], Some(bias))?;
             Ok((dx, dw, db))

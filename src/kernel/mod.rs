@@ -12,6 +12,8 @@ mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod batch_norm;
+#[cfg(feature = "cuda")]
+pub(crate) mod card;
 mod channel_map;
 mod channels;
 mod contrastive;
@@ -40,6 +42,8 @@ pub(crate) mod wide;
 pub use activation::{gelu, relu};
 pub use attention::{Attention, attention, attention_from};
 pub use batch_norm::{BatchNorm, BatchNormed, batch_norm, channel_affine};
+#[cfg(feature = "cuda")]
+pub use card::{card_device, libraries};
 pub use contrastive::{
     Denominator, Lengths, NoPositive, PairKind, PairTerm, Sum, contrastive, contrastive_weighted,
 };

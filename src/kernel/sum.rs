@@ -4,6 +4,8 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::card::Operand;
 use super::pieces::room;
 use super::real::{Real, with_real};
 use super::tape::apply2;
@@ -59,6 +61,18 @@ impl CustomOp2 for Sum {
             let (x, y) = (slice::<T>(x, x_layout)?, slice::<T>(y, y_layout)?);
             output(add(x, y), x_layout.shape())
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        x_layout: &Layout,
+        y: &candle_core::CudaStorage,
+        y_layout: &Layout,
+    ) -> Result<super::card::Made> {
+        let (x, y) = (Operand::new(x, x_layout)?, Operand::new(y, y_layout)?);
+        super::card::elementwise::add(x, y)
     }
 
     fn bwd(

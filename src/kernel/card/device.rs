@@ -1,0 +1,53 @@
+//! The cards that are there.
+
+use candle_core::cuda_backend::WrapErr;
+use candle_core::cuda_backend::cudarc::driver::{CudaContext, result, sys};
+use candle_core::cuda_backend::cudarc::{cublas, curand, nvrtc};
+use candle_core::{CudaDevice, Device, Result, bail};
+
+/// The libraries of CUDA that a card is used through, each with whether it is found.
+pub fn libraries() -> [(&'static str, bool); 4] {
+    // SAFETY: the libraries are opened, and nothing of them is called.
+    unsafe {
+        [
+            ("libcuda", sys::is_culib_present()),
+            ("libcublas", cublas::sys::is_culib_present()),
+            ("libcurand", curand::sys::is_culib_present()),
+            ("libnvrtc", nvrtc::sys::is_culib_present()),
+        ]
+    }
+}
+
+/// A card as a device of tensors.
+///
+/// # Errors
+/// When a library of CUDA is missing, or there is no such card.
+pub fn card_device(ordinal: usize) -> Result<Device> {
+    // candle panics where a library is missing.
+    if let Some((name, _)) = libraries().iter().find(|(_, is_found)| !is_found) {
+        bail!("{name} is not found");
+    }
+    let device = CudaDevice::new_with_stream(ordinal)?;
+    // SAFETY: a device has one stream, so nothing needs to be waited for.
+    unsafe { device.disable_event_tracking() };
+    keep_memory(device.cuda_stream().context())?;
+    Ok(Device::Cuda(device))
+}
+
+/// Keeps what is freed for what is asked for next, where it would be given back to the driver whenever
+/// the card is waited for.
+fn keep_memory(context: &CudaContext) -> Result<()> {
+    if !context.has_async_alloc() {
+        return Ok(());
+    }
+    let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+    let mut most = u64::MAX;
+    // SAFETY: the attribute is 64 bits wide.
+    unsafe {
+        let device = result::device::get(context.ordinal() as i32).w()?;
+        let mut pool = std::ptr::null_mut();
+        sys::cuDeviceGetDefaultMemPool(&mut pool, device).result().w()?;
+        let value = std::ptr::from_mut(&mut most).cast();
+        sys::cuMemPoolSetAttribute(pool, attribute, value).result().w()
+    }
+}

@@ -1,0 +1,182 @@
+//! Kernels by name: compiled when they are first asked for, and queued.
+
+#![allow(clippy::disallowed_types, reason = "a map that is only asked by key")]
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute_enum;
+use candle_core::cuda_backend::cudarc::driver::{CudaFunction, LaunchConfig, PushKernelArg};
+use candle_core::cuda_backend::cudarc::nvrtc::compile_ptx_with_opts;
+use candle_core::cuda_backend::cudarc::nvrtc::{CompileError, CompileOptions, Ptx};
+use candle_core::cuda_backend::{DeviceId, WrapErr};
+use candle_core::{CudaDevice, DType, Error, Result};
+
+use super::is_half;
+
+/// A file of kernels.
+pub(crate) struct Source {
+    pub(crate) name: &'static str,
+    text: &'static str,
+}
+
+/// What every file of kernels begins with.
+const COMMON: &str = include_str!("common.cuh");
+
+macro_rules! sources {
+    ($($name:ident = $file:literal;)*) => {
+        impl Source {
+            $(pub(crate) const $name: &'static Self =
+                &Self { name: $file, text: include_str!(concat!($file, ".cu")) };)*
+        }
+
+        /// All files of kernels.
+        pub(crate) const SOURCES: &[&Source] = &[$(Source::$name),*];
+    };
+}
+
+sources! {
+    ELEMENTWISE = "elementwise";
+    LINEAR = "linear";
+}
+
+/// One argument of a kernel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Arg {
+    /// Where elements begin.
+    At(u64),
+    Int(i32),
+    Long(i64),
+    Float(f32),
+}
+
+impl Arg {
+    /// An address that is not there, for what is left out.
+    pub(crate) const NONE: Self = Self::At(0);
+
+    /// A size.
+    ///
+    /// # Panics
+    /// When it does not fit 31 bits.
+    pub(crate) fn size(value: usize) -> Self {
+        Self::Int(i32::try_from(value).expect("sizes of kernels fit 31 bits"))
+    }
+}
+
+/// How many threads run a kernel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grid {
+    pub(crate) blocks: [usize; 3],
+    /// Of a block.
+    pub(crate) threads: usize,
+    /// Bytes that a block shares, besides those its kernel declares.
+    pub(crate) shared: usize,
+}
+
+impl Grid {
+    /// Blocks of threads that share nothing the kernel does not declare.
+    pub(crate) fn of(blocks: usize, threads: usize) -> Self {
+        Self { blocks: [blocks, 1, 1], threads, shared: 0 }
+    }
+
+    /// A thread for each of some elements.
+    pub(crate) fn over(elements: usize) -> Self {
+        Self::of(elements.div_ceil(256), 256)
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.blocks.contains(&0)
+    }
+
+    fn config(self) -> LaunchConfig {
+        let [x, y, z] = self.blocks.map(|it| it as u32);
+        LaunchConfig {
+            grid_dim: (x, y, z),
+            block_dim: (self.threads as u32, 1, 1),
+            shared_mem_bytes: self.shared as u32,
+        }
+    }
+}
+
+type Key = (DeviceId, &'static str, &'static str, bool);
+
+static FUNCTIONS: Mutex<Option<HashMap<Key, CudaFunction>>> = Mutex::new(None);
+
+/// Bytes that a block may share without asking for more.
+const SHARED: usize = 48 * 1024;
+
+pub(super) fn launch(
+    device: &CudaDevice,
+    kernel: (&'static Source, &'static str),
+    dtype: DType,
+    grid: Grid,
+    args: &[Arg],
+) -> Result<()> {
+    let function = function(device, kernel, is_half(dtype)?)?;
+    if grid.shared > SHARED {
+        let most = CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        function.set_attribute(most, grid.shared as i32).w()?;
+    }
+    let stream = device.cuda_stream();
+    let mut builder = stream.launch_builder(&function);
+    for arg in args {
+        match arg {
+            Arg::At(it) => builder.arg(it),
+            Arg::Int(it) => builder.arg(it),
+            Arg::Long(it) => builder.arg(it),
+            Arg::Float(it) => builder.arg(it),
+        };
+    }
+    // SAFETY: the halves of operations give kernels the arguments that they declare.
+    unsafe { builder.launch(grid.config()) }.w()?;
+    Ok(())
+}
+
+fn function(
+    device: &CudaDevice,
+    (source, name): (&'static Source, &'static str),
+    half: bool,
+) -> Result<CudaFunction> {
+    let mut known = FUNCTIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = known.get_or_insert_default();
+    let key = (device.id(), source.name, name, half);
+    if let Some(function) = known.get(&key) {
+        return Ok(function.clone());
+    }
+    let module = format!("balance-{}-{half}", source.name);
+    let capability = device.cuda_stream().context().compute_capability().w()?;
+    let text = compiled(source, half, capability).map_err(|error| failed(source, &error))?;
+    let found = device.get_or_load_custom_func(name, &module, &text.to_src())?;
+    let function = found.into_cuda_function();
+    known.insert(key, function.clone());
+    Ok(function)
+}
+
+fn failed(source: &Source, error: &CompileError) -> Error {
+    let why = match error {
+        CompileError::CompileError { log, .. } => log.to_string_lossy().into_owned(),
+        other => format!("{other:?}"),
+    };
+    Error::Msg(format!("the kernels of {} cannot be compiled: {why}", source.name))
+}
+
+/// The kernels of a file in the language that the driver takes, for activations in bf16 or in f32,
+/// and a card of a capability (major, minor).
+///
+/// # Errors
+/// What the compiler says.
+pub(crate) fn compiled(
+    source: &Source,
+    half: bool,
+    (major, minor): (i32, i32),
+) -> std::result::Result<Ptx, CompileError> {
+    let options = CompileOptions {
+        options: vec![
+            format!("--gpu-architecture=compute_{major}{minor}"),
+            format!("-DHALF={}", u8::from(half)),
+            "--std=c++17".to_owned(),
+        ],
+        ..CompileOptions::default()
+    };
+    compile_ptx_with_opts(format!("{COMMON}\n{}", source.text), options)
+}

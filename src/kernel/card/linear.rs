@@ -1,0 +1,151 @@
+//! The linear map of a fully connected layer: products by cuBLAS, and what is beside them.
+
+use std::sync::OnceLock;
+
+use candle_core::{DType, Result, Tensor};
+
+use super::{Arg, Card, Factor, Grid, Made, Operand, Product, Room, Source, on};
+
+/// The weight in the type of activations, for the way back.
+pub(crate) type Rounded = OnceLock<Tensor>;
+
+/// Elements that a thread of `finish` takes.
+fn wide(dtype: DType) -> usize {
+    16 / dtype.size_in_bytes()
+}
+
+/// The layer's inputs.
+pub(crate) struct Layer<'a> {
+    pub(crate) x: Operand<'a>,
+    /// [O, I]
+    pub(crate) weight: Operand<'a>,
+    pub(crate) bias: Option<Operand<'a>>,
+    pub(crate) relu: bool,
+}
+
+/// `x Wᵀ + b`, rectified if the layer says so; keeps the weight as products read it in `rounded`.
+pub(crate) fn forward(layer: &Layer, rounded: &Rounded) -> Result<Made> {
+    let Layer { x, weight, bias, relu } = layer;
+    let (outputs, inputs) = weight.shape().dims2()?;
+    let (card, dtype, rows) = (x.card(), x.dtype(), x.len() / inputs.max(1));
+    let y = card.room(rows * outputs, dtype)?;
+    let multiply = |weight: Arg| {
+        card.multiply(&Product::new(
+            Factor::new(x.at(), dtype, inputs),
+            Factor::new(weight, dtype, inputs).t(),
+            Factor::new(y.at(), dtype, outputs),
+            [rows, outputs, inputs],
+        ))
+    };
+    match dtype {
+        DType::F32 => multiply(weight.at())?,
+        _ => {
+            let half = in_type(*weight, dtype)?;
+            multiply(half.at())?;
+            rounded.get_or_init(|| half.tensor((outputs, inputs)));
+        }
+    }
+    if bias.is_some() || *relu {
+        let args = [
+            y.at(),
+            bias.map_or(Arg::NONE, |bias| bias.at()),
+            Arg::Long(y.len() as i64),
+            Arg::size(outputs),
+            Arg::Int(i32::from(*relu)),
+        ];
+        let grid = Grid::over(y.len().div_ceil(wide(dtype)));
+        card.launch((Source::LINEAR, "finish"), dtype, grid, &args)?;
+    }
+    let mut shape = x.shape().dims().to_vec();
+    shape.pop();
+    shape.push(outputs);
+    Ok(y.made(shape))
+}
+
+/// Parameters rounded to the type of activations.
+pub(crate) fn in_type(values: Operand, dtype: DType) -> Result<Room> {
+    let (card, len) = (values.card(), values.len());
+    let to = card.room(len, dtype)?;
+    let args = [values.at(), to.at(), Arg::Long(len as i64)];
+    card.launch((Source::LINEAR, "rounded"), dtype, Grid::over(len), &args)?;
+    Ok(to)
+}
+
+/// The gradients of input, weight and bias, each if it is wanted.
+pub(crate) fn backward(
+    [x, weight, y, dy]: [&Tensor; 4],
+    bias: Option<&Tensor>,
+    relu: bool,
+    rounded: &Rounded,
+) -> Result<[Option<Tensor>; 3]> {
+    let dy = if relu { rectified(y, dy)? } else { dy.contiguous()? };
+    let as_read = rounded.get().unwrap_or(weight);
+    let (outputs, inputs) = weight.dims2()?;
+    on([x, as_read, &dy], |[of_x, of_weight, of_dy]| {
+        let (card, dtype, rows) = (of_x.card(), of_x.dtype(), of_x.len() / inputs.max(1));
+        let dx = || -> Result<Tensor> {
+            let to = card.room(rows * inputs, dtype)?;
+            card.multiply(&Product::new(
+                Factor::new(of_dy.at(), dtype, outputs),
+                Factor::new(of_weight.at(), dtype, inputs),
+                Factor::new(to.at(), dtype, inputs),
+                [rows, inputs, outputs],
+            ))?;
+            Ok(to.tensor(x.shape()))
+        };
+        let dw = || -> Result<Tensor> {
+            let to = card.room(outputs * inputs, DType::F32)?;
+            card.multiply(&Product::new(
+                Factor::new(of_dy.at(), dtype, outputs).t(),
+                Factor::new(of_x.at(), dtype, inputs),
+                Factor::new(to.at(), DType::F32, inputs),
+                [outputs, inputs, rows],
+            ))?;
+            Ok(to.tensor((outputs, inputs)))
+        };
+        let db = |_: &Tensor| -> Result<Tensor> {
+            Ok(column_sums(card, of_dy.at(), dtype, [rows, outputs])?.tensor(outputs))
+        };
+        Ok([
+            x.track_op().then(dx).transpose()?,
+            weight.track_op().then(dw).transpose()?,
+            bias.filter(|bias| bias.track_op()).map(db).transpose()?,
+        ])
+    })
+}
+
+/// What of `dy` passes a rectifier whose output was `y`.
+pub(crate) fn rectified(y: &Tensor, dy: &Tensor) -> Result<Tensor> {
+    on([y, dy], |[of_y, of_dy]| {
+        let (card, len) = (of_y.card(), of_y.len());
+        let to = card.room(len, of_y.dtype())?;
+        let args = [of_y.at(), of_dy.at(), to.at(), Arg::Long(len as i64)];
+        card.launch((Source::LINEAR, "rectified"), of_y.dtype(), Grid::over(len), &args)?;
+        Ok(to.tensor(y.shape()))
+    })
+}
+
+/// Shares of rows that columns are added up in.
+const SHARES: usize = 64;
+
+/// The sum of each column of `x` [rows, columns], in f32.
+pub(crate) fn column_sums(
+    card: Card,
+    x: Arg,
+    dtype: DType,
+    [rows, columns]: [usize; 2],
+) -> Result<Room> {
+    let share = rows.div_ceil(SHARES).max(8);
+    let shares = rows.div_ceil(share).max(1);
+    let parts = card.room(shares * columns, DType::F32)?;
+    let args = [x, parts.at(), Arg::size(rows), Arg::size(columns), Arg::size(share)];
+    let grid = Grid { blocks: [columns.div_ceil(32), shares, 1], threads: 256, shared: 0 };
+    card.launch((Source::LINEAR, "column_shares"), dtype, grid, &args)?;
+    if shares == 1 {
+        return Ok(parts);
+    }
+    let to = card.room(columns, DType::F32)?;
+    let args = [parts.at(), to.at(), Arg::size(shares), Arg::size(columns)];
+    card.launch((Source::LINEAR, "column_totals"), dtype, Grid::over(columns), &args)?;
+    Ok(to)
+}

@@ -1,0 +1,6 @@
+//! The card against the CPU: the same operations, with their gradients, on both.
+//!
+//! Run by `tests/gpu/check` on a machine with a card, and on a make-believe one elsewhere.
+
+mod beside;
+mod elementwise;
