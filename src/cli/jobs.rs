@@ -1,6 +1,5 @@
 //! `--jobs`: how many trainings go on beside each other.
 
-use super::machine::memory_free;
 use super::prompt;
 use crate::plan::Plan;
 use crate::plan::amount::bytes;
@@ -27,8 +26,7 @@ pub fn jobs(text: &str) -> Result<Jobs, String> {
 impl Jobs {
     /// How the cores are divided for `plan`: never so that more memory is held than is free, if it
     /// is up to the program; otherwise with a warning.
-    pub fn division(self, plan: &Plan) -> Division {
-        let free = memory_free();
+    pub fn division(self, plan: &Plan, free: Option<u64>) -> Division {
         let most = free.map_or(usize::MAX, |free| plan.jobs_within(free));
         match self {
             Self::Auto => Division::fastest(most),

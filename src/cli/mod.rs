@@ -6,7 +6,9 @@ mod ceiling;
 mod check;
 mod completions;
 mod data;
+mod device;
 mod diff;
+mod doctor;
 mod explain;
 mod fix;
 mod fmt;
@@ -90,6 +92,8 @@ enum Command {
     /// Datasets: list, fetch, inspect; and the views that an experiment declares of one
     #[command(subcommand)]
     Data(data::DataCommand),
+    /// What is found on this machine: processor, memory, data, CUDA; and whether cards compute right
+    Doctor(doctor::DoctorArgs),
 }
 
 /// An experiment file, and what of it.
@@ -177,6 +181,7 @@ pub fn main(library: &Library) -> ExitCode {
         Command::Schema(args) => schema::schema(&args),
         Command::Completions(args) => completions::completions(library, &args),
         Command::Data(command) => data::data(library, &command),
+        Command::Doctor(args) => doctor::doctor(&args),
     };
     ExitCode::from(if prompt::finish() { code } else { exit::FAILED })
 }

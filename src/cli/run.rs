@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use candle_core::Device;
-
+use super::device::{Place, place};
 use super::format::{Deny, Format};
 use super::jobs::{Jobs, jobs};
 use super::plan::listed;
@@ -69,9 +68,18 @@ pub fn run(library: &Library, args: &RunArgs) -> u8 {
         prompt::eprint(&format!("results cannot be kept in {root}: {error}\n"));
         return exit::FAILED;
     }
-    warn_of_precision(&workspace.plans);
+    let place = match place(&workspace.plans) {
+        Ok(place) => place,
+        Err(why) => {
+            prompt::eprint(&why);
+            return exit::FAILED;
+        }
+    };
+    if place.device.is_cpu() {
+        warn_of_precision(&workspace.plans);
+    }
     let data = data_root(&args.target.places);
-    all(library, &workspace.plans, args, (&store, &data), &stop)
+    all(library, &workspace.plans, args, (&store, &data, &place), &stop)
 }
 
 /// Runs the plans one after the other; a failure in one does not keep the next from running.
@@ -79,18 +87,17 @@ fn all(
     library: &Library,
     plans: &[Plan],
     args: &RunArgs,
-    (store, data_root): (&Store, &Path),
+    (store, data_root, place): (&Store, &Path, &Place),
     stop: &AtomicBool,
 ) -> u8 {
     let clock = clock();
-    let device = &Device::Cpu;
-    let (halt, clock) = (None, &clock);
+    let (halt, clock, device) = (None, &clock, &place.device);
     let around = Surroundings { library, store, data_root, device, stop, halt, clock };
     let mut progress = Progress::new();
     let mut session = Session::new(around, &mut progress);
     let mut code = 0;
     for plan in plans {
-        let outcome = run_plan(&mut session, plan, args.jobs.division(plan));
+        let outcome = run_plan(&mut session, plan, args.jobs.division(plan, place.free));
         if outcome.stopped {
             prompt::eprint("stopped; the same command goes on from here\n");
             return exit::INTERRUPTED;

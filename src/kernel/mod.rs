@@ -14,6 +14,7 @@ mod avx512;
 mod batch_norm;
 #[cfg(feature = "cuda")]
 pub(crate) mod card;
+mod cards;
 mod channel_map;
 mod channels;
 mod contrastive;
@@ -43,7 +44,10 @@ pub use activation::{gelu, relu};
 pub use attention::{Attention, attention, attention_from};
 pub use batch_norm::{BatchNorm, BatchNormed, batch_norm, channel_affine};
 #[cfg(feature = "cuda")]
-pub use card::{card_device, libraries};
+pub use card::{card_device, cards};
+#[cfg(not(feature = "cuda"))]
+pub use cards::elsewhere::{card_device, cards};
+pub use cards::{Card, Found};
 pub use contrastive::{
     Denominator, Lengths, NoPositive, PairKind, PairTerm, Sum, contrastive, contrastive_weighted,
 };

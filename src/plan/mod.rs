@@ -59,7 +59,7 @@ pub use weights::Initial;
 
 pub use crate::catalog::is_share;
 pub use crate::diag::plural;
-pub use crate::resolve::{WORST_FOUND_GROUP, WORST_GROUP};
+pub use crate::resolve::{Hardware, WORST_FOUND_GROUP, WORST_GROUP};
 
 use std::collections::BTreeMap;
 
@@ -96,6 +96,9 @@ pub struct Plan {
     /// Whether its cells are those of several sweeps, and no product of its axes.
     #[serde(skip)]
     pub is_union: bool,
+    /// What the file asks to be trained on; part of no digest.
+    #[serde(skip)]
+    pub device: Option<Hardware>,
 }
 
 /// What a plan was worked out from.

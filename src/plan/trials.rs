@@ -59,6 +59,7 @@ fn outline(design: &Design) -> Plan {
         analysis: Analysis::default(),
         control: design.control.map(|it| Control { axis: it.axis, level: it.level }),
         is_union: design.is_union,
+        device: design.cells.first().and_then(|cell| cell.experiment.machine.device),
     }
 }
 

@@ -119,6 +119,15 @@ pub struct Machine {
     pub limit: Option<Spanned<f64>>,
     /// Where it is said that products of layers are computed in bf16.
     pub half: Option<Span>,
+    /// What it trains on; without it a card where there is one.
+    pub device: Option<Hardware>,
+}
+
+/// What an experiment asks to be trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hardware {
+    Cpu,
+    Cuda,
 }
 
 /// The number that chooses which model is evaluated.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use candle_core::{Device, DeviceLocation};
 use rayon::ThreadPool;
 
 use super::board::{Board, Settled, Task, Work};
@@ -15,6 +16,7 @@ use super::event::{Event, Observer, RunError};
 use super::gauge::Gauge;
 use super::session::{Pools, Session, Surroundings};
 use super::train::train;
+use crate::kernel::card_device;
 use crate::plan::{Plan, Stage};
 use crate::process;
 
@@ -58,6 +60,15 @@ struct Crew<'a, 'b, 'c> {
     division: &'c Division,
     shift: Shift,
     gauge: Mutex<Gauge>,
+}
+
+/// The card that `device` is, with another queue of work, so that jobs do not wait for each other;
+/// nothing on the CPU, or where the card has no more.
+fn queue_of_its_own(device: &Device) -> Option<Device> {
+    match device.location() {
+        DeviceLocation::Cuda { gpu_id } => card_device(gpu_id).ok(),
+        _ => None,
+    }
 }
 
 impl<'b> Crew<'_, 'b, '_> {
@@ -104,7 +115,9 @@ impl<'b> Crew<'_, 'b, '_> {
     /// Takes tasks to the end of the shift.
     fn job(&self, job: usize, workers: Option<&ThreadPool>) {
         let alarm = Alarm(self);
-        let around = Surroundings { halt: Some(&self.halt), ..self.around };
+        let own = workers.and_then(|_| queue_of_its_own(self.around.device));
+        let device = own.as_ref().unwrap_or(self.around.device);
+        let around = Surroundings { halt: Some(&self.halt), device, ..self.around };
         let mut reporter = Reporter { crew: self, job };
         let mut session = Session::within(around, &mut reporter, (workers, self.datasets.clone()));
         while let Some(task) = self.next() {

@@ -16,6 +16,7 @@ mod groups;
 mod jobs;
 mod log;
 mod loss_on;
+mod lost;
 mod machine;
 mod order;
 mod pool;

@@ -15,6 +15,7 @@ use super::collapse::{self, Collapse, Lie};
 use super::event::{Event, RunError, first_line};
 use super::groups::Groups;
 use super::log::{Epoch, Log};
+use super::lost::explained;
 use super::machine::Machine;
 use super::order::Order;
 use super::pool::Pool;
@@ -62,8 +63,8 @@ pub(super) fn train(session: &mut Session, plan: &Plan, at: usize) -> Result<boo
     let mut training = Training::begin(session, stage, (&pool, groups))?;
     let (step, of) = (training.progress.step, plan.stages.len());
     session.tell(Event::StageBegins { stage, number: at + 1, of, step });
-    training.run(session, &pool)?;
-    let loss = training.finish(session, &pool)?;
+    let done = training.run(session, &pool).and_then(|()| training.finish(session, &pool));
+    let loss = done.map_err(|error| explained(error, stage))?;
     held.complete();
     session.tell(Event::StageEnds { stage, loss });
     Ok(false)

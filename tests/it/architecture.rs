@@ -40,7 +40,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["plan"]),
     (
         "run",
-        &["catalog", "data", "graph", "library", "measure", "plan", "process", "seed", "store"],
+        &[
+            "catalog", "data", "graph", "kernel", "library", "measure", "plan", "process", "seed",
+            "store",
+        ],
     ),
     ("analysis", &["plan", "run"]),
     ("report", &["analysis", "catalog", "diag", "plan", "resolve", "run"]),

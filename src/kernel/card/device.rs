@@ -5,8 +5,46 @@ use candle_core::cuda_backend::cudarc::driver::{CudaContext, result, sys};
 use candle_core::cuda_backend::cudarc::{cublas, curand, nvrtc};
 use candle_core::{CudaDevice, Device, Result, bail};
 
+use crate::kernel::cards::{Card, Found};
+
+/// What is found of CUDA on this machine.
+pub fn cards() -> Found {
+    let libraries = libraries().to_vec();
+    if !libraries[0].1 {
+        return Found { is_built_in: true, libraries, ..Found::default() };
+    }
+    let (driver, cards) = (driver(), all());
+    let problem = driver.as_ref().err().or(cards.as_ref().err()).map(ToString::to_string);
+    let (driver, cards) = (driver.ok(), cards.unwrap_or_default());
+    Found { is_built_in: true, libraries, driver, cards, problem }
+}
+
+/// The newest CUDA that the driver knows, as (major, minor).
+fn driver() -> Result<(i32, i32)> {
+    let mut version = 0;
+    // SAFETY: the library is there, and the number lives as long as the call.
+    unsafe { sys::cuDriverGetVersion(&mut version) }.result().w()?;
+    Ok((version / 1000, version % 1000 / 10))
+}
+
+fn all() -> Result<Vec<Card>> {
+    let count = CudaContext::device_count().w()?;
+    (0..count.max(0) as usize).map(card).collect()
+}
+
+fn card(ordinal: usize) -> Result<Card> {
+    let context = CudaContext::new(ordinal).w()?;
+    let (free, total) = context.mem_get_info().w()?;
+    Ok(Card {
+        name: context.name().w()?,
+        capability: context.compute_capability().w()?,
+        free: free as u64,
+        total: total as u64,
+    })
+}
+
 /// The libraries of CUDA that a card is used through, each with whether it is found.
-pub fn libraries() -> [(&'static str, bool); 4] {
+fn libraries() -> [(&'static str, bool); 4] {
     // SAFETY: the libraries are opened, and nothing of them is called.
     unsafe {
         [

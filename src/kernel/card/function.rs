@@ -3,13 +3,16 @@
 #![allow(clippy::disallowed_types, reason = "a map that is only asked by key")]
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute_enum;
-use candle_core::cuda_backend::cudarc::driver::{CudaFunction, LaunchConfig, PushKernelArg};
+use candle_core::cuda_backend::cudarc::driver::{
+    CudaFunction, CudaModule, LaunchConfig, PushKernelArg,
+};
 use candle_core::cuda_backend::cudarc::nvrtc::compile_ptx_with_opts;
 use candle_core::cuda_backend::cudarc::nvrtc::{CompileError, CompileOptions, Ptx};
-use candle_core::cuda_backend::{DeviceId, WrapErr};
 use candle_core::{CudaDevice, DType, Error, Result};
 
 use super::is_half;
@@ -98,9 +101,12 @@ impl Grid {
     }
 }
 
-type Key = (DeviceId, &'static str, &'static str, bool);
+/// Of a card: all streams of one share what is loaded.
+type Key = (usize, &'static str, &'static str, bool);
 
 static FUNCTIONS: Mutex<Option<HashMap<Key, CudaFunction>>> = Mutex::new(None);
+
+static MODULES: Mutex<Option<HashMap<(usize, &str, bool), Arc<CudaModule>>>> = Mutex::new(None);
 
 /// Bytes that a block may share without asking for more.
 const SHARED: usize = 48 * 1024;
@@ -139,15 +145,23 @@ fn function(
 ) -> Result<CudaFunction> {
     let mut known = FUNCTIONS.lock().unwrap_or_else(PoisonError::into_inner);
     let known = known.get_or_insert_default();
-    let key = (device.id(), source.name, name, half);
+    let stream = device.cuda_stream();
+    let context = stream.context();
+    let key = (context.ordinal(), source.name, name, half);
     if let Some(function) = known.get(&key) {
         return Ok(function.clone());
     }
-    let module = format!("balance-{}-{half}", source.name);
-    let capability = device.cuda_stream().context().compute_capability().w()?;
-    let text = compiled(source, half, capability).map_err(|error| failed(source, &error))?;
-    let found = device.get_or_load_custom_func(name, &module, &text.to_src())?;
-    let function = found.into_cuda_function();
+    let modules = MODULES.lock();
+    let mut modules = modules.unwrap_or_else(PoisonError::into_inner);
+    let module = match modules.get_or_insert_default().entry((key.0, source.name, half)) {
+        Entry::Occupied(known) => known.get().clone(),
+        Entry::Vacant(place) => {
+            let capability = context.compute_capability().w()?;
+            let text = compiled(source, half, capability).map_err(|it| failed(source, &it))?;
+            place.insert(context.load_module(text).w()?).clone()
+        }
+    };
+    let function = module.load_function(name).w()?;
     known.insert(key, function.clone());
     Ok(function)
 }

@@ -13,7 +13,7 @@ mod function;
 pub(crate) mod linear;
 mod room;
 
-pub use device::{card_device, libraries};
+pub use device::{card_device, cards};
 
 pub(crate) use blas::{Factor, Product};
 pub(crate) use function::{Arg, Grid, Source};

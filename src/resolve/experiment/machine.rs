@@ -1,8 +1,8 @@
 //! `run { … }`: what is asked of the machine; and the remarks `note` and `tags`.
 
-use super::super::Machine;
 use super::super::draft::{Section, Slot};
 use super::super::eval::{Eval, WALLTIME, Want};
+use super::super::{Hardware, Machine};
 use super::COUNT;
 use crate::catalog::{Type, Value};
 use crate::diag::{Diagnostic, codes};
@@ -23,8 +23,11 @@ impl Eval<'_> {
                     self.word(slot, &["strict", "fast"], &[("fast", instead)]);
                 }
                 "device" => {
-                    let instead = "this version trains on the CPU";
-                    self.word(slot, &["auto", "cpu", "cuda"], &[("cuda", instead)]);
+                    machine.device = match self.word(slot, &["auto", "cpu", "cuda"], &[]) {
+                        Some("cpu") => Some(Hardware::Cpu),
+                        Some("cuda") => Some(Hardware::Cuda),
+                        _ => None,
+                    };
                 }
                 "workers" => {
                     let found = self.value(&slot.expr, &[], Want::new("workers", &COUNT));

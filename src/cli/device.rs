@@ -1,0 +1,74 @@
+//! What trainings run on: a CUDA card where there is one, or what the file asks for.
+
+use candle_core::Device;
+
+use super::machine::memory_free;
+use super::prompt;
+use crate::kernel::{card_device, cards};
+use crate::plan::amount::bytes;
+use crate::plan::{Hardware, Plan};
+
+/// What trainings run on, and the bytes of memory that are free there, where that is known.
+pub struct Place {
+    pub device: Device,
+    pub free: Option<u64>,
+}
+
+impl Place {
+    fn cpu() -> Self {
+        Self { device: Device::Cpu, free: memory_free() }
+    }
+}
+
+/// The place for `plans`, which are of one file.
+///
+/// # Errors
+/// What to say when a card is asked for and cannot be used.
+pub fn place(plans: &[Plan]) -> Result<Place, String> {
+    let wish = plans.first().and_then(|plan| plan.device);
+    if wish == Some(Hardware::Cpu) {
+        return Ok(Place::cpu());
+    }
+    let found = cards();
+    match (found.lacks(), wish) {
+        (None, _) => {}
+        (Some(why), Some(_)) => return Err(refused(&why)),
+        // Where there is no driver nobody expects a card.
+        (Some(_), None) if found.driver.is_none() => return Ok(Place::cpu()),
+        (Some(why), None) => {
+            prompt::eprint(&unused(&why));
+            return Ok(Place::cpu());
+        }
+    }
+    let device = card_device(0).map_err(|error| refused(&error.to_string()))?;
+    let card = &found.cards[0];
+    prompt::eprint(&format!("on {}, {} free\n", card.name, bytes(card.free)));
+    for plan in plans.iter().filter(|plan| plan.memory_bytes(1) > card.free) {
+        prompt::eprint(&too_large(plan, card.free));
+    }
+    Ok(Place { device, free: Some(card.free) })
+}
+
+fn refused(why: &str) -> String {
+    format!(
+        "`run {{ device = cuda }}` asks for a CUDA card: {why}\n  \
+         `balance doctor` says what is there; `--set run.device=cpu` trains on the CPU\n"
+    )
+}
+
+fn unused(why: &str) -> String {
+    format!(
+        "warning: there is a CUDA driver, and its card cannot be used: {why}\n  \
+         trains on the CPU; `balance doctor` says what is there\n"
+    )
+}
+
+fn too_large(plan: &Plan, free: u64) -> String {
+    format!(
+        "warning: `{}` holds up to {} at once, and {} of the card are free\n  \
+         a smaller `batch`, or `chunk` in `train`, needs less\n",
+        plan.design,
+        bytes(plan.memory_bytes(1)),
+        bytes(free)
+    )
+}
