@@ -8,11 +8,11 @@
 use std::ops::Range;
 
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{Result, Tensor, Var};
 
-use super::gradient::add;
+use super::gradient::{add, add_values};
 use super::pieces::rows;
-use super::{Batch, Loss, Model, Which, scalar, shares};
+use super::{Batch, Loss, Model, Values, Which, counted, plus, shares};
 use crate::kernel::{gradients, without_gradients};
 use crate::nn::Mode;
 use crate::seed::Stream;
@@ -39,7 +39,7 @@ impl Model {
         let mut terms = Vec::new();
         let (others, mut grads) = self.others(&embedding, batch, stream, &mut terms)?;
         let at_embedding = grads.remove(&embedding);
-        let (mut total, mut means) = (scalar(&others)?, Vec::new());
+        let mut means = Values::new();
         for (at, items) in chunks.iter().enumerate() {
             let share = items.len() as f64 / batch.items() as f64;
             let slope = at_embedding.as_ref();
@@ -52,17 +52,26 @@ impl Model {
                 found = values;
                 Ok(sum)
             })?;
-            add_values(&mut means, found, share);
+            add_values(&mut means, found, share)?;
             add(&self.params, &mut grads, &more)?;
         }
-        let weight = |name: &String| self.singles.iter().find(|it| it.name == *name);
-        total += means
-            .iter()
-            .filter_map(|(it, value)| Some(weight(it)?.weight.now() * value))
-            .sum::<f64>();
+        let mut total = counted(&others)?;
+        if let Some(means) = self.weighted_means(&means)? {
+            total = (total + means)?;
+        }
         terms.extend(means);
         let terms = self.in_order(terms);
-        Ok((Loss { total: Tensor::new(total, &Device::Cpu)?, terms }, grads))
+        Ok((Loss { total, terms }, grads))
+    }
+
+    /// The sum of terms that are means, each times its weight.
+    fn weighted_means(&self, means: &Values) -> Result<Option<Tensor>> {
+        let mut sum = None;
+        for (name, value) in means {
+            let Some(single) = self.singles.iter().find(|it| it.name == *name) else { continue };
+            sum = Some(plus(sum, value.affine(single.weight.now(), 0.0)?)?);
+        }
+        Ok(sum)
     }
 
     /// The embeddings of the whole batch, row `view * items + item`.
@@ -76,7 +85,7 @@ impl Model {
         for (at, items) in chunks.iter().enumerate() {
             let images = batch.piece(items)?.images;
             let mode = mode(at)?;
-            let rows = without_gradients(|| self.encoder.forward(&images, &mode))?.detach();
+            let rows = without_gradients(|| self.encoded(&images, &mode))?.detach();
             found.push((rows, items.len()));
         }
         let of_view = |view: usize| {
@@ -93,7 +102,7 @@ impl Model {
         embedding: &Var,
         batch: &Batch,
         stream: &Stream,
-        terms: &mut Vec<(String, f64)>,
+        terms: &mut Values,
     ) -> Result<(Tensor, GradStore)> {
         gradients(|| {
             let (images, clean) = (batch.images.clone(), batch.clean.clone());
@@ -117,8 +126,8 @@ impl Model {
         mode: &Mode,
         slope: Option<&Tensor>,
         share: f64,
-    ) -> Result<(Tensor, Vec<(String, f64)>)> {
-        let embedding = self.encoder.forward(&piece.images, mode)?;
+    ) -> Result<(Tensor, Values)> {
+        let embedding = self.encoded(&piece.images, mode)?;
         let along = slope.map(|slope| (&embedding * slope)?.sum_all()).transpose()?;
         let (means, values) = self.terms(embedding, piece, mode, Which::Means)?;
         let means = means.map(|means| means.affine(share, 0.0)).transpose()?;
@@ -143,7 +152,7 @@ impl Model {
     }
 
     /// Values in the order of [`Model::term_names`].
-    fn in_order(&self, mut values: Vec<(String, f64)>) -> Vec<(String, f64)> {
+    fn in_order(&self, mut values: Values) -> Values {
         let names = self.term_names();
         values.sort_by_key(|(name, _)| names.iter().position(|it| it == name));
         values
@@ -158,13 +167,4 @@ impl Kept {
     fn rewind(&self) -> Result<()> {
         self.0.iter().try_for_each(|(var, value)| var.set(value))
     }
-}
-
-/// Adds a `share` of values to their sums.
-fn add_values(sums: &mut Vec<(String, f64)>, found: Vec<(String, f64)>, share: f64) {
-    if sums.is_empty() {
-        *sums = found.into_iter().map(|(name, value)| (name, share * value)).collect();
-        return;
-    }
-    sums.iter_mut().zip(found).for_each(|(sum, found)| sum.1 += share * found.1);
 }

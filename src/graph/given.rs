@@ -1,6 +1,6 @@
 //! The terms of a stage on embeddings that are given, without a network.
 
-use candle_core::{DType, Result, Tensor, Var, bail};
+use candle_core::{DType, Device, Result, Tensor, Var, bail};
 
 use super::weight::OfClasses;
 use crate::catalog::Value;
@@ -31,7 +31,9 @@ pub fn on_given(
     embeddings: &Tensor,
     labels: &[u32],
 ) -> Result<Vec<OnGiven>> {
-    let embeddings = Var::from_tensor(&embeddings.to_dtype(DType::F64)?)?;
+    // Doubles are numbers of the CPU alone.
+    let embeddings = embeddings.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
+    let embeddings = Var::from_tensor(&embeddings)?;
     let one = |term: &Term| {
         let computed = value(stage, library, term, &embeddings, labels)?;
         let weight = term.weight.at(0, &stage.horizon());

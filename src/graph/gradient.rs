@@ -1,9 +1,9 @@
 //! The gradient of a step: of the whole batch at once or in pieces, and bounded where that is asked.
 
+use candle_core::Result;
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Result, Tensor};
 
-use super::{Batch, Loss, Model, scalar, shares};
+use super::{Batch, Loss, Model, Values, counted, plus, shares};
 use crate::kernel::{in_halves, squared_norm};
 use crate::nn::Mode;
 use crate::plan::{Method, Precision};
@@ -34,25 +34,35 @@ fn accumulated(
     batch: &Batch,
     stream: &Stream,
 ) -> Result<(Loss, GradStore)> {
-    let (mut terms, mut total): (Vec<(String, f64)>, f64) = (Vec::new(), 0.0);
+    let (mut terms, mut total) = (Values::new(), None);
     let mut sum: Option<GradStore> = None;
     for (at, items) in shares(batch.items(), pieces).into_iter().enumerate() {
         let mode = Mode::Train(stream.named("piece").at(at as u64));
         let (loss, grads) = model.gradients(batch.piece(&items)?, &mode)?;
         let share = items.len() as f64 / batch.items() as f64;
-        total += share * scalar(&loss.total)?;
-        match terms.is_empty() {
-            true => terms = loss.terms.into_iter().map(|(it, value)| (it, share * value)).collect(),
-            false => terms.iter_mut().zip(loss.terms).for_each(|(sum, it)| sum.1 += share * it.1),
-        }
+        total = Some(plus(total, counted(&loss.total)?.affine(share, 0.0)?)?);
+        add_values(&mut terms, loss.terms, share)?;
         let grads = scaled(model.params(), grads, share)?;
         match &mut sum {
             None => sum = Some(grads),
             Some(sum) => add(model.params(), sum, &grads)?,
         }
     }
-    let sum = sum.expect("a batch has an item");
-    Ok((Loss { total: Tensor::new(total, &Device::Cpu)?, terms }, sum))
+    let (total, sum) = total.zip(sum).expect("a batch has an item");
+    Ok((Loss { total, terms }, sum))
+}
+
+/// Adds a `share` of values to their sums.
+pub(super) fn add_values(sums: &mut Values, found: Values, share: f64) -> Result<()> {
+    let is_first = sums.is_empty();
+    for (at, (name, value)) in found.into_iter().enumerate() {
+        let value = value.affine(share, 0.0)?;
+        match is_first {
+            true => sums.push((name, value)),
+            false => sums[at].1 = (&sums[at].1 + value)?,
+        }
+    }
+    Ok(())
 }
 
 /// The gradients of the variables, multiplied by `factor`.

@@ -14,10 +14,12 @@ pub use gradient::{clip, gradient};
 pub use pieces::shares;
 
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor, bail};
+use candle_core::{DType, Device, Result, Tensor, bail};
 
 use crate::catalog::{Course, Horizon};
-use crate::kernel::{PairTerm, contrastive_weighted, gradients, without_gradients};
+use crate::kernel::{
+    PairTerm, contrastive_weighted, gradients, in_type, multiplies_halves, without_gradients,
+};
 use crate::library::encoder::Network;
 use crate::library::loss::{Activations, Mixed, Single};
 use crate::nn::Mode;
@@ -98,15 +100,16 @@ pub struct Batch {
     pub mixed: Option<Mixed>,
 }
 
-/// The value of each term before its weight.
-type Values = Vec<(String, f64)>;
+/// The value of each term before its weight: a scalar without a gradient, where it was computed.
+type Values = Vec<(String, Tensor)>;
 
 /// The loss of a batch.
 pub struct Loss {
     /// The weighted sum, with its gradient.
     pub total: Tensor,
-    /// Each term's value before its weight.
-    pub terms: Vec<(String, f64)>,
+    /// Each term's value before its weight: a scalar without a gradient, in f64 on the CPU and in f32
+    /// on a card, where reading one waits for all that is queued.
+    pub terms: Vec<(String, Tensor)>,
 }
 
 impl Model {
@@ -153,9 +156,19 @@ impl Model {
 
     /// The loss of one batch.
     pub fn loss(&self, batch: Batch, mode: &Mode) -> Result<Loss> {
-        let embedding = self.encoder.forward(&batch.images, mode)?;
+        let embedding = self.encoded(&batch.images, mode)?;
         let (total, terms) = self.terms(embedding, batch, mode, Which::All)?;
         Ok(Loss { total: total.expect("the check made sure of a term"), terms })
+    }
+
+    /// The embeddings of images. On a card that multiplies halves all between them is in halves; the
+    /// embeddings themselves, and what is made of them, are not.
+    fn encoded(&self, images: &Tensor, mode: &Mode) -> Result<Tensor> {
+        if images.device().is_cpu() || !multiplies_halves() {
+            return self.encoder.forward(images, mode);
+        }
+        let images = in_type(images, DType::BF16)?;
+        in_type(&self.encoder.forward(&images, mode)?, DType::F32)
     }
 
     /// Some terms of a batch with such embeddings: their weighted sum, if there are any, and the
@@ -195,7 +208,7 @@ impl Model {
             activations.class_weights = single.of_classes.by_class().cloned();
             activations.embedding = part(&embedding, single.on)?;
             let value = single.term.value(&activations, mode)?;
-            terms.push((single.name.clone(), scalar(&value)?));
+            terms.push((single.name.clone(), counted(&value)?));
             total = Some(plus(total, single.weight.of(&value)?)?);
         }
         Ok((total, terms))
@@ -210,11 +223,11 @@ impl Model {
         let weights: Vec<_> =
             paired.chain(self.singles.iter().map(|it| (&it.name, it.weight.now()))).collect();
         let weight = |name: &str| weights.iter().find(|(it, _)| *it == name).map(|(_, it)| *it);
-        let weighted = |(name, value): (String, f64)| {
+        let weighted = |(name, value): (String, Tensor)| {
             let weight = weight(&name).unwrap_or_default();
-            (name, weight * value)
+            Ok((name, weight * scalar(&value)?))
         };
-        Ok(values.into_iter().map(weighted).collect())
+        values.into_iter().map(weighted).collect()
     }
 
     /// Terms that compare the same part of embeddings: their weighted sum, and the value of each.
@@ -240,14 +253,15 @@ impl Model {
             on => part(embedding, on)?,
         };
         let (sum, values) = contrastive_weighted(&seen, &labels, batch.views, &parts, &weights)?;
-        let mut values = values.iter();
+        let mut at = 0..parts.len();
         let value = |paired: &PairedTerm| {
-            let parts = paired.parts.iter().zip(values.by_ref());
-            // A term of one part of weight 1 keeps every bit of its value.
-            let value = parts.map(|(part, value)| part.weight * value).reduce(|a, b| a + b);
-            (paired.name.clone(), value.unwrap_or_default())
+            let parts = paired.parts.iter().zip(at.by_ref());
+            let values = parts.map(|(part, at)| weighted(&values.get(at)?, part.weight));
+            let value = values.reduce(|a, b| a? + b?).transpose()?;
+            Ok((paired.name.clone(), value.map_or_else(|| counted(&sum.zeros_like()?), Ok)?))
         };
-        Ok((sum, pairs.iter().map(value).collect()))
+        let values = pairs.iter().map(value).collect::<Result<_>>()?;
+        Ok((sum, values))
     }
 
     /// The loss of one batch, and the gradients of every variable.
@@ -272,7 +286,7 @@ impl Model {
     }
 
     fn embed_as(&self, images: &Tensor, mode: &Mode) -> Result<Tensor> {
-        let embedding = without_gradients(|| self.encoder.forward(images, mode));
+        let embedding = without_gradients(|| self.encoded(images, mode));
         Ok(embedding?.detach())
     }
 
@@ -342,14 +356,25 @@ fn mapped(classes: &[u32], fine: &[u32]) -> Vec<u32> {
     fine.iter().map(|id| classes[*id as usize]).collect()
 }
 
+/// A scalar as what is counted is added up: without a gradient, in f64 where there is f64.
+fn counted(value: &Tensor) -> Result<Tensor> {
+    let value = value.detach();
+    if value.device().is_cpu() { value.to_dtype(DType::F64) } else { Ok(value) }
+}
+
+/// A scalar times `weight`; it keeps every bit where that is 1.
+fn weighted(value: &Tensor, weight: f64) -> Result<Tensor> {
+    if weight == 1.0 { Ok(value.clone()) } else { value.affine(weight, 0.0) }
+}
+
 /// A scalar of either precision.
 pub fn scalar(value: &Tensor) -> Result<f64> {
-    value.to_dtype(candle_core::DType::F64)?.to_scalar()
+    value.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.to_scalar()
 }
 
 /// Which rows of `logits` are largest at their label; of equal scores the first counts.
 fn hits(logits: &Tensor, labels: &[u32]) -> Result<Vec<bool>> {
-    let rows = logits.to_dtype(candle_core::DType::F32)?.to_vec2::<f32>()?;
+    let rows = logits.to_dtype(DType::F32)?.to_vec2::<f32>()?;
     let is_right = |(row, label): (&Vec<f32>, &u32)| {
         let best = row.iter().enumerate().fold(
             0,

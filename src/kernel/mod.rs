@@ -60,6 +60,7 @@ pub use max_pool::{MaxPool, max_pool};
 pub use norm::squared_norm;
 pub use pixels::{global_average_pool, upsample_nearest};
 pub use precision::in_halves;
+pub(crate) use precision::{in_type, multiplies_halves};
 pub use product::has_bf16;
 pub use scaled::scaled;
 pub use spectral::{Effort, Map, Singular, bounded, singular};

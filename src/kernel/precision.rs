@@ -3,6 +3,11 @@
 
 use std::cell::Cell;
 
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
+
+use super::tape::apply1;
+
 thread_local! {
     static HALVES: Cell<bool> = const { Cell::new(false) };
 }
@@ -17,6 +22,32 @@ pub fn in_halves<R>(halves: bool, work: impl FnOnce() -> R) -> R {
 /// Whether operations that begin now multiply halves.
 pub(crate) fn multiplies_halves() -> bool {
     HALVES.get()
+}
+
+/// `x` in another type; its gradient is in its own.
+pub(crate) fn in_type(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    if x.dtype() == dtype { Ok(x.clone()) } else { apply1(&x.contiguous()?, InType(dtype)) }
+}
+
+struct InType(DType);
+
+impl CustomOp1 for InType {
+    fn name(&self) -> &'static str {
+        "in-type"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        Ok((x.to_dtype(layout, self.0)?, layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &candle_core::CudaStorage, layout: &Layout) -> Result<super::card::Made> {
+        Ok((x.to_dtype(layout, self.0)?, layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        dy.to_dtype(x.dtype()).map(Some)
+    }
 }
 
 /// What was asked before; it is asked again when this is dropped.

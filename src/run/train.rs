@@ -23,7 +23,7 @@ use super::session::Session;
 use super::stretch::Stretch;
 use super::trained::Trained;
 use super::{validation, weights};
-use crate::graph::{Batch, Loss, Model, build, clip, gradient, scalar, stage_stream};
+use crate::graph::{Batch, Model, build, clip, gradient, scalar, stage_stream};
 use crate::library;
 use crate::library::eval::Split;
 use crate::library::optimizer::{Optimizer, Stepper};
@@ -181,7 +181,9 @@ impl<'a> Training<'a> {
         let stream = stage_stream(self.stage, "dropout").at(step as u64);
         let (loss, grads) = gradient(&self.model, &self.stage.method, batch, stream)?;
         let total = scalar(&loss.total)?;
-        self.refuse_nonfinite(&loss, total)?;
+        let terms = loss.terms.iter().map(|(name, value)| Ok((name.as_str(), scalar(value)?)));
+        let terms: Vec<(&str, f64)> = terms.collect::<candle_core::Result<_>>()?;
+        self.refuse_nonfinite(&terms, total)?;
         if step == 0 {
             self.check_gradients(&grads)?;
         }
@@ -189,7 +191,7 @@ impl<'a> Training<'a> {
         let factor = self.schedule.factor(step, &self.horizon());
         self.stepper.step(&grads, self.rate * factor)?;
         self.average.after_step(&self.model)?;
-        self.count(&loss, total, items);
+        self.count(&terms, total, items);
         Ok(total)
     }
 
@@ -211,10 +213,10 @@ impl<'a> Training<'a> {
         Horizon { steps, steps_per_epoch, batch }
     }
 
-    fn count(&mut self, loss: &Loss, total: f64, items: usize) {
-        let values = loss.terms.iter().map(|(_, value)| *value).chain([total]);
+    fn count(&mut self, terms: &[(&str, f64)], total: f64, items: usize) {
+        let values = terms.iter().map(|(_, value)| *value).chain([total]);
         let progress = &mut self.progress;
-        progress.sums.resize(loss.terms.len() + 1, 0.0);
+        progress.sums.resize(terms.len() + 1, 0.0);
         for (sum, value) in progress.sums.iter_mut().zip(values) {
             *sum += value * items as f64;
         }
@@ -234,8 +236,8 @@ impl<'a> Training<'a> {
         ))
     }
 
-    fn refuse_nonfinite(&self, loss: &Loss, total: f64) -> Result<(), RunError> {
-        let bad = loss.terms.iter().find(|(_, value)| !value.is_finite());
+    fn refuse_nonfinite(&self, terms: &[(&str, f64)], total: f64) -> Result<(), RunError> {
+        let bad = terms.iter().find(|(_, value)| !value.is_finite());
         if bad.is_none() && total.is_finite() {
             return Ok(());
         }

@@ -150,7 +150,7 @@ experiment checked {
     let kind = PairKind::SupCon { sum: Sum::Out, denominator: Denominator::Own };
     let term = PairTerm { temperature: 0.5, ..PairTerm::new(kind) };
     let (total, parts) = contrastive(&z, &labels, 2, &[term]).unwrap();
-    assert!(said.contains(&format!("sup    {:.12}  × 0.25", parts[0])), "{said}");
+    assert!(said.contains(&format!("sup    {:.12}  × 0.25", values(&parts)[0])), "{said}");
     assert!(said.contains("class  not computed"), "{said}");
     let expected = values(total.backward().unwrap().get(&z).unwrap());
     let found = load(&out, &Device::Cpu).unwrap();

@@ -103,6 +103,7 @@ impl<'a> Case<'a> {
             let (total, parts) = contrastive(&z, &self.labels, self.views, &terms).unwrap();
             let mut found = vec![("total", values(&total)[0])];
             if expected["sup"].is_number() {
+                let parts = values(&parts);
                 found.extend([("sup", parts[0]), ("cnce", parts[1])]);
             }
             for (what, found) in found {

@@ -347,7 +347,7 @@ fn weights_of_classes_weigh_the_mean() {
     let value = |term: &PairTerm, of_items: &[f64]| {
         let weights = [Some(of_items.to_vec())];
         let (z, terms) = (&batch.embedding, std::slice::from_ref(term));
-        contrastive_weighted(z, &batch.labels, 2, terms, &weights).unwrap().1[0]
+        values(&contrastive_weighted(z, &batch.labels, 2, terms, &weights).unwrap().1)[0]
     };
     for bound in variants().into_iter().filter(|it| !it.spec.name.starts_with("thanos")) {
         let model = Model::new(&bound);

@@ -8,6 +8,7 @@ use balance::seed::Stream;
 use candle_core::{DType, Device, Tensor};
 
 use crate::lab::{Act, Lab, Watch, assert_same};
+use crate::numeric::values;
 use crate::worked::plan_of;
 
 /// An experiment on two encoders with a loss, and one more line of `train`.
@@ -112,7 +113,7 @@ fn a_term_on_one_part_is_that_of_the_part_alone() {
         }
         let value = |model: &Model, stage: &Stage, name: &str| {
             let loss = model.loss(batch(stage), &Mode::Train(Stream::new(2))).unwrap();
-            loss.terms.into_iter().find(|(it, _)| it == name).unwrap().1
+            values(&loss.terms.into_iter().find(|(it, _)| it == name).unwrap().1)[0]
         };
         let (of_part, of_whole) = (value(&joined, &joint, "seen"), value(&single, &alone, "only"));
         assert!((of_part - of_whole).abs() < 1e-12, "{term}: {of_part} {of_whole}");
@@ -130,8 +131,9 @@ fn terms_of_several_parts_are_told_apart() {
     for (name, call) in [("one", "supcon(on=b)"), ("two", "supcon()"), ("four", "supcon(on=a)")] {
         let only = stage(&format!("{name} = {call}; class = cross_entropy()"));
         let alone = model(&only).loss(batch(&only), &Mode::Train(Stream::new(2))).unwrap().terms;
-        let value = found.iter().find(|(it, _)| it == name).unwrap().1;
-        assert!((value - alone[0].1).abs() < 1e-12, "{name}: {value} {}", alone[0].1);
+        let value = values(&found.iter().find(|(it, _)| it == name).unwrap().1)[0];
+        let alone = values(&alone[0].1)[0];
+        assert!((value - alone).abs() < 1e-12, "{name}: {value} {alone}");
     }
 }
 

@@ -9,6 +9,7 @@ use candle_core::{Device, Tensor};
 use expect_test::expect;
 use serde_json::Value;
 
+use crate::numeric::values;
 use crate::worked::{Asked, plan_of, work_all};
 
 /// Two classes at temperature 0.5 in large batches.
@@ -238,7 +239,7 @@ fn references_are_what_the_losses_give() {
         let value = |kind: PairKind, rows: &[f64]| {
             let rows = Tensor::from_slice(rows, (24, 3), &Device::Cpu).unwrap();
             let term = PairTerm { cross, ..PairTerm::new(kind) };
-            contrastive(&rows, &labels, 2, &[term]).unwrap().1[0]
+            values(&contrastive(&rows, &labels, 2, &[term]).unwrap().1)[0]
         };
         let check = |kind: PairKind, reference: Reference| {
             let found = [value(kind, &simplex), value(kind, &[1.0; 72])];

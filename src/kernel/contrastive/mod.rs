@@ -3,6 +3,8 @@
 
 mod columns;
 mod inside;
+#[cfg(feature = "cuda")]
+mod on_card;
 mod pass;
 mod sets;
 mod term;
@@ -10,8 +12,10 @@ mod term;
 use std::sync::{Arc, OnceLock};
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, bail};
+use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, WithDType, bail};
 
+#[cfg(feature = "cuda")]
+use super::card::contrastive::Outcome as Found;
 use super::real::with_real;
 use super::tape::apply1;
 use super::values::{output, slice, tensor};
@@ -122,7 +126,8 @@ pub enum NoPositive {
     Error,
 }
 
-/// The weighted sum of `terms` as a scalar with a gradient, and each unweighted value.
+/// The weighted sum of `terms` as a scalar with a gradient, and the unweighted values [terms], in f64
+/// on the CPU and in f32 on a card.
 ///
 /// `z` [V·B,D] holds item i of view v in row v·B + i; `labels` has the class of each item.
 ///
@@ -134,7 +139,7 @@ pub fn contrastive(
     labels: &[u32],
     views: usize,
     terms: &[PairTerm],
-) -> Result<(Tensor, Vec<f64>)> {
+) -> Result<(Tensor, Tensor)> {
     contrastive_weighted(z, labels, views, terms, &[])
 }
 
@@ -149,7 +154,7 @@ pub fn contrastive_weighted(
     views: usize,
     terms: &[PairTerm],
     weights: &[Option<Vec<f64>>],
-) -> Result<(Tensor, Vec<f64>)> {
+) -> Result<(Tensor, Tensor)> {
     let (rows, _) = z.dims2()?;
     if rows == 0 || rows != views * labels.len() {
         let items = labels.len();
@@ -215,7 +220,8 @@ impl Weighed {
 
 /// What the forward pass found.
 struct Outcome {
-    values: Vec<f64>,
+    /// [terms]
+    values: Tensor,
     gradient: Option<Tensor>,
 }
 
@@ -239,12 +245,29 @@ impl CustomOp1 for Contrastive {
             let gradient = gradient.map(|values| tensor(values, layout.shape())).transpose()?;
             let weighted = self.terms.iter().zip(&values).map(|(it, value)| it.term.weight * value);
             let total = weighted.fold(0.0, |sum, value| sum + value);
+            let values = Tensor::from_vec(values, self.terms.len(), &Device::Cpu)?;
             self.result.get_or_init(|| Outcome { values, gradient });
             output(vec![T::from_f64(total)], ())
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, z: &candle_core::CudaStorage, layout: &Layout) -> Result<super::card::Made> {
+        let table = on_card::table(&self.classes, &self.terms);
+        let z = super::card::Operand::new(z, layout)?;
+        let Found { total, values, gradient } =
+            super::card::contrastive::run(z, &table, self.track)?;
+        self.result.get_or_init(|| Outcome { values, gradient });
+        Ok(total.made(()))
+    }
+
     fn bwd(&self, z: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if z.device().is_cuda() {
+            let gradient = self.result.get().and_then(|result| result.gradient.as_ref());
+            let scaled = |it: &Tensor| super::card::contrastive::backward(it, dy, z);
+            return gradient.map(scaled).transpose();
+        }
         let factor = with_real!(z.dtype(), T => dy.to_scalar::<T>()?.to_f64());
         let gradient = self.result.get().and_then(|result| result.gradient.as_ref());
         gradient.map(|gradient| gradient.affine(factor, 0.0)).transpose()
