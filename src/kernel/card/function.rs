@@ -39,7 +39,9 @@ macro_rules! sources {
 }
 
 sources! {
+    CONTRASTIVE = "contrastive";
     ELEMENTWISE = "elementwise";
+    EMBEDDINGS = "embeddings";
     LINEAR = "linear";
 }
 

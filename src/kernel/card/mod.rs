@@ -7,6 +7,7 @@
 //! are added in an order that depends on shapes alone, as on the CPU.
 
 mod blas;
+pub(crate) mod contrastive;
 mod device;
 pub(crate) mod elementwise;
 mod function;
@@ -20,6 +21,8 @@ pub(crate) use function::{Arg, Grid, Source};
 pub(crate) use room::{Operand, Room, on};
 
 use candle_core::backend::{BackendDevice, BackendStorage};
+use candle_core::cuda_backend::WrapErr;
+use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute;
 use candle_core::{CudaDevice, CudaStorage, DType, Result, Shape, Tensor, bail};
 
 /// What an operation gives back.
@@ -75,6 +78,14 @@ impl<'a> Card<'a> {
             return Ok(());
         }
         function::launch(self.device, (source, name), dtype, grid, args)
+    }
+
+    /// The most bytes that a block can share.
+    pub(crate) fn most_shared(self) -> Result<usize> {
+        let attribute = CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
+        let most = self.device.cuda_stream().context().attribute(attribute).w()?;
+        // Beside what kernels declare.
+        Ok((most as usize).saturating_sub(4096))
     }
 
     /// Queues a matrix product.

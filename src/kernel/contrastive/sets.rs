@@ -57,6 +57,12 @@ impl Classes {
         self.labels.iter().copied().zip(self.classes.iter().map(Range::len))
     }
 
+    /// The positions of the class at a position.
+    #[cfg(feature = "cuda")]
+    pub(super) fn class(&self, position: usize) -> &Range<usize> {
+        &self.classes[position]
+    }
+
     /// The number of items in the class of the sorted `row`.
     pub(super) fn class_size(&self, row: usize) -> usize {
         self.classes[row % self.items()].len()
