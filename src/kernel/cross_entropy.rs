@@ -89,6 +89,21 @@ struct CrossEntropy {
     total: f64,
 }
 
+#[cfg(feature = "cuda")]
+impl CrossEntropy {
+    /// What rows are scored by, as the kernels of a card read it.
+    fn targets(&self) -> super::card::losses::Targets<'_> {
+        let labels = self.parts.iter().flat_map(|(labels, _)| labels);
+        super::card::losses::Targets {
+            labels: labels.map(|label| *label as u32).collect(),
+            shares: self.parts.iter().map(|(_, share)| *share).collect(),
+            weights: &self.weights,
+            smoothing: self.smoothing,
+            factor: self.share(1.0),
+        }
+    }
+}
+
 /// The logarithm of the sum of the exponentials of a row.
 #[inline(always)]
 fn log_sum_exp<T: Real>(row: &[T]) -> f64 {
@@ -180,7 +195,22 @@ impl CustomOp1 for CrossEntropy {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        logits: &candle_core::CudaStorage,
+        layout: &Layout,
+    ) -> Result<super::card::Made> {
+        let logits = super::card::Operand::new(logits, layout)?;
+        super::card::losses::cross_entropy(logits, &self.targets())
+    }
+
     fn bwd(&self, logits: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if logits.device().is_cuda() {
+            let targets = self.targets();
+            return super::card::losses::cross_entropy_back(logits, dy, &targets).map(Some);
+        }
         let (_, classes) = logits.dims2()?;
         with_real!(logits.dtype(), T => {
             let scale = self.share(dy.to_scalar::<T>()?.to_f64());

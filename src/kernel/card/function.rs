@@ -43,6 +43,7 @@ sources! {
     ELEMENTWISE = "elementwise";
     EMBEDDINGS = "embeddings";
     LINEAR = "linear";
+    LOSSES = "losses";
 }
 
 /// One argument of a kernel.

@@ -12,6 +12,7 @@ mod device;
 pub(crate) mod elementwise;
 mod function;
 pub(crate) mod linear;
+pub(crate) mod losses;
 mod room;
 
 pub use device::{card_device, cards};

@@ -1,0 +1,89 @@
+// Cross-entropy of class scores: a warp for each row.
+//
+// `labels` [parts, rows] has the class of each part of a row, `shares` how much of the row each part
+// is; `weights` has how much a class counts, where classes do not count alike.
+
+struct Targets {
+  const u32* labels;
+  const float* shares;
+  const float* weights;
+  int parts, rows;
+};
+
+__device__ __forceinline__ int label_of(const Targets& of, int part, int row) {
+  return (int)of.labels[part * of.rows + row];
+}
+
+__device__ __forceinline__ float weight_of(const Targets& of, int part, int label) {
+  return of.shares[part] * (of.weights ? of.weights[label] : 1.0f);
+}
+
+__device__ __forceinline__ float largest(const T* row, int classes, int lane) {
+  float most = __uint_as_float(0xff800000u);
+  for (int at = lane; at < classes; at += 32) most = fmaxf(most, to_float(row[at]));
+  return warp_max(most);
+}
+
+// What each row adds to the weighted sum.
+KERNEL cross_entropy(const T* logits, const u32* labels, const float* shares, const float* weights,
+                     float* to, int rows, int classes, int parts, float smoothing) {
+  int row = blockIdx.x * (blockDim.x >> 5) + (threadIdx.x >> 5), lane = threadIdx.x & 31;
+  if (row >= rows) return;
+  Targets of = {labels, shares, weights, parts, rows};
+  const T* scores = logits + (long long)row * classes;
+  float most = largest(scores, classes, lane), sum = 0.0f, mean = 0.0f;
+  for (int at = lane; at < classes; at += 32) {
+    float less = to_float(scores[at]) - most;
+    sum += expf(less);
+    mean += less;
+  }
+  sum = warp_sum(sum);
+  mean = warp_sum(mean) / classes;
+  if (lane != 0) return;
+  float value = 0.0f;
+  for (int part = 0; part < parts; part++) {
+    int label = label_of(of, part, row);
+    float own = to_float(scores[label]) - most;
+    float cost = logf(sum) - ((1.0f - smoothing) * own + smoothing * mean);
+    value += weight_of(of, part, label) * cost;
+  }
+  to[row] = value;
+}
+
+// The sum of `n` numbers times `factor`: one block, in an order that depends on sizes alone.
+KERNEL scaled_sum(const float* x, float* to, int n, float factor) {
+  __shared__ double sums[1024];
+  double sum = 0.0;
+  for (int at = threadIdx.x; at < n; at += blockDim.x) sum += x[at];
+  sums[threadIdx.x] = sum;
+  for (int half = blockDim.x / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
+  }
+  if (threadIdx.x == 0) *to = (float)(sums[0] * factor);
+}
+
+// (softmax - target) times what the row counts, `factor` and the gradient by the loss.
+KERNEL cross_entropy_back(const T* logits, const u32* labels, const float* shares,
+                          const float* weights, const float* by_loss, T* to, int rows, int classes,
+                          int parts, float smoothing, float factor) {
+  int row = blockIdx.x * (blockDim.x >> 5) + (threadIdx.x >> 5), lane = threadIdx.x & 31;
+  if (row >= rows) return;
+  Targets of = {labels, shares, weights, parts, rows};
+  const T* scores = logits + (long long)row * classes;
+  float most = largest(scores, classes, lane), sum = 0.0f, counted = 0.0f;
+  for (int at = lane; at < classes; at += 32) sum += expf(to_float(scores[at]) - most);
+  sum = warp_sum(sum);
+  for (int part = 0; part < parts; part++)
+    counted += weight_of(of, part, label_of(of, part, row));
+  float scale = *by_loss * factor, everywhere = smoothing / classes;
+  to += (long long)row * classes;
+  for (int at = lane; at < classes; at += 32) {
+    float by = (expf(to_float(scores[at]) - most) / sum - everywhere) * counted;
+    for (int part = 0; part < parts; part++) {
+      int label = label_of(of, part, row);
+      if (label == at) by -= (1.0f - smoothing) * weight_of(of, part, label);
+    }
+    put(to + at, by * scale);
+  }
+}
