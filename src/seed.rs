@@ -25,6 +25,11 @@ impl Stream {
         Self(mix(self.0 ^ mix(index.wrapping_add(0x51_7c_c1_b7_27_22_0a_95))))
     }
 
+    /// What its next bits come from, where they are drawn elsewhere.
+    pub fn state(&self) -> u64 {
+        self.0
+    }
+
     /// The next 64 random bits (SplitMix64).
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -121,7 +121,21 @@ impl CustomOp1 for Activation {
         with_real!(x.dtype(), T => output(self.forward(slice::<T>(x, layout)?), layout.shape()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &candle_core::CudaStorage, layout: &Layout) -> Result<super::card::Made> {
+        let x = super::card::Operand::new(x, layout)?;
+        super::card::activation::forward(self.name(), x)
+    }
+
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let name = match self {
+                Self::Relu => "relu_back",
+                Self::Gelu => "gelu_back",
+            };
+            return super::card::activation::backward(name, x, dy).map(Some);
+        }
         let dy = dy.contiguous()?;
         with_real!(x.dtype(), T => {
             let dx = self.backward(&Values::<T>::of(x)?, &Values::<T>::of(&dy)?);

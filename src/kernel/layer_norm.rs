@@ -4,6 +4,8 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::card::Operand;
 use super::lanes::{sum_of, sum_pairs, sum_triples};
 use super::pieces::{fold, ranges, room, split};
 use super::real::{Real, with_real};
@@ -148,6 +150,22 @@ impl CustomOp3 for LayerNorm {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        x_layout: &Layout,
+        scale: &candle_core::CudaStorage,
+        scale_layout: &Layout,
+        shift: &candle_core::CudaStorage,
+        shift_layout: &Layout,
+    ) -> Result<super::card::Made> {
+        let x = Operand::new(x, x_layout)?;
+        let (scale, shift) =
+            (Operand::new(scale, scale_layout)?, Operand::new(shift, shift_layout)?);
+        super::card::layer_norm::forward(x, scale, shift, self.epsilon)
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -156,6 +174,12 @@ impl CustomOp3 for LayerNorm {
         _y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let found = super::card::layer_norm::backward([x, scale, dy], self.epsilon)?;
+            let [dx, dscale, dshift] = found.map(Some);
+            return Ok((dx, dscale, dshift));
+        }
         let dy = dy.contiguous()?;
         with_real!(x.dtype(), T => {
             let (values, scales) = (Values::<T>::of(x)?, Values::<T>::of(scale)?);

@@ -48,6 +48,7 @@ pub use card::{card_device, cards};
 #[cfg(not(feature = "cuda"))]
 pub use cards::elsewhere::{card_device, cards};
 pub use cards::{Card, Found};
+pub use card::{Draws, card_device, libraries};
 pub use contrastive::{
     Denominator, Lengths, NoPositive, PairKind, PairTerm, Sum, contrastive, contrastive_weighted,
 };

@@ -1,7 +1,7 @@
 //! Multiplication by constant factors, as dropout needs it.
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::pieces::room;
@@ -22,7 +22,9 @@ pub fn scaled(x: &Tensor, factors: &Tensor) -> Result<Tensor> {
     if !x.dims().starts_with(factors.dims()) {
         bail!("factors of shape {:?} do not fit {:?}", factors.dims(), x.dims());
     }
-    let factors = factors.to_dtype(x.dtype())?.contiguous()?.detach();
+    // Only the activations of a card may be in halves.
+    let dtype = if x.device().is_cuda() { DType::F32 } else { x.dtype() };
+    let factors = factors.to_dtype(dtype)?.contiguous()?.detach();
     apply1(&x.contiguous()?, Scaled { factors })
 }
 
@@ -67,7 +69,20 @@ impl CustomOp1 for Scaled {
         with_real!(x.dtype(), T => output(self.apply(slice::<T>(x, layout)?)?, layout.shape()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &candle_core::CudaStorage, layout: &Layout) -> Result<super::card::Made> {
+        let x = super::card::Operand::new(x, layout)?;
+        super::card::on([&self.factors], |[factors]| super::card::dropout::scaled(x, factors))
+    }
+
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            return super::card::on([dy, &self.factors], |[of_dy, factors]| {
+                super::card::dropout::scaled(of_dy, factors)
+            })
+            .map(|made| Some(super::card::leaf(made)));
+        }
         let dy = dy.contiguous()?;
         with_real!(x.dtype(), T => {
             tensor(self.apply(&Values::<T>::of(&dy)?)?, x.shape()).map(Some)

@@ -268,6 +268,11 @@ fn collect(
 const MANY: usize = 16 * 1024;
 
 fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if a.device().is_cuda() && a.dtype() == b.dtype() {
+        use super::card::{elementwise, leaf, on};
+        return on([a, b], |[a, b]| elementwise::add(a, b)).map(leaf);
+    }
     if a.elem_count() < MANY || !a.device().is_cpu() {
         return a + b;
     }

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::mode::Mode;
 use crate::kernel;
+use crate::seed::Stream;
 use crate::tensor::Scope;
 
 /// Factors drawn in one piece.
@@ -57,29 +58,59 @@ impl DropPath {
 }
 
 fn drop(x: &Tensor, shape: &[usize], probability: f64, at: (&Mode, &str)) -> Result<Tensor> {
-    match keep_factors(at, probability, (shape, x.dtype()))? {
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return match draws(at, probability) {
+            None => Ok(x.clone()),
+            Some(draws) => draws.applied(x, shape),
+        };
+    }
+    match keep_factors(at, probability, (shape, x.dtype()), x.device())? {
         None => Ok(x.clone()),
         Some(factors) => kernel::scaled(x, &factors),
     }
 }
 
 /// Factors that are 0 with `probability` and 1/(1 - probability) otherwise, drawn for the layer at
-/// a path; none where nothing is dropped.
+/// a path; none where nothing is dropped. They are drawn on `device`, everywhere the same.
 ///
 /// # Errors
 /// When the elements are not floats.
 pub fn keep_factors(
-    (mode, path): (&Mode, &str),
+    at: (&Mode, &str),
     probability: f64,
     (shape, dtype): (&[usize], DType),
+    device: &Device,
 ) -> Result<Option<Tensor>> {
-    let Some(stream) = mode.stream(path).filter(|_| probability > 0.0) else { return Ok(None) };
-    let scale = if probability < 1.0 { (1.0 / (1.0 - probability)) as f32 } else { 0.0 };
+    #[cfg(feature = "cuda")]
+    if device.is_cuda() {
+        let draws = draws(at, probability);
+        return draws.map(|draws| draws.factors(shape, dtype, device)).transpose();
+    }
+    let Some(stream) = stream(at, probability) else { return Ok(None) };
+    let scale = scale(probability);
     let mut factors = vec![0f32; Shape::from(shape).elem_count()];
     // Each piece has a stream of its own, so that pieces can be drawn in any order.
     factors.par_chunks_mut(PIECE).enumerate().for_each(|(piece, factors)| {
         let mut stream = stream.at(piece as u64);
         factors.fill_with(|| if stream.uniform() < probability { 0.0 } else { scale });
     });
-    Tensor::from_vec(factors, shape, &Device::Cpu)?.to_dtype(dtype).map(Some)
+    Tensor::from_vec(factors, shape, &Device::Cpu)?.to_dtype(dtype)?.to_device(device).map(Some)
+}
+
+/// Where draws of the layer at a path come from; none where nothing is dropped.
+fn stream((mode, path): (&Mode, &str), probability: f64) -> Option<Stream> {
+    mode.stream(path).filter(|_| probability > 0.0)
+}
+
+/// The factor on what is kept.
+fn scale(probability: f64) -> f32 {
+    if probability < 1.0 { (1.0 / (1.0 - probability)) as f32 } else { 0.0 }
+}
+
+/// The same draws on a card.
+#[cfg(feature = "cuda")]
+fn draws(at: (&Mode, &str), probability: f64) -> Option<kernel::Draws> {
+    let state = stream(at, probability)?.state();
+    Some(kernel::Draws::new(state, probability, scale(probability)))
 }

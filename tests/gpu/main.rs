@@ -3,4 +3,6 @@
 //! Run by `tests/gpu/check` on a machine with a card, and on a make-believe one elsewhere.
 
 mod beside;
+mod dropout;
 mod elementwise;
+mod layers;

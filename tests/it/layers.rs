@@ -152,7 +152,8 @@ fn drop_path_drops_whole_samples() {
 
 #[test]
 fn factors_are_absent_where_nothing_is_dropped() {
-    let factors = |mode: &Mode, p| keep_factors((mode, "a"), p, (&[4], DType::F32)).unwrap();
+    let factors =
+        |mode: &Mode, p| keep_factors((mode, "a"), p, (&[4], DType::F32), &Device::Cpu).unwrap();
     assert!(factors(&train(), 0.0).is_none() && factors(&Mode::Eval, 0.5).is_none());
     assert_eq!(values(&factors(&train(), 1.0).unwrap()), [0.0; 4]);
 }

@@ -42,6 +42,10 @@ sources! {
     CONTRASTIVE = "contrastive";
     ELEMENTWISE = "elementwise";
     EMBEDDINGS = "embeddings";
+    ACTIVATION = "activation";
+    DROPOUT = "dropout";
+    ELEMENTWISE = "elementwise";
+    LAYER_NORM = "layer_norm";
     LINEAR = "linear";
     LOSSES = "losses";
 }
@@ -67,6 +71,19 @@ impl Arg {
     pub(crate) fn size(value: usize) -> Self {
         Self::Int(i32::try_from(value).expect("sizes of kernels fit 31 bits"))
     }
+
+    /// Whether it is an address that 16 bytes can be read from at once.
+    pub(crate) fn is_even(self) -> bool {
+        matches!(self, Self::At(at) if at.is_multiple_of(16))
+    }
+
+    /// An address some elements of a type further on.
+    pub(crate) fn further(self, elements: usize, dtype: DType) -> Self {
+        match self {
+            Self::At(at) => Self::At(at + (elements * dtype.size_in_bytes()) as u64),
+            other => other,
+        }
+    }
 }
 
 /// How many threads run a kernel.
@@ -88,6 +105,11 @@ impl Grid {
     /// A thread for each of some elements.
     pub(crate) fn over(elements: usize) -> Self {
         Self::of(elements.div_ceil(256), 256)
+    }
+
+    /// A thread for each 16 bytes of some elements of a type.
+    pub(crate) fn chunks(elements: usize, dtype: DType) -> Self {
+        Self::over(elements.div_ceil(16 / dtype.size_in_bytes()))
     }
 
     pub(super) fn is_empty(self) -> bool {

@@ -6,25 +6,31 @@
 //! queued later sees what was queued before, and rooms that are dropped are reused behind it. Sums
 //! are added in an order that depends on shapes alone, as on the CPU.
 
+pub(crate) mod activation;
 mod blas;
 pub(crate) mod contrastive;
 mod device;
+pub(crate) mod dropout;
 pub(crate) mod elementwise;
 mod function;
+pub(crate) mod layer_norm;
 pub(crate) mod linear;
 pub(crate) mod losses;
 mod room;
 
 pub use device::{card_device, cards};
+pub use device::{card_device, libraries};
+pub use dropout::Draws;
 
 pub(crate) use blas::{Factor, Product};
 pub(crate) use function::{Arg, Grid, Source};
-pub(crate) use room::{Operand, Room, on};
+pub(crate) use room::{Operand, Room, leaf, on};
 
 use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute;
 use candle_core::{CudaDevice, CudaStorage, DType, Result, Shape, Tensor, bail};
+use candle_core::{CudaDevice, CudaStorage, DType, Device, Result, Shape, Tensor, bail};
 
 /// What an operation gives back.
 pub(crate) type Made = (CudaStorage, Shape);
@@ -43,7 +49,12 @@ impl<'a> Card<'a> {
 
     /// The card of a tensor's device.
     pub(crate) fn from(tensor: &'a Tensor) -> Result<Self> {
-        Ok(Self { device: tensor.device().as_cuda_device()? })
+        Self::on(tensor.device())
+    }
+
+    /// The card that is a device.
+    pub(crate) fn on(device: &'a Device) -> Result<Self> {
+        Ok(Self { device: device.as_cuda_device()? })
     }
 
     /// Room for some elements, whose values are not known yet.

@@ -86,9 +86,13 @@ impl Room {
 
     /// A tensor that is a leaf.
     pub(crate) fn tensor(self, shape: impl Into<Shape>) -> Tensor {
-        let (storage, shape) = self.made(shape);
-        Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false)
+        leaf(self.made(shape))
     }
+}
+
+/// What was made as a tensor that is a leaf.
+pub(crate) fn leaf((storage, shape): Made) -> Tensor {
+    Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false)
 }
 
 /// Runs `work` on the elements of tensors on a card, in order.

@@ -1,6 +1,6 @@
 //! The layers of vision transformers, and what they compute.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::Network;
 use super::vit::{Form, Pool, Vit};
@@ -137,9 +137,11 @@ impl Transformer {
             Embed::Plain(conv) => conv.forward(images)?.flatten(1, 2)?,
         };
         let (rows, _, dim) = embedded.dims3()?;
-        let cls = self.cls.unsqueeze(0)?.broadcast_as((rows, 1, dim))?;
+        let like = embedded.dtype();
+        let cls = self.cls.to_dtype(like)?.unsqueeze(0)?.broadcast_as((rows, 1, dim))?;
         let tokens = Tensor::cat(&[&cls, &embedded], 1)?;
-        let tokens = tokens.broadcast_add(&self.positions.narrow(0, 0, tokens.dim(1)?)?)?;
+        let positions = self.positions.narrow(0, 0, tokens.dim(1)?)?.to_dtype(like)?;
+        let tokens = tokens.broadcast_add(&positions)?;
         match &self.embed {
             Embed::Normalized(..) => Ok(tokens),
             Embed::Plain(_) => self.embed_dropout.forward(&tokens, mode),
@@ -331,14 +333,13 @@ impl Block {
 
     /// How queries of a number of tokens attend.
     fn attention(&self, x: &Tensor, sizes: (usize, usize), mode: &Mode) -> Result<Attention> {
-        let ((rows, dtype), (queries, tokens)) = ((x.dim(0)?, x.dtype()), sizes);
-        let heads = self.heads;
+        let (rows, (queries, tokens), heads) = (x.dim(0)?, sizes, self.heads);
         let weights = &[rows, heads, queries, tokens];
         Ok(Attention {
             heads,
             scale: self.scale,
-            query_factors: self.head_dropout.draw(&[rows, queries], dtype, mode)?,
-            probability_factors: self.attention_dropout.draw(weights, dtype, mode)?,
+            query_factors: self.head_dropout.draw(&[rows, queries], x, mode)?,
+            probability_factors: self.attention_dropout.draw(weights, x, mode)?,
         })
     }
 
@@ -365,7 +366,9 @@ struct Factors {
 }
 
 impl Factors {
-    fn draw(&self, shape: &[usize], dtype: DType, mode: &Mode) -> Result<Option<Tensor>> {
-        keep_factors((mode, &self.path), self.probability, (shape, dtype))
+    /// Factors of a shape, as `x` is.
+    fn draw(&self, shape: &[usize], x: &Tensor, mode: &Mode) -> Result<Option<Tensor>> {
+        let form = (shape, x.dtype());
+        keep_factors((mode, &self.path), self.probability, form, x.device())
     }
 }

@@ -1,0 +1,55 @@
+//! What is drawn on the card: the numbers of the CPU.
+
+use balance::nn::{DropPath, Dropout, Mode, keep_factors};
+use balance::seed::Stream;
+use balance::tensor::Params;
+use candle_core::{DType, Device, Result, Tensor};
+
+use crate::beside::{card, same, tensor};
+
+fn factors(shape: &[usize], probability: f64, dtype: DType, device: &Device) -> Tensor {
+    let mode = Mode::Train(Stream::new(5));
+    let drawn = keep_factors((&mode, "layer"), probability, (shape, dtype), device);
+    drawn.unwrap().unwrap()
+}
+
+fn values(factors: &Tensor) -> Result<Vec<f32>> {
+    factors.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
+}
+
+#[test]
+fn factors_are_the_same_bit_by_bit() {
+    // Fewer than a chunk, more than a piece, and a rest behind the last chunk.
+    for shape in [&[1][..], &[3], &[7, 5], &[3, 8, 65, 65], &[2 * 16384 + 3]] {
+        for probability in [1e-17, 0.05, 0.5, 0.9, 1.0] {
+            for dtype in [DType::F32, DType::BF16] {
+                let expected = factors(shape, probability, dtype, &Device::Cpu);
+                let found = factors(shape, probability, dtype, &card());
+                assert_eq!(values(&found).unwrap(), values(&expected).unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn dropped_elements_are_those_of_the_cpu() {
+    let params = Params::new(Stream::new(1), DType::F32, Device::Cpu);
+    let mode = Mode::Train(Stream::new(2));
+    let shapes: [&[usize]; 5] = [&[1, 1], &[3, 5], &[9, 65, 32], &[70, 16], &[5, 16384]];
+    for shape in shapes {
+        let inputs = [tensor(shape, 1)];
+        let dropout = Dropout::new(&params.root().pp("dropout"), 0.3);
+        same("dropout", &inputs, |it| dropout.forward(&it[0], &mode));
+        let path = DropPath::new(&params.root().pp("path"), 0.4);
+        same("drop_path", &inputs, |it| path.forward(&it[0], &mode));
+    }
+}
+
+#[test]
+fn nothing_is_dropped_in_an_evaluation() {
+    let params = Params::new(Stream::new(1), DType::F32, Device::Cpu);
+    let dropout = Dropout::new(&params.root(), 0.3);
+    same("dropout", &[tensor(&[3, 5], 1)], |it| {
+        dropout.forward(&it[0], &Mode::Eval)?.affine(2.0, 0.0)
+    });
+}

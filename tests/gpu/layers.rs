@@ -1,0 +1,63 @@
+//! Normalisation of rows and activation functions.
+
+use balance::kernel::{gelu, layer_norm, relu, scaled};
+use candle_core::Tensor;
+
+use crate::beside::{same, tensor};
+
+#[test]
+fn normalised_rows_are_those_of_the_cpu() {
+    // Widths that do not fill chunks, that fill one, two, three and four for a lane, and more.
+    let shapes: [&[usize]; 9] = [
+        &[1, 1],
+        &[1, 7],
+        &[3, 5, 33],
+        &[9, 8],
+        &[4100, 256],
+        &[5, 65, 384],
+        &[17, 768],
+        &[2, 1024],
+        &[3, 2560],
+    ];
+    for shape in shapes {
+        let width = [shape[shape.len() - 1]];
+        let x = (tensor(shape, 1) + 0.5).unwrap();
+        let inputs = [x, tensor(&width, 2), tensor(&width, 3)];
+        same("layer_norm", &inputs, |it| layer_norm(&it[0], &it[1], &it[2], 1e-5));
+    }
+}
+
+#[test]
+fn rows_of_a_view_are_normalised_alike() {
+    let inputs = [tensor(&[9, 72], 1), tensor(&[24], 2), tensor(&[24], 3)];
+    same("layer_norm of a view", &inputs, |it| {
+        layer_norm(&it[0].narrow(1, 3, 24)?, &it[1], &it[2], 1e-6)
+    });
+    let inputs = [tensor(&[10, 9], 1), tensor(&[9], 2), tensor(&[9], 3)];
+    same("layer_norm of rows further on", &inputs, |it| {
+        layer_norm(&it[0].narrow(0, 1, 8)?, &it[1], &it[2], 1e-6)
+    });
+}
+
+#[test]
+fn activations_are_those_of_the_cpu() {
+    let shapes: [&[usize]; 4] = [&[1], &[3, 5], &[64, 130, 17], &[7, 65, 32]];
+    for shape in shapes {
+        let inputs = [(tensor(shape, 1) * 4.0).unwrap()];
+        same("relu", &inputs, |it| relu(&it[0]));
+        same("gelu", &inputs, |it| gelu(&it[0]));
+    }
+    let inputs = [tensor(&[90], 1)];
+    same("gelu further on", &inputs, |it| gelu(&it[0].narrow(0, 3, 83)?));
+}
+
+#[test]
+fn factors_scale_what_is_below_them() {
+    let shapes: [(&[usize], &[usize]); 4] =
+        [(&[3, 5], &[3, 5]), (&[3, 5], &[3]), (&[4, 65, 32], &[4, 65]), (&[6, 7], &[])];
+    for (shape, of_factors) in shapes {
+        let factors = tensor(of_factors, 9);
+        let on = |x: &Tensor| factors.to_device(x.device());
+        same("scaled", &[tensor(shape, 1)], |it| scaled(&it[0], &on(&it[0])?));
+    }
+}
