@@ -2,6 +2,7 @@
 //!
 //! Run by `tests/gpu/check` on a machine with a card, and on a make-believe one elsewhere.
 
+mod attention;
 mod beside;
 mod dropout;
 mod elementwise;

@@ -4,9 +4,13 @@
 mod heads;
 mod sample;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
 
+#[cfg(feature = "cuda")]
+use super::card::{Made, Operand, attention as card};
 use super::real::{Real, with_real};
 use super::tape::{apply1, apply2};
 use super::values::{Values, output, slice, tensor};
@@ -62,21 +66,38 @@ pub fn attention_from(q: &Tensor, kv: &Tensor, attention: &Attention) -> Result<
 impl Attention {
     /// The same with factors as the kernel reads them.
     fn fitted(&self, [batch, queries, tokens]: [usize; 3], like: &Tensor) -> Result<Self> {
-        let fitted = |factors: &Option<Tensor>, expected: &[usize]| match factors {
+        let fitted = |factors: &Option<Tensor>, expected: &[usize], dtype| match factors {
             None => Ok(None),
             Some(factors) if factors.dims() != expected => {
                 bail!("expected factors of shape {expected:?}, found {:?}", factors.dims())
             }
-            Some(factors) => factors.to_dtype(like.dtype())?.contiguous()?.flatten_all().map(Some),
+            Some(factors) => factors.to_dtype(dtype)?.contiguous()?.flatten_all().map(Some),
         };
+        // A card multiplies logits in f32, whatever activations are.
+        let of_logits = if like.device().is_cuda() { DType::F32 } else { like.dtype() };
         Ok(Self {
-            query_factors: fitted(&self.query_factors, &[batch, queries])?,
+            query_factors: fitted(&self.query_factors, &[batch, queries], of_logits)?,
             probability_factors: fitted(
                 &self.probability_factors,
                 &[batch, self.heads, queries, tokens],
+                like.dtype(),
             )?,
             ..*self
         })
+    }
+
+    /// The sizes of the problem, and its factors, as a card has them.
+    #[cfg(feature = "cuda")]
+    fn on_card(
+        &self,
+        [batch, queries, tokens, width]: [usize; 4],
+        is_packed: bool,
+    ) -> (card::Sizes, card::Factors<'_>) {
+        let (heads, scale) = (self.heads, self.scale);
+        let width = width / heads;
+        let sizes = card::Sizes { batch, queries, tokens, heads, width, scale, is_packed };
+        let of_queries = self.query_factors.as_ref();
+        (sizes, card::Factors { of_queries, of_pairs: self.probability_factors.as_ref() })
     }
 
     /// Runs `work` on the problem in slices, for queries of `width` in all heads.
@@ -114,7 +135,20 @@ impl CustomOp1 for Attention {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, qkv: &CudaStorage, layout: &Layout) -> Result<Made> {
+        let (batch, tokens, packed) = layout.shape().dims3()?;
+        let (sizes, factors) = self.on_card([batch, tokens, tokens, packed / 3], true);
+        card::forward(Operand::new(qkv, layout)?, None, sizes, &factors)
+    }
+
     fn bwd(&self, qkv: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if qkv.device().is_cuda() {
+            let (batch, tokens, packed) = qkv.dims3()?;
+            let (sizes, factors) = self.on_card([batch, tokens, tokens, packed / 3], true);
+            return card::backward([qkv, y, dy], sizes, &factors).map(Some);
+        }
         let ((_, tokens, packed), dy) = (qkv.dims3()?, dy.contiguous()?);
         with_real!(qkv.dtype(), T => {
             let (values, y, dy) = (Values::<T>::of(qkv)?, Values::of(y)?, Values::of(&dy)?);
@@ -148,6 +182,21 @@ impl CustomOp2 for Attention {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        q: &CudaStorage,
+        q_layout: &Layout,
+        kv: &CudaStorage,
+        kv_layout: &Layout,
+    ) -> Result<Made> {
+        let (batch, queries, width) = q_layout.shape().dims3()?;
+        let tokens = kv_layout.shape().dims3()?.1;
+        let (sizes, factors) = self.on_card([batch, queries, tokens, width], false);
+        let (q, kv) = (Operand::new(q, q_layout)?, Operand::new(kv, kv_layout)?);
+        card::forward(q, Some(kv), sizes, &factors)
+    }
+
     fn bwd(
         &self,
         q: &Tensor,
@@ -155,6 +204,13 @@ impl CustomOp2 for Attention {
         y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        #[cfg(feature = "cuda")]
+        if q.device().is_cuda() {
+            let (batch, queries, width) = q.dims3()?;
+            let (sizes, factors) = self.on_card([batch, queries, kv.dim(1)?, width], false);
+            let [dq, dkv] = card::backward_from([q, kv, y, dy], sizes, &factors)?;
+            return Ok((Some(dq), Some(dkv)));
+        }
         let ((_, queries, width), dy) = (q.dims3()?, dy.contiguous()?);
         let sizes = [queries, kv.dim(1)?, width];
         with_real!(q.dtype(), T => {

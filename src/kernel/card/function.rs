@@ -43,6 +43,8 @@ sources! {
     ELEMENTWISE = "elementwise";
     EMBEDDINGS = "embeddings";
     ACTIVATION = "activation";
+    ATTENTION = "attention";
+    ATTENTION_HALVES = "attention_halves";
     DROPOUT = "dropout";
     ELEMENTWISE = "elementwise";
     LAYER_NORM = "layer_norm";

@@ -7,6 +7,7 @@
 //! are added in an order that depends on shapes alone, as on the CPU.
 
 pub(crate) mod activation;
+pub(crate) mod attention;
 mod blas;
 pub(crate) mod contrastive;
 mod device;

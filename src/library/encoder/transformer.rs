@@ -1,6 +1,6 @@
 //! The layers of vision transformers, and what they compute.
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use super::Network;
 use super::vit::{Form, Pool, Vit};
@@ -335,11 +335,13 @@ impl Block {
     fn attention(&self, x: &Tensor, sizes: (usize, usize), mode: &Mode) -> Result<Attention> {
         let (rows, (queries, tokens), heads) = (x.dim(0)?, sizes, self.heads);
         let weights = &[rows, heads, queries, tokens];
+        // A card multiplies logits in f32, whatever activations are.
+        let of_logits = if x.device().is_cuda() { DType::F32 } else { x.dtype() };
         Ok(Attention {
             heads,
             scale: self.scale,
-            query_factors: self.head_dropout.draw(&[rows, queries], x, mode)?,
-            probability_factors: self.attention_dropout.draw(weights, x, mode)?,
+            query_factors: self.head_dropout.draw((&[rows, queries], of_logits), x, mode)?,
+            probability_factors: self.attention_dropout.draw((weights, x.dtype()), x, mode)?,
         })
     }
 
@@ -366,9 +368,8 @@ struct Factors {
 }
 
 impl Factors {
-    /// Factors of a shape, as `x` is.
-    fn draw(&self, shape: &[usize], x: &Tensor, mode: &Mode) -> Result<Option<Tensor>> {
-        let form = (shape, x.dtype());
+    /// Factors of a shape and type, where `x` is.
+    fn draw(&self, form: (&[usize], DType), x: &Tensor, mode: &Mode) -> Result<Option<Tensor>> {
         keep_factors((mode, &self.path), self.probability, form, x.device())
     }
 }
