@@ -3,8 +3,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Result, Tensor, Var, bail};
 
+#[cfg(feature = "cuda")]
+use super::card::{Operand, channel_map as on_card, statistics};
 use super::channel_map::{ChannelMap, apply};
 use super::channels::{Affine, Pass, moments};
 use super::real::Real;
@@ -28,6 +30,30 @@ pub struct BatchNormed {
     pub variance: Tensor,
 }
 
+impl BatchNormed {
+    /// Moves running statistics, mean and variance, towards these: `share` of them is replaced, of
+    /// the variance by `unbiased` times that of the batch.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn record(&self, running: [&Var; 2], share: f64, unbiased: f64) -> Result<()> {
+        let [mean, variance] = running;
+        #[cfg(feature = "cuda")]
+        if self.output.device().is_cuda() {
+            let batch = [&self.mean, &self.variance];
+            return statistics::record([mean, variance], batch, share, unbiased);
+        }
+        record(mean, &self.mean, share, 1.0)?;
+        record(variance, &self.variance, share, unbiased)
+    }
+}
+
+/// Moves a running statistic towards `factor` times the statistic of a batch.
+fn record(running: &Var, batch: &Tensor, share: f64, factor: f64) -> Result<()> {
+    let kept = running.as_detached_tensor().affine(1.0 - share, 0.0)?;
+    running.set(&(kept + batch.affine(share * factor, 0.0)?)?)
+}
+
 /// Normalises each channel of `x` [..., C] by its mean and variance over all other axes, scales it
 /// by `scale_shift[0]`, shifts it by `scale_shift[1]` [2,C], adds `residual` and rectifies.
 ///
@@ -43,8 +69,19 @@ pub fn batch_norm(
         bail!("batch normalisation needs at least one pixel");
     }
     let statistics = Arc::new(OnceLock::new());
-    let map = Standardize { norm, statistics: statistics.clone() };
+    #[cfg(feature = "cuda")]
+    let on_card = Arc::new(OnceLock::new());
+    let map = Standardize {
+        norm,
+        statistics: statistics.clone(),
+        #[cfg(feature = "cuda")]
+        on_card: on_card.clone(),
+    };
     let output = apply(x, scale_shift, residual, map)?;
+    #[cfg(feature = "cuda")]
+    if let Some(statistics::Statistics { values, .. }) = on_card.get() {
+        return Ok(BatchNormed { output, mean: values.get(0)?, variance: values.get(1)? });
+    }
     let Statistics { mean, variance } = statistics.get().expect("the operation has run");
     let channel = |values: &[f64]| Tensor::new(values, x.device())?.to_dtype(x.dtype());
     Ok(BatchNormed { output, mean: channel(mean)?, variance: channel(variance)? })
@@ -73,6 +110,8 @@ struct Statistics {
 struct Standardize {
     norm: BatchNorm,
     statistics: Arc<OnceLock<Statistics>>,
+    #[cfg(feature = "cuda")]
+    on_card: Arc<OnceLock<statistics::Statistics>>,
 }
 
 impl ChannelMap for Standardize {
@@ -101,6 +140,24 @@ impl ChannelMap for Standardize {
         let scales = t.iter().zip(&r).map(|(t, r)| t * r);
         let scale_shift = scales.chain(s.iter().copied()).map(T::of).collect();
         (pass.combined([&a, &b, &c, &statistics.mean]), scale_shift)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn prepare(&self, x: Operand, scale_shift: Operand) -> Result<()> {
+        let found = statistics::of_batch(x, scale_shift, self.norm.epsilon)?;
+        self.on_card.get_or_init(|| found);
+        Ok(())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn table(&self) -> Option<&Tensor> {
+        self.on_card.get().map(|statistics| &statistics.table)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn terms(&self, parts: &on_card::Parts, scale_shift: Operand) -> Result<on_card::Terms> {
+        let found = &self.on_card.get().expect("the forward pass came first").values;
+        statistics::of_batch_back(parts, scale_shift, found, self.norm.epsilon)
     }
 }
 
@@ -144,5 +201,20 @@ impl ChannelMap for Known {
         let [sum, product] = pass.sums(&zeros);
         let scale_shift = product.iter().chain(&sum).map(|value| T::of(*value)).collect();
         (pass.combined([&scale, &zeros, &zeros, &zeros]), scale_shift)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn prepare(&self, _x: Operand, _scale_shift: Operand) -> Result<()> {
+        Ok(())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn table(&self) -> Option<&Tensor> {
+        None
+    }
+
+    #[cfg(feature = "cuda")]
+    fn terms(&self, parts: &on_card::Parts, scale_shift: Operand) -> Result<on_card::Terms> {
+        statistics::of_known_back(parts, scale_shift)
     }
 }

@@ -3,7 +3,11 @@
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+#[cfg(feature = "cuda")]
+use candle_core::{CudaStorage, DType};
 
+#[cfg(feature = "cuda")]
+use super::card::{self, Made, Operand, channel_map as on_card};
 use super::channels::Pass;
 use super::real::{Real, with_real};
 use super::tape::{apply2, apply3};
@@ -20,6 +24,24 @@ pub(super) trait ChannelMap {
 
     /// The gradients of the input and of the scales and shifts.
     fn gradients<T: Real>(&self, pass: Pass<T>, scale: &[T]) -> (Vec<T>, Vec<T>);
+
+    /// Images that differ in how they are mapped.
+    #[cfg(feature = "cuda")]
+    fn images(&self) -> usize {
+        1
+    }
+
+    /// Finds what a card maps `x` by, and keeps it.
+    #[cfg(feature = "cuda")]
+    fn prepare(&self, x: Operand, scale_shift: Operand) -> Result<()>;
+
+    /// What was kept, if it is not the scales and shifts themselves.
+    #[cfg(feature = "cuda")]
+    fn table(&self) -> Option<&Tensor>;
+
+    /// What the gradients are made of on a card.
+    #[cfg(feature = "cuda")]
+    fn terms(&self, parts: &on_card::Parts, scale_shift: Operand) -> Result<on_card::Terms>;
 }
 
 /// Maps `x` [..., C] by `map` with `scale_shift` [2,C], adding `residual`.
@@ -59,6 +81,46 @@ fn forward<M: ChannelMap>(
         let residual = residual.map(|(storage, layout)| slice::<T>(storage, layout)).transpose()?;
         output(map.output(values, [scale, shift], residual), x.1.shape())
     })
+}
+
+#[cfg(feature = "cuda")]
+fn card_forward<M: ChannelMap>(
+    map: &M,
+    x: Operand,
+    scale_shift: Operand,
+    residual: Option<Operand>,
+) -> Result<Made> {
+    if scale_shift.dtype() != DType::F32 {
+        bail!("scales and shifts on a card are f32, not {:?}", scale_shift.dtype());
+    }
+    map.prepare(x, scale_shift)?;
+    let sizes = sizes(map, x.len(), scale_shift.len() / 2);
+    match map.table() {
+        None => on_card::apply(x, (scale_shift, sizes), residual, map.relu()),
+        Some(table) => {
+            card::on([table], |[table]| on_card::apply(x, (table, sizes), residual, map.relu()))
+        }
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn card_backward<M: ChannelMap>(
+    map: &M,
+    [x, y, dy]: Tensors,
+    scale_shift: &Tensor,
+    has_residual: bool,
+) -> Result<[Tensor; 3]> {
+    let sizes = sizes(map, x.elem_count(), scale_shift.elem_count() / 2);
+    let (table, relu) = (map.table().unwrap_or(scale_shift), map.relu());
+    let back = on_card::Back { x, y, dy, scale_shift, table, relu, has_residual, sizes };
+    on_card::backward(&back, |parts, scale_shift| map.terms(&parts, scale_shift))
+}
+
+/// Images, pixels of each, and channels.
+#[cfg(feature = "cuda")]
+fn sizes<M: ChannelMap>(map: &M, len: usize, channels: usize) -> on_card::Sizes {
+    let images = map.images();
+    [images, len / (images * channels).max(1), channels]
 }
 
 /// Input, output, and the gradient of the output.
@@ -114,6 +176,18 @@ impl<M: ChannelMap> CustomOp2 for Mapped<M> {
         forward(&self.0, (x, x_layout), (scales, scales_layout), None)
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        scales: &CudaStorage,
+        scales_layout: &Layout,
+    ) -> Result<Made> {
+        let (x, scales) = (Operand::new(x, x_layout)?, Operand::new(scales, scales_layout)?);
+        card_forward(&self.0, x, scales, None)
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -121,7 +195,13 @@ impl<M: ChannelMap> CustomOp2 for Mapped<M> {
         y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let [dx, dscales] = backward(&self.0, [x, y, &dy.contiguous()?], scales, self.0.relu())?;
+        let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let [dx, dscales, _] = card_backward(&self.0, [x, y, &dy], scales, false)?;
+            return Ok((Some(dx), Some(dscales)));
+        }
+        let [dx, dscales] = backward(&self.0, [x, y, &dy], scales, self.0.relu())?;
         Ok((Some(dx), Some(dscales)))
     }
 }
@@ -144,6 +224,20 @@ impl<M: ChannelMap> CustomOp3 for Mapped<M> {
         forward(&self.0, (x, x_layout), (scales, scales_layout), residual)
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        scales: &CudaStorage,
+        scales_layout: &Layout,
+        residual: &CudaStorage,
+        residual_layout: &Layout,
+    ) -> Result<Made> {
+        let (x, scales) = (Operand::new(x, x_layout)?, Operand::new(scales, scales_layout)?);
+        card_forward(&self.0, x, scales, Some(Operand::new(residual, residual_layout)?))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -152,8 +246,14 @@ impl<M: ChannelMap> CustomOp3 for Mapped<M> {
         y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let [dx, dscales, dy] = card_backward(&self.0, [x, y, &dy], scales, true)?;
+            return Ok((Some(dx), Some(dscales), Some(dy)));
+        }
         // What flows into the residual has passed the rectifier, so the rest need not mask again.
-        let dy = residual_gradient(self.0.relu(), y, &dy.contiguous()?)?;
+        let dy = residual_gradient(self.0.relu(), y, &dy)?;
         let [dx, dscales] = backward(&self.0, [x, y, &dy], scales, false)?;
         Ok((Some(dx), Some(dscales), Some(dy)))
     }

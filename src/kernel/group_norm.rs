@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::card::{Operand, channel_map as on_card, statistics};
 use super::channel_map::{ChannelMap, apply};
 use super::channels::{Affine, Pass, moments};
 use super::pieces::{fold, room};
@@ -41,7 +43,13 @@ pub fn group_norm(
     if x.elem_count() == 0 {
         bail!("group normalisation needs at least one pixel");
     }
-    let map = Grouped { norm, images: x.dim(0)?, statistics: OnceLock::new() };
+    let map = Grouped {
+        norm,
+        images: x.dim(0)?,
+        statistics: OnceLock::new(),
+        #[cfg(feature = "cuda")]
+        on_card: OnceLock::new(),
+    };
     apply(x, scale_shift, residual, map)
 }
 
@@ -49,6 +57,8 @@ struct Grouped {
     norm: GroupNorm,
     images: usize,
     statistics: OnceLock<Vec<Statistics>>,
+    #[cfg(feature = "cuda")]
+    on_card: OnceLock<statistics::Statistics>,
 }
 
 /// What the channels of one image are normalised by, group by group.
@@ -125,6 +135,32 @@ impl ChannelMap for Grouped {
         });
         let sums = fold(sums.collect(), 2 * scale.len());
         (dx, sums.into_iter().map(T::of).collect())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn images(&self) -> usize {
+        self.images
+    }
+
+    #[cfg(feature = "cuda")]
+    fn prepare(&self, x: Operand, scale_shift: Operand) -> Result<()> {
+        let GroupNorm { groups, epsilon, .. } = self.norm;
+        let channels = scale_shift.len() / 2;
+        let sizes = [self.images, x.len() / (self.images * channels), channels];
+        let found = statistics::of_groups(x, scale_shift, sizes, groups, epsilon)?;
+        self.on_card.get_or_init(|| found);
+        Ok(())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn table(&self) -> Option<&Tensor> {
+        self.on_card.get().map(|statistics| &statistics.table)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn terms(&self, parts: &on_card::Parts, scale_shift: Operand) -> Result<on_card::Terms> {
+        let found = &self.on_card.get().expect("the forward pass came first").values;
+        statistics::of_groups_back(parts, scale_shift, found, self.norm.groups)
     }
 }
 

@@ -63,8 +63,7 @@ impl BatchNorm {
         let norm = kernel::BatchNorm { epsilon: EPSILON, relu };
         let result = kernel::batch_norm(x, &scale_shift, residual, norm)?;
         let unbiased = count as f64 / (count - 1) as f64;
-        record(&self.running_mean, &result.mean, 1.0)?;
-        record(&self.running_var, &result.variance, unbiased)?;
+        result.record([&self.running_mean, &self.running_var], MOMENTUM, unbiased)?;
         Ok(result.output)
     }
 
@@ -75,12 +74,6 @@ impl BatchNorm {
         let shift = (&self.bias - (mean * &scale)?)?;
         kernel::channel_affine(x, &Tensor::stack(&[&scale, &shift], 0)?, residual, relu)
     }
-}
-
-/// Moves a running statistic towards `factor` times the statistic of a batch.
-fn record(running: &Var, batch: &Tensor, factor: f64) -> Result<()> {
-    let kept = running.as_detached_tensor().affine(1.0 - MOMENTUM, 0.0)?;
-    running.set(&(kept + batch.affine(MOMENTUM * factor, 0.0)?)?)
 }
 
 /// Group normalisation of the channels of each image, with `weight` and `bias`.

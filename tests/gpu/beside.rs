@@ -21,6 +21,12 @@ pub fn tensor(shape: &[usize], seed: u64) -> Tensor {
     Tensor::from_vec(numbers(count, seed), shape, &Device::Cpu).expect("the numbers fit")
 }
 
+/// Numbers that bf16 has, so that what depends on their order does not depend on the type.
+pub fn halves(tensor: &Tensor) -> Tensor {
+    let halves = tensor.to_dtype(DType::BF16).and_then(|it| it.to_dtype(DType::F32));
+    halves.expect("both types are known")
+}
+
 /// What `work` makes of inputs, and the gradients of the sum of its elements times fixed numbers.
 fn outcome(
     inputs: &[Tensor],

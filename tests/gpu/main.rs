@@ -7,3 +7,4 @@ mod beside;
 mod dropout;
 mod elementwise;
 mod layers;
+mod norms;

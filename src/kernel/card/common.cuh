@@ -64,3 +64,57 @@ __device__ __forceinline__ float block_max(float x, float* room) {
   for (int at = 1; at < warps; at++) all = fmaxf(all, room[at]);
   return all;
 }
+
+// Elements that are read and written 16 bytes at a time.
+#define VECTOR (16 / (int)sizeof(T))
+
+// Two numbers rounded as by `to_bf16`, the first in the lower half.
+__device__ __forceinline__ u32 bf16_pair(float low, float high) {
+#ifndef PRETEND
+  u32 both;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+  return both;
+#else
+  return (u32)to_bf16(low) | ((u32)to_bf16(high) << 16);
+#endif
+}
+
+__device__ __forceinline__ void read_pair(u32 both, float* to) {
+  to[0] = __uint_as_float(both << 16);
+  to[1] = __uint_as_float(both & 0xffff0000u);
+}
+
+// W elements: one, or VECTOR of them that lie on 16 bytes.
+template <int W>
+__device__ __forceinline__ void read_vector(const T* at, float* to) {
+  if constexpr (W == 1) {
+    to[0] = to_float(*at);
+  } else if constexpr (sizeof(T) == 2) {
+    uint4 found = *(const uint4*)at;
+    read_pair(found.x, to);
+    read_pair(found.y, to + 2);
+    read_pair(found.z, to + 4);
+    read_pair(found.w, to + 6);
+  } else {
+    float4 found = *(const float4*)at;
+    to[0] = found.x, to[1] = found.y, to[2] = found.z, to[3] = found.w;
+  }
+}
+
+template <int W>
+__device__ __forceinline__ void write_vector(T* at, const float* from) {
+  if constexpr (W == 1) {
+    put(at, from[0]);
+  } else if constexpr (sizeof(T) == 2) {
+    uint4 made;
+    made.x = bf16_pair(from[0], from[1]);
+    made.y = bf16_pair(from[2], from[3]);
+    made.z = bf16_pair(from[4], from[5]);
+    made.w = bf16_pair(from[6], from[7]);
+    *(uint4*)at = made;
+  } else {
+    float4 made;
+    made.x = from[0], made.y = from[1], made.z = from[2], made.w = from[3];
+    *(float4*)at = made;
+  }
+}

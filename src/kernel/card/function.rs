@@ -40,6 +40,7 @@ macro_rules! sources {
 
 sources! {
     CONTRASTIVE = "contrastive";
+    CHANNEL_MAP = "channel_map";
     ELEMENTWISE = "elementwise";
     EMBEDDINGS = "embeddings";
     ACTIVATION = "activation";
@@ -50,6 +51,7 @@ sources! {
     LAYER_NORM = "layer_norm";
     LINEAR = "linear";
     LOSSES = "losses";
+    STATISTICS = "statistics";
 }
 
 /// One argument of a kernel.

@@ -10,6 +10,7 @@ pub(crate) mod activation;
 pub(crate) mod attention;
 mod blas;
 pub(crate) mod contrastive;
+pub(crate) mod channel_map;
 mod device;
 pub(crate) mod dropout;
 pub(crate) mod elementwise;
@@ -18,6 +19,7 @@ pub(crate) mod layer_norm;
 pub(crate) mod linear;
 pub(crate) mod losses;
 mod room;
+pub(crate) mod statistics;
 
 pub use device::{card_device, cards};
 pub use device::{card_device, libraries};

@@ -1,0 +1,144 @@
+//! The statistics that normalisations divide by. They stay on the card.
+
+use candle_core::{DType, Result, Tensor};
+
+use super::channel_map::{Parts, Sizes, Terms, distances};
+use super::{Arg, Card, Grid, Operand, Source, on};
+
+/// Channels of a block of 256 threads.
+const COLUMNS: usize = 8;
+
+/// What data are normalised by, on the card.
+pub(crate) struct Statistics {
+    /// Of a batch its mean and variance [2, C]; of groups mean and inverse deviation [N, 2, G].
+    pub(crate) values: Tensor,
+    /// Factors, summands and centers of the affine map, [3, C] or [N, 3, C].
+    pub(crate) table: Tensor,
+}
+
+/// Blocks over channels.
+fn over(channels: usize) -> Grid {
+    Grid::of(channels.div_ceil(COLUMNS), 256)
+}
+
+/// Blocks over the channels of images.
+fn over_images(images: usize, channels: usize) -> Grid {
+    Grid { blocks: [images, channels.div_ceil(COLUMNS), 1], threads: 256, shared: 0 }
+}
+
+fn launch(card: Card, name: &'static str, dtype: DType, grid: Grid, args: &[Arg]) -> Result<()> {
+    card.launch((Source::STATISTICS, name), dtype, grid, args)
+}
+
+/// The statistics of a batch.
+pub(crate) fn of_batch(x: Operand, scale_shift: Operand, epsilon: f64) -> Result<Statistics> {
+    let (card, channels) = (x.card(), scale_shift.len() / 2);
+    let pixels = x.len() / channels;
+    let Parts { sums, shares, .. } = distances(x, [1, pixels, channels])?;
+    let values = card.room(2 * channels, DType::F32)?;
+    let table = card.room(3 * channels, DType::F32)?;
+    let sizes = [pixels, channels, shares].map(Arg::size);
+    let arrays = [x.at(), sums.at(), scale_shift.at(), values.at(), table.at()];
+    let args = [&arrays[..], &sizes, &[Arg::Float(epsilon as f32)]].concat();
+    launch(card, "of_batch", x.dtype(), over(channels), &args)?;
+    Ok(Statistics { values: values.tensor((2, channels)), table: table.tensor((3, channels)) })
+}
+
+/// What the way back through a batch's normalisation is made of.
+pub(crate) fn of_batch_back(
+    parts: &Parts,
+    scale_shift: Operand,
+    statistics: &Tensor,
+    epsilon: f64,
+) -> Result<Terms> {
+    let (card, [_, pixels, channels]) = (scale_shift.card(), parts.sizes);
+    let terms = card.room(3 * channels, DType::F32)?;
+    let gradient = card.room(2 * channels, DType::F32)?;
+    on([statistics], |[statistics]| {
+        let arrays = [parts.sums.at(), scale_shift.at(), statistics.at()];
+        let made = [terms.at(), gradient.at()];
+        let sizes = [pixels, channels, parts.shares].map(Arg::size);
+        let args = [&arrays[..], &made, &sizes, &[Arg::Float(epsilon as f32)]].concat();
+        launch(card, "of_batch_back", DType::F32, over(channels), &args)
+    })?;
+    Ok([terms, gradient])
+}
+
+/// The same of a map whose scales and shifts are known.
+pub(crate) fn of_known_back(parts: &Parts, scale_shift: Operand) -> Result<Terms> {
+    let (card, [_, _, channels]) = (scale_shift.card(), parts.sizes);
+    let terms = card.room(3 * channels, DType::F32)?;
+    let gradient = card.room(2 * channels, DType::F32)?;
+    let arrays = [parts.sums.at(), scale_shift.at(), terms.at(), gradient.at()];
+    let args = [&arrays[..], &[channels, parts.shares].map(Arg::size)].concat();
+    launch(card, "of_known_back", DType::F32, over(channels), &args)?;
+    Ok([terms, gradient])
+}
+
+/// The statistics of groups of channels of images.
+pub(crate) fn of_groups(
+    x: Operand,
+    scale_shift: Operand,
+    sizes: Sizes,
+    groups: usize,
+    epsilon: f64,
+) -> Result<Statistics> {
+    let (card, [images, pixels, channels]) = (x.card(), sizes);
+    let Parts { sums, shares, .. } = distances(x, sizes)?;
+    let moments = card.room(images * 2 * channels, DType::F32)?;
+    let counts = [pixels, channels, shares].map(Arg::size);
+    let args = [&[x.at(), sums.at(), moments.at()][..], &counts].concat();
+    launch(card, "of_images", x.dtype(), over_images(images, channels), &args)?;
+    let values = card.room(images * 2 * groups, DType::F32)?;
+    let table = card.room(images * 3 * channels, DType::F32)?;
+    let arrays = [moments.at(), scale_shift.at(), values.at(), table.at()];
+    let counts = [images, channels, groups].map(Arg::size);
+    let args = [&arrays[..], &counts, &[Arg::Float(epsilon as f32)]].concat();
+    launch(card, "of_groups", DType::F32, Grid::over(images * groups), &args)?;
+    Ok(Statistics {
+        values: values.tensor((images, 2, groups)),
+        table: table.tensor((images, 3, channels)),
+    })
+}
+
+/// What the way back through the normalisation of groups is made of.
+pub(crate) fn of_groups_back(
+    parts: &Parts,
+    scale_shift: Operand,
+    statistics: &Tensor,
+    groups: usize,
+) -> Result<Terms> {
+    let (card, [images, pixels, channels]) = (scale_shift.card(), parts.sizes);
+    let sums = card.room(images * 2 * channels, DType::F32)?;
+    let counts = [channels, parts.shares].map(Arg::size);
+    let args = [&[parts.sums.at(), sums.at()][..], &counts].concat();
+    launch(card, "of_images_back", DType::F32, over_images(images, channels), &args)?;
+    let terms = card.room(images * 3 * channels, DType::F32)?;
+    on([statistics], |[statistics]| {
+        let arrays = [sums.at(), scale_shift.at(), statistics.at(), terms.at()];
+        let counts = [images, pixels, channels, groups].map(Arg::size);
+        let args = [&arrays[..], &counts].concat();
+        launch(card, "of_groups_back", DType::F32, Grid::over(images * groups), &args)
+    })?;
+    let gradient = card.room(2 * channels, DType::F32)?;
+    let args = [sums.at(), gradient.at(), Arg::size(channels), Arg::size(images)];
+    launch(card, "of_scales", DType::F32, over(channels), &args)?;
+    Ok([terms, gradient])
+}
+
+/// Moves running statistics towards those of a batch, in place: `share` of them is replaced, of the
+/// variance by `unbiased` times that of the batch.
+pub(crate) fn record(
+    running: [&Tensor; 2],
+    batch: [&Tensor; 2],
+    share: f64,
+    unbiased: f64,
+) -> Result<()> {
+    let [mean, variance] = running;
+    on([mean, variance, batch[0], batch[1]], |operands| {
+        let (card, channels) = (operands[0].card(), operands[0].len());
+        let factors = [Arg::Float(share as f32), Arg::Float(unbiased as f32)];
+        let args = [&operands.map(|it| it.at())[..], &[Arg::size(channels)], &factors].concat();
+        launch(card, "record", DType::F32, Grid::over(channels), &args)
+    })
+}
