@@ -49,6 +49,7 @@ pub use card::{card_device, cards};
 pub use cards::elsewhere::{card_device, cards};
 pub use cards::{Card, Found};
 pub use card::{Draws, card_device, libraries};
+pub use card::{card_device, has_cudnn, libraries, without_cudnn};
 pub use contrastive::{
     Denominator, Lengths, NoPositive, PairKind, PairTerm, Sum, contrastive, contrastive_weighted,
 };

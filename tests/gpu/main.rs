@@ -5,6 +5,7 @@
 mod attention;
 mod beside;
 mod dropout;
+mod convolution;
 mod elementwise;
 mod layers;
 mod norms;

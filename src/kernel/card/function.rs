@@ -41,6 +41,7 @@ macro_rules! sources {
 sources! {
     CONTRASTIVE = "contrastive";
     CHANNEL_MAP = "channel_map";
+    CONV = "conv";
     ELEMENTWISE = "elementwise";
     EMBEDDINGS = "embeddings";
     ACTIVATION = "activation";

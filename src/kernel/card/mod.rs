@@ -11,6 +11,9 @@ pub(crate) mod attention;
 mod blas;
 pub(crate) mod contrastive;
 pub(crate) mod channel_map;
+mod columns;
+pub(crate) mod conv;
+mod cudnn;
 mod device;
 pub(crate) mod dropout;
 pub(crate) mod elementwise;
@@ -22,6 +25,7 @@ mod room;
 pub(crate) mod statistics;
 
 pub use device::{card_device, cards};
+pub use cudnn::{has_cudnn, without_cudnn};
 pub use device::{card_device, libraries};
 pub use dropout::Draws;
 

@@ -4,23 +4,23 @@ use candle_core::{Result, Shape, bail};
 
 use super::Conv2d;
 
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Geometry {
-    pub(super) batch: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
-    pub(super) channels: usize,
-    pub(super) kernel_height: usize,
-    pub(super) kernel_width: usize,
-    pub(super) filters: usize,
-    pub(super) out_height: usize,
-    pub(super) out_width: usize,
-    pub(super) stride: usize,
-    pub(super) padding: usize,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::kernel) struct Geometry {
+    pub(in crate::kernel) batch: usize,
+    pub(in crate::kernel) height: usize,
+    pub(in crate::kernel) width: usize,
+    pub(in crate::kernel) channels: usize,
+    pub(in crate::kernel) kernel_height: usize,
+    pub(in crate::kernel) kernel_width: usize,
+    pub(in crate::kernel) filters: usize,
+    pub(in crate::kernel) out_height: usize,
+    pub(in crate::kernel) out_width: usize,
+    pub(in crate::kernel) stride: usize,
+    pub(in crate::kernel) padding: usize,
 }
 
 impl Geometry {
-    pub(super) fn new(x: &Shape, weight: &Shape, conv: Conv2d) -> Result<Self> {
+    pub(in crate::kernel) fn new(x: &Shape, weight: &Shape, conv: Conv2d) -> Result<Self> {
         let (batch, height, width, channels) = x.dims4()?;
         let (kernel_height, kernel_width, expected, filters) = weight.dims4()?;
         if channels != expected {
@@ -41,26 +41,26 @@ impl Geometry {
         })
     }
 
-    pub(super) fn output_shape(&self) -> (usize, usize, usize, usize) {
+    pub(in crate::kernel) fn output_shape(&self) -> (usize, usize, usize, usize) {
         (self.batch, self.out_height, self.out_width, self.filters)
     }
 
     /// The number of windows of all images.
-    pub(super) fn windows(&self) -> usize {
+    pub(in crate::kernel) fn windows(&self) -> usize {
         self.batch * self.out_height * self.out_width
     }
 
     /// The number of elements of one window.
-    pub(super) fn window_len(&self) -> usize {
+    pub(in crate::kernel) fn window_len(&self) -> usize {
         self.kernel_height * self.kernel_width * self.channels
     }
 
     /// The number of elements of one input image.
-    pub(super) fn image_len(&self) -> usize {
+    pub(in crate::kernel) fn image_len(&self) -> usize {
         self.height * self.width * self.channels
     }
 
-    pub(super) fn is_pointwise(&self) -> bool {
+    pub(in crate::kernel) fn is_pointwise(&self) -> bool {
         self.kernel_height == 1 && self.kernel_width == 1 && self.stride == 1 && self.padding == 0
     }
 }

@@ -8,13 +8,17 @@ mod operator;
 mod pointwise;
 mod winograd;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
+#[cfg(feature = "cuda")]
+use super::card::{Made, Operand, conv as on_card};
 use super::real::{Real, with_real};
 use super::tape::apply2;
 use super::values::{Values, output, slice, tensor};
-use geometry::Geometry;
+pub(in crate::kernel) use geometry::Geometry;
 pub(in crate::kernel) use operator::Operator;
 
 /// Stride and zero padding of a convolution, the same in both directions.
@@ -31,7 +35,24 @@ pub struct Conv2d {
 /// # Errors
 /// When the shapes do not fit or the kernel is larger than the padded image.
 pub fn conv2d(x: &Tensor, weight: &Tensor, conv: Conv2d) -> Result<Tensor> {
-    apply2(&x.contiguous()?, &weight.contiguous()?, conv)
+    apply2(&x.contiguous()?, &weight.contiguous()?, Convolve::new(conv))
+}
+
+/// A convolution as an operation on tensors.
+struct Convolve {
+    conv: Conv2d,
+    #[cfg(feature = "cuda")]
+    kept: on_card::Kept,
+}
+
+impl Convolve {
+    fn new(conv: Conv2d) -> Self {
+        Self {
+            conv,
+            #[cfg(feature = "cuda")]
+            kept: on_card::Kept::default(),
+        }
+    }
 }
 
 /// Whether summing windows of so many channels in registers is the fastest, as measured.
@@ -75,7 +96,7 @@ fn input_gradient<T: Real>(weight: &[T], dy: &[T], geometry: &Geometry) -> Vec<T
     }
 }
 
-impl CustomOp2 for Conv2d {
+impl CustomOp2 for Convolve {
     fn name(&self) -> &'static str {
         "conv2d"
     }
@@ -87,11 +108,24 @@ impl CustomOp2 for Conv2d {
         weight: &CpuStorage,
         weight_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let geometry = Geometry::new(x_layout.shape(), weight_layout.shape(), *self)?;
+        let geometry = Geometry::new(x_layout.shape(), weight_layout.shape(), self.conv)?;
         with_real!(x.dtype(), T => {
             let (x, weight) = (slice::<T>(x, x_layout)?, slice::<T>(weight, weight_layout)?);
             output(forward(x, weight, &geometry), geometry.output_shape())
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<Made> {
+        let geometry = Geometry::new(x_layout.shape(), weight_layout.shape(), self.conv)?;
+        let (x, weight) = (Operand::new(x, x_layout)?, Operand::new(weight, weight_layout)?);
+        on_card::forward(x, weight, geometry, &self.kept)
     }
 
     fn bwd(
@@ -101,7 +135,12 @@ impl CustomOp2 for Conv2d {
         _y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        with_real!(x.dtype(), T => backward::<T>(*self, x, weight, dy))
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let geometry = Geometry::new(x.shape(), weight.shape(), self.conv)?;
+            return on_card::backward([x, weight, dy], geometry, &self.kept);
+        }
+        with_real!(x.dtype(), T => backward::<T>(self.conv, x, weight, dy))
     }
 }
 
