@@ -50,6 +50,7 @@ pub use cards::elsewhere::{card_device, cards};
 pub use cards::{Card, Found};
 pub use card::{Draws, card_device, libraries};
 pub use card::{card_device, has_cudnn, libraries, without_cudnn};
+pub use card::{Touch, View, card_device, is_paintable, libraries, paint, resident};
 pub use contrastive::{
     Denominator, Lengths, NoPositive, PairKind, PairTerm, Sum, contrastive, contrastive_weighted,
 };

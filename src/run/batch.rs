@@ -1,4 +1,11 @@
 //! Images of a pool as tensors: augmented views for training, untouched ones for evaluation.
+//!
+//! They are made on the CPU, and a card is given what they have become; except where all that was
+//! drawn for a batch is within a [`Pass`], and no images are mixed: then the card makes them itself,
+//! to the same numbers but for rounding.
+
+#[cfg(feature = "cuda")]
+mod painted;
 
 use candle_core::{Device, Error, Result, Tensor};
 use rayon::prelude::*;
@@ -57,25 +64,19 @@ impl Transforms {
     /// The batch of what was drawn for a step.
     pub fn batch(&self, pool: &Pool, drawing: &Drawing, device: &Device) -> Result<Batch> {
         let Drawing { step, epoch, items, again, groups } = drawing;
-        let images = self.render(pool, items, self.views, |at, view| {
+        let mix = self.mix(*step);
+        let images = self.images((pool, device), items, self.views, mix.as_ref(), |at, view| {
             let stream = self.address(*epoch, items[at], view);
             Some(if again[at] == 0 { stream } else { stream.at(u64::from(again[at])) })
         })?;
         let clean = match self.clean {
-            true => Some(self.render(pool, items, 1, |_, _| None)?),
+            true => Some(self.images((pool, device), items, 1, mix.as_ref(), |_, _| None)?),
             false => None,
-        };
-        let mix = self.mix(*step);
-        let tensor = |mut images: Vec<f32>| {
-            for view in images.chunks_exact_mut(items.len() * self.shape.size()) {
-                mix.iter().for_each(|mix| mix.all(view, self.shape));
-            }
-            self.tensor(images, device)
         };
         let fine: Vec<u32> = items.iter().map(|item| pool.observed[*item as usize]).collect();
         Ok(Batch {
-            images: tensor(images)?,
-            clean: clean.map(tensor).transpose()?,
+            images,
+            clean,
             mixed: mix.map(|mix| Mixed { own: mix.own, others: before(&fine) }),
             fine,
             groups: groups.clone(),
@@ -91,7 +92,7 @@ impl Transforms {
 
     /// The images of `items` with the fixed transforms only.
     pub fn untouched(&self, pool: &Pool, items: &[u32], device: &Device) -> Result<Tensor> {
-        self.tensor(self.render(pool, items, 1, |_, _| None)?, device)
+        self.images((pool, device), items, 1, None, |_, _| None)
     }
 
     /// The images of `items` with the fixed transforms only, each changed before them.
@@ -121,8 +122,31 @@ impl Transforms {
         stream: &Stream,
         device: &Device,
     ) -> Result<Tensor> {
-        let images = self.render(pool, items, 1, |at, _| Some(stream.at(u64::from(items[at]))));
-        self.tensor(images?, device)
+        let stream = |at: usize, _| Some(stream.at(u64::from(items[at])));
+        self.images((pool, device), items, 1, None, stream)
+    }
+
+    /// The rows of [`Transforms::render`] on a device, each view mixed if it is to be.
+    fn images(
+        &self,
+        (pool, device): (&Pool, &Device),
+        items: &[u32],
+        views: usize,
+        mix: Option<&Mix>,
+        stream: impl Fn(usize, usize) -> Option<Stream> + Sync,
+    ) -> Result<Tensor> {
+        #[cfg(feature = "cuda")]
+        if mix.is_none()
+            && let Some(painted) = self.painted((pool, device), items, views, &stream)?
+        {
+            return Ok(painted);
+        }
+        let mut images = self.render(pool, items, views, stream)?;
+        if let Some(mix) = mix {
+            let size = items.len() * self.shape.size();
+            images.chunks_exact_mut(size).for_each(|view| mix.all(view, self.shape));
+        }
+        self.tensor(images, device)
     }
 
     /// Rows `view * items + item`, each from the stream of its place in `items` and its view; an

@@ -21,6 +21,8 @@ mod machine;
 mod order;
 mod pool;
 mod preview;
+#[cfg(feature = "cuda")]
+mod resident;
 mod session;
 mod stretch;
 mod train;

@@ -35,6 +35,8 @@ pub struct Pool {
     pub stats: ChannelStats,
     /// SHA-256 of the content that was read.
     pub content: String,
+    #[cfg(feature = "cuda")]
+    resident: super::resident::Resident,
 }
 
 impl Pool {
@@ -88,6 +90,8 @@ impl Pool {
             test,
             stats,
             content,
+            #[cfg(feature = "cuda")]
+            resident: super::resident::Resident::default(),
         })
     }
 
@@ -158,6 +162,18 @@ impl Pool {
     /// When the file that decoded images are kept in cannot be read.
     pub fn image(&self, index: u32) -> io::Result<Cow<'_, [u8]>> {
         self.pixels.image(index as usize, self.shape.size())
+    }
+
+    /// All images as bytes on a card, if they are not too many for it.
+    ///
+    /// # Errors
+    /// When they cannot be read or copied there.
+    #[cfg(feature = "cuda")]
+    pub fn resident(
+        &self,
+        card: &candle_core::Device,
+    ) -> candle_core::Result<Option<candle_core::Tensor>> {
+        self.resident.on(card, self)
     }
 }
 

@@ -9,3 +9,6 @@ mod convolution;
 mod elementwise;
 mod layers;
 mod norms;
+#[path = "../bench/shared/planned.rs"]
+mod planned;
+mod views;

@@ -72,6 +72,12 @@ pub fn card_device(ordinal: usize) -> Result<Device> {
     Ok(Device::Cuda(device))
 }
 
+/// Bytes of a card's memory that nobody has.
+pub(super) fn free_memory(device: &CudaDevice) -> Result<usize> {
+    let (free, _) = device.cuda_stream().context().mem_get_info().w()?;
+    Ok(free)
+}
+
 /// Keeps what is freed for what is asked for next, where it would be given back to the driver whenever
 /// the card is waited for.
 fn keep_memory(context: &CudaContext) -> Result<()> {

@@ -53,6 +53,7 @@ sources! {
     LINEAR = "linear";
     LOSSES = "losses";
     STATISTICS = "statistics";
+    PAINT = "paint";
 }
 
 /// One argument of a kernel.

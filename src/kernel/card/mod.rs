@@ -21,6 +21,7 @@ mod function;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
 pub(crate) mod losses;
+pub(crate) mod paint;
 mod room;
 pub(crate) mod statistics;
 
@@ -28,6 +29,7 @@ pub use device::{card_device, cards};
 pub use cudnn::{has_cudnn, without_cudnn};
 pub use device::{card_device, libraries};
 pub use dropout::Draws;
+pub use paint::{Touch, View, is_paintable, paint, resident};
 
 pub(crate) use blas::{Factor, Product};
 pub(crate) use function::{Arg, Grid, Source};

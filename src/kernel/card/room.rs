@@ -77,6 +77,18 @@ impl Room {
         Arg::At(address(&self.storage) + offset as u64)
     }
 
+    /// Copies bytes of the CPU to where byte `first` is.
+    pub(crate) fn fill(&mut self, first: usize, bytes: &[u8]) -> Result<()> {
+        let device = self.storage.device().clone();
+        match &mut self.storage.slice {
+            CudaStorageSlice::U8(to) if !bytes.is_empty() => {
+                device.memcpy_htod(bytes, &mut to.slice_mut(first..first + bytes.len()))
+            }
+            CudaStorageSlice::U8(_) => Ok(()),
+            _ => bail!("bytes are copied where bytes are"),
+        }
+    }
+
     /// What the forward pass of an operation gives back.
     pub(crate) fn made(self, shape: impl Into<Shape>) -> Made {
         let shape = shape.into();

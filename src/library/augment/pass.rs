@@ -8,6 +8,8 @@ use super::image::{Tap, gray_pixels, recolored, taps};
 use super::{Augment, ChannelStats, Crop, Image, Stroke};
 use crate::catalog::ImageShape;
 use crate::kernel::wide::wide;
+#[cfg(feature = "cuda")]
+use crate::kernel::{Touch, View};
 use crate::seed::Stream;
 
 /// Numbers handled together where channels alternate: a multiple of the width of every vector unit
@@ -53,6 +55,32 @@ impl Pass {
         self.source.shape = shape;
         self.source.values.resize(bytes.len(), 0.0);
         lighten(bytes, &mut self.source.values);
+    }
+
+    /// Begins with an image whose values do not matter: only what is drawn for its views does.
+    #[cfg(feature = "cuda")]
+    pub fn imagine(&mut self, shape: ImageShape) {
+        self.source = Source { shape, values: Vec::new() };
+    }
+
+    /// The view as a card paints it, of image `image`, if a card can.
+    #[cfg(feature = "cuda")]
+    pub fn view(&self, image: u32) -> Option<View> {
+        let ImageShape { height, width, channels } = self.source.shape;
+        let (crop, ..) =
+            self.draft.crop.unwrap_or((Crop { top: 0, left: 0, height, width }, height, width));
+        let mut mirrored = self.draft.mirrored;
+        // Colours do not change with the place they are at.
+        let turns = self.draft.rest.iter().filter(|it| **it == Stroke::Mirror).count();
+        mirrored[1] ^= !turns.is_multiple_of(2);
+        let Crop { top, left, height, width } = crop;
+        let mut view = View::new(image, [top, left, height, width], mirrored);
+        let mut touches = self.draft.rest.iter().flat_map(|it| it.touches());
+        let is_whole = touches.all(|touch| match touch {
+            Touch::Scale { means, .. } if means.len() != channels => false,
+            touch => view.touch(touch),
+        });
+        is_whole.then_some(view)
     }
 
     /// Begins a view of the image.

@@ -2,6 +2,8 @@
 //! what stands before and behind it.
 
 use super::{Change, Crop, Image};
+#[cfg(feature = "cuda")]
+use crate::kernel::Touch;
 
 /// Something that is done to an image.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +32,29 @@ impl Stroke {
             Self::Recolor(changes) => image.recolor(changes),
             Self::Gray => image.gray(image.shape.channels),
             Self::Scale { means, scales } => image.scale(means, scales),
+        }
+    }
+
+    /// What it does to pixels, as a card is told.
+    #[cfg(feature = "cuda")]
+    pub(super) fn touches(&self) -> Vec<Touch<'_>> {
+        match self {
+            Self::None | Self::Mirror | Self::Crop { .. } => Vec::new(),
+            Self::Recolor(changes) => changes.iter().map(|it| it.touch()).collect(),
+            Self::Gray => vec![Touch::Gray],
+            Self::Scale { means, scales } => vec![Touch::Scale { means, scales }],
+        }
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Change {
+    fn touch(self) -> Touch<'static> {
+        match self {
+            Self::Brightness(factor) => Touch::Brightness(factor),
+            Self::Contrast(factor) => Touch::Contrast(factor),
+            Self::Saturation(factor) => Touch::Saturation(factor),
+            Self::Hue(turn) => Touch::Hue(turn),
         }
     }
 }
