@@ -4,6 +4,8 @@
 //! ```text
 //! cargo bench --no-run --bench augment
 //! python tests/bench/versus/augment.py target/release/deps/augment-…
+//! cargo bench --no-run --features cuda --bench augment
+//! python tests/gpu/versus/augment.py target/release/deps/augment-…
 //! ```
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
@@ -35,12 +37,34 @@ fn stage(library: &Library, file: &str, name: &str) -> Stage {
 fn main() -> Result<()> {
     balance::process::calm_candle();
     let arguments: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let [file, name, batches, plain @ ..] = &arguments[..] else {
-        println!("usage: augment FILE NAME BATCHES [plain], where NAME is an experiment of FILE");
+    let [file, name, batches, way @ ..] = &arguments[..] else {
+        println!("usage: augment FILE NAME BATCHES [plain | --card], where NAME is an experiment");
         return Ok(());
     };
-    let is_plain = !plain.is_empty();
-    balance::process::train(|| serve(file, name, batches.parse().unwrap(), is_plain))
+    let way = match way.first().map(String::as_str) {
+        Some("--card") => Way::On(card()?),
+        Some(_) => Way::Plain,
+        None => Way::On(Device::Cpu),
+    };
+    balance::process::train(|| serve(file, name, batches.parse().unwrap(), &way))
+}
+
+/// How views are made.
+enum Way {
+    /// As a training on the device makes them.
+    On(Device),
+    /// One transform after the other.
+    Plain,
+}
+
+#[cfg(feature = "cuda")]
+fn card() -> Result<Device> {
+    balance::kernel::card_device(0)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn card() -> Result<Device> {
+    candle_core::bail!("this benchmark is built without the feature `cuda`")
 }
 
 /// The views of what is drawn, one transform after the other.
@@ -63,7 +87,7 @@ fn plain(stage: &Stage, steps: &[Box<dyn Augment>], pool: &Pool, drawing: &Drawi
 }
 
 /// Answers each line of standard input with the seconds of so many batches, and a number of them.
-fn serve(file: &str, name: &str, batches: usize, is_plain: bool) -> Result<()> {
+fn serve(file: &str, name: &str, batches: usize, way: &Way) -> Result<()> {
     let library = Library::standard();
     let stage = stage(&library, file, name);
     let pool = Pool::load(&stage.data, &library, Path::new("data")).expect("images");
@@ -76,11 +100,14 @@ fn serve(file: &str, name: &str, batches: usize, is_plain: bool) -> Result<()> {
         let (start, mut rows) = (Instant::now(), 0);
         for _ in 0..batches {
             let drawing = order.step(step);
-            rows += match is_plain {
-                true => plain(&stage, &steps, &pool, &drawing).len() / stage.image().size(),
-                false => transforms.batch(&pool, &drawing, &Device::Cpu)?.images.dim(0)?,
+            rows += match way {
+                Way::Plain => plain(&stage, &steps, &pool, &drawing).len() / stage.image().size(),
+                Way::On(device) => transforms.batch(&pool, &drawing, device)?.images.dim(0)?,
             };
             step += 1;
+        }
+        if let Way::On(device) = way {
+            device.synchronize()?;
         }
         println!("{} {rows}", start.elapsed().as_secs_f64());
     }
