@@ -11,8 +11,15 @@ const WORDS: usize = 20;
 /// Touches that a view has room for, four bits each.
 const TOUCHES: usize = 8;
 
-/// Bytes of an image that a block shares; larger ones are read where they are.
-const NEAR: usize = 32 * 1024;
+/// Bytes that a block shares: the taps of its view and, where there is room, its image; larger ones
+/// are read where they are.
+const SHARED: usize = 48_000;
+
+/// Bytes of a tap.
+const TAP: usize = 12;
+
+/// Longest side of images: a block has room for the taps of two.
+const LONGEST: usize = SHARED / TAP / 2;
 
 /// Bytes of descriptions that are copied to the card at once: more would wait for it.
 const COPIED: usize = 60 * 1024;
@@ -86,10 +93,9 @@ impl View {
     }
 }
 
-/// Whether images of these sides and channels can be painted: their descriptions are of 16 bits.
+/// Whether images of this height, width and channels can be painted, or painted on.
 pub fn is_paintable([height, width, channels]: [usize; 3]) -> bool {
-    let bits = |sides: [usize; 2]| sides.iter().all(|side| (1..1 << 16).contains(side));
-    bits([height, width]) && height * width * channels.max(1) < 1 << 31 && channels > 0
+    [height, width].iter().all(|side| (1..=LONGEST).contains(side)) && (1..=64).contains(&channels)
 }
 
 /// Images of one shape [n, height, width, channels] as bytes on a card, if they take at most `share` of
@@ -156,10 +162,11 @@ fn launch(
 ) -> Result<()> {
     let card = images.card();
     let (_, rows, columns, channels) = images.shape().dims4()?;
-    let words: Vec<u32> = views.iter().flat_map(|view| view.words).collect();
+    let mut words = Vec::with_capacity(views.len() * WORDS);
+    views.iter().for_each(|view| words.extend_from_slice(&view.words));
     let words = card.upload(&words)?;
-    let (taps, bytes) = ((12 * (height + width)).next_multiple_of(16), rows * columns * channels);
-    let is_near = bytes <= NEAR;
+    let (taps, bytes) = ((TAP * (height + width)).next_multiple_of(16), rows * columns * channels);
+    let is_near = taps + bytes <= SHARED;
     let shared = taps + if is_near { bytes } else { 0 };
     let sizes = [rows, columns, channels, height, width].map(Arg::size);
     let mut args = vec![images.at(), words.at(), to];

@@ -23,8 +23,8 @@ impl Transforms {
         views: usize,
         stream: impl Fn(usize, usize) -> Option<Stream> + Sync,
     ) -> Result<Option<Tensor>> {
-        let ImageShape { height, width, channels } = pool.shape;
-        if !device.is_cuda() || !is_paintable([height, width, channels]) {
+        let is_small = |of: ImageShape| is_paintable([of.height, of.width, of.channels]);
+        if !device.is_cuda() || !is_small(pool.shape) || !is_small(self.shape) {
             return Ok(None);
         }
         let Some(drawn) = self.drawn(pool, items, views, stream) else { return Ok(None) };
