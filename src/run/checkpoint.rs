@@ -11,6 +11,8 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::event::{RunError, first_line};
+use crate::graph::Model;
+use crate::library::optimizer::Stepper;
 use crate::plan::Digest;
 use crate::store;
 
@@ -72,6 +74,15 @@ impl Checkpoint {
             true => self,
             false => Self { best: self.model, model: self.last, last: State::default(), ..self },
         }
+    }
+
+    /// Goes back to where this is; a finished training has no optimizer any more.
+    ///
+    /// # Errors
+    /// When a tensor is missing, or of another shape.
+    pub fn restore(&self, model: &Model, stepper: &mut dyn Stepper) -> candle_core::Result<()> {
+        model.params().restore(&self.model)?;
+        if self.progress.finished { Ok(()) } else { stepper.restore(&self.optimizer) }
     }
 
     /// Writes the checkpoint into `folder`.

@@ -21,6 +21,7 @@ mod machine;
 mod order;
 mod pool;
 mod preview;
+mod readings;
 #[cfg(feature = "cuda")]
 mod resident;
 mod session;

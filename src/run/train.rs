@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::DType;
 use candle_core::backprop::GradStore;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::ahead::{Batches, Maker};
 use super::average::Average;
@@ -19,6 +19,7 @@ use super::lost::explained;
 use super::machine::Machine;
 use super::order::Order;
 use super::pool::Pool;
+use super::readings::{Reading, Readings};
 use super::session::Session;
 use super::stretch::Stretch;
 use super::trained::Trained;
@@ -80,6 +81,9 @@ struct Training<'a> {
     rate: f64,
     schedule: Box<dyn Schedule>,
     progress: Progress,
+    readings: Readings,
+    /// That of the last step that was read.
+    loss: f64,
     average: Average,
     best: State,
     log: Log,
@@ -109,7 +113,7 @@ impl<'a> Training<'a> {
         if let Some(found) = Checkpoint::load(&folder, &stage.digest, around.device)? {
             found.expect_content(&folder, &pool.content)?;
             let found = found.before_its_end();
-            let restored = restore(&found, &model, &mut *stepper);
+            let restored = found.restore(&model, &mut *stepper);
             restored.map_err(|error| spoilt(&folder, &first_line(&error)))?;
             (progress, best, average) = (found.progress, found.best, found.average);
         } else if let Some(upstream) = &stage.begins_with {
@@ -131,6 +135,8 @@ impl<'a> Training<'a> {
             model,
             stepper,
             progress,
+            readings: Readings::new(around.device),
+            loss: 0.0,
             average: Average::new(&stage.method, average),
             best,
         })
@@ -180,10 +186,9 @@ impl<'a> Training<'a> {
         self.model.advance(step, &self.stage.horizon());
         let stream = stage_stream(self.stage, "dropout").at(step as u64);
         let (loss, grads) = gradient(&self.model, &self.stage.method, batch, stream)?;
-        let total = scalar(&loss.total)?;
-        let terms = loss.terms.iter().map(|(name, value)| Ok((name.as_str(), scalar(value)?)));
-        let terms: Vec<(&str, f64)> = terms.collect::<candle_core::Result<_>>()?;
-        self.refuse_nonfinite(&terms, total)?;
+        if self.readings.note(step, items, &loss) {
+            self.read()?;
+        }
         if step == 0 {
             self.check_gradients(&grads)?;
         }
@@ -191,8 +196,18 @@ impl<'a> Training<'a> {
         let factor = self.schedule.factor(step, &self.horizon());
         self.stepper.step(&grads, self.rate * factor)?;
         self.average.after_step(&self.model)?;
-        self.count(&terms, total, items);
-        Ok(total)
+        self.progress.step += 1;
+        Ok(self.loss)
+    }
+
+    /// Reads the losses that are noted, and counts them.
+    fn read(&mut self) -> Result<(), RunError> {
+        for reading in self.readings.read()? {
+            self.refuse_nonfinite(&reading)?;
+            self.count(&reading);
+            self.loss = reading.total;
+        }
+        Ok(())
     }
 
     /// The gradients, none of them longer than the stage allows.
@@ -213,15 +228,14 @@ impl<'a> Training<'a> {
         Horizon { steps, steps_per_epoch, batch }
     }
 
-    fn count(&mut self, terms: &[(&str, f64)], total: f64, items: usize) {
-        let values = terms.iter().map(|(_, value)| *value).chain([total]);
+    fn count(&mut self, reading: &Reading) {
+        let values = reading.terms.iter().copied().chain([reading.total]);
         let progress = &mut self.progress;
-        progress.sums.resize(terms.len() + 1, 0.0);
+        progress.sums.resize(reading.terms.len() + 1, 0.0);
         for (sum, value) in progress.sums.iter_mut().zip(values) {
-            *sum += value * items as f64;
+            *sum += value * reading.items as f64;
         }
-        progress.items += items;
-        progress.step += 1;
+        progress.items += reading.items;
     }
 
     /// A layer without a backward pass would leave what is behind it untrained, silently.
@@ -236,16 +250,17 @@ impl<'a> Training<'a> {
         ))
     }
 
-    fn refuse_nonfinite(&self, terms: &[(&str, f64)], total: f64) -> Result<(), RunError> {
-        let bad = terms.iter().find(|(_, value)| !value.is_finite());
+    fn refuse_nonfinite(&self, reading: &Reading) -> Result<(), RunError> {
+        let Reading { step, terms, total, .. } = reading;
+        let bad = terms.iter().position(|value| !value.is_finite());
         if bad.is_none() && total.is_finite() {
             return Ok(());
         }
-        let what = bad.map_or_else(
-            || format!("the sum of the terms is {total}"),
-            |(name, value)| format!("the term `{name}` is {value}"),
-        );
-        let (step, per_epoch) = (self.progress.step, self.stage.steps_per_epoch);
+        let what = match bad {
+            None => format!("the sum of the terms is {total}"),
+            Some(at) => format!("the term `{}` is {}", self.model.term_names()[at], terms[at]),
+        };
+        let per_epoch = self.stage.steps_per_epoch;
         let (batch, epoch) = (step % per_epoch + 1, step / per_epoch + 1);
         Err(self.diverged(format!("{what} in step {}, batch {batch} of epoch {epoch}", step + 1)))
     }
@@ -259,6 +274,7 @@ impl<'a> Training<'a> {
     }
 
     fn end_epoch(&mut self, pool: &Pool, session: &mut Session) -> Result<(), RunError> {
+        self.read()?;
         let step = self.progress.step;
         let items = self.progress.items.max(1) as f64;
         let mut means: Vec<f64> = self.progress.sums.iter().map(|sum| sum / items).collect();
@@ -278,7 +294,7 @@ impl<'a> Training<'a> {
             loss,
             terms: names.into_iter().zip(means.into_iter().map(Value::from)).collect(),
             collapse,
-            val: named(&accuracies),
+            val: validation::named(&accuracies),
         })?;
         self.progress.metrics_bytes = self.log.bytes();
         self.progress.sums.clear();
@@ -341,6 +357,7 @@ impl<'a> Training<'a> {
     }
 
     fn save(&mut self, session: &Session) -> Result<(), RunError> {
+        self.read()?;
         let begun = (session.around.clock)();
         let checkpoint = Checkpoint {
             progress: self.progress.clone(),
@@ -380,20 +397,4 @@ impl<'a> Training<'a> {
         store::write_json(&path, &trained).map_err(|error| RunError::io(&path, &error))?;
         Ok(trained.last_epoch.loss)
     }
-}
-
-/// Goes back to where `found` is; a finished training has no optimizer any more.
-fn restore(
-    found: &Checkpoint,
-    model: &Model,
-    stepper: &mut dyn Stepper,
-) -> candle_core::Result<()> {
-    model.params().restore(&found.model)?;
-    if found.progress.finished { Ok(()) } else { stepper.restore(&found.optimizer) }
-}
-
-/// `val.TERM.accuracy` of each term.
-fn named(measured: &[(String, f64)]) -> Map<String, Value> {
-    let line = |(name, value): &(String, f64)| (format!("val.{name}"), (*value).into());
-    measured.iter().map(line).collect()
 }

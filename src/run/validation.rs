@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::Device;
+use serde_json::{Map, Value};
 
 use super::batch::Transforms;
 use super::event::RunError;
@@ -64,4 +65,10 @@ fn worst(groups: &[u32], hits: &[bool]) -> f64 {
     }
     let shares = counts.into_values().map(|(right, all)| right as f64 / all as f64);
     shares.fold(f64::INFINITY, f64::min)
+}
+
+/// `val.TERM.accuracy` of each term.
+pub(super) fn named(measured: &[(String, f64)]) -> Map<String, Value> {
+    let line = |(name, value): &(String, f64)| (format!("val.{name}"), (*value).into());
+    measured.iter().map(line).collect()
 }

@@ -4,8 +4,8 @@
 
 mod attention;
 mod beside;
-mod dropout;
 mod convolution;
+mod dropout;
 mod elementwise;
 mod layers;
 mod norms;

@@ -39,21 +39,20 @@ macro_rules! sources {
 }
 
 sources! {
-    CONTRASTIVE = "contrastive";
-    CHANNEL_MAP = "channel_map";
-    CONV = "conv";
-    ELEMENTWISE = "elementwise";
-    EMBEDDINGS = "embeddings";
     ACTIVATION = "activation";
     ATTENTION = "attention";
     ATTENTION_HALVES = "attention_halves";
+    CHANNEL_MAP = "channel_map";
+    CONTRASTIVE = "contrastive";
+    CONV = "conv";
     DROPOUT = "dropout";
     ELEMENTWISE = "elementwise";
+    EMBEDDINGS = "embeddings";
     LAYER_NORM = "layer_norm";
     LINEAR = "linear";
     LOSSES = "losses";
-    STATISTICS = "statistics";
     PAINT = "paint";
+    STATISTICS = "statistics";
 }
 
 /// One argument of a kernel.

@@ -9,9 +9,9 @@
 pub(crate) mod activation;
 pub(crate) mod attention;
 mod blas;
-pub(crate) mod contrastive;
 pub(crate) mod channel_map;
 mod columns;
+pub(crate) mod contrastive;
 pub(crate) mod conv;
 mod cudnn;
 mod device;
@@ -25,9 +25,8 @@ pub(crate) mod paint;
 mod room;
 pub(crate) mod statistics;
 
-pub use device::{card_device, cards};
 pub use cudnn::{has_cudnn, without_cudnn};
-pub use device::{card_device, libraries};
+pub use device::{card_device, cards};
 pub use dropout::Draws;
 pub use paint::{Touch, View, is_paintable, paint, resident};
 
@@ -38,7 +37,6 @@ pub(crate) use room::{Operand, Room, leaf, on};
 use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute;
-use candle_core::{CudaDevice, CudaStorage, DType, Result, Shape, Tensor, bail};
 use candle_core::{CudaDevice, CudaStorage, DType, Device, Result, Shape, Tensor, bail};
 
 /// What an operation gives back.
