@@ -1,6 +1,6 @@
 //! What a term counts for: its weight, step by step, and the weights of classes within it.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 use crate::catalog::{Bound, ClassWeights, Course, Horizon, ParamType};
 
@@ -30,7 +30,11 @@ impl Weight {
     pub(super) fn of(&self, value: &Tensor) -> Result<Tensor> {
         match self.course {
             Course::Constant(weight) => value.affine(weight, 0.0),
-            _ => value * Tensor::new(self.now, value.device())?.to_dtype(value.dtype())?,
+            _ => {
+                // Rounded before it comes to a card, which has no doubles.
+                let now = Tensor::new(self.now, &Device::Cpu)?.to_dtype(value.dtype())?;
+                value * now.to_device(value.device())?
+            }
         }
     }
 }

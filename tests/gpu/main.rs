@@ -12,3 +12,7 @@ mod norms;
 #[path = "../bench/shared/planned.rs"]
 mod planned;
 mod views;
+mod contrastive;
+mod cross_entropy;
+mod elementwise;
+mod losses;

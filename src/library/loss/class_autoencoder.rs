@@ -169,7 +169,7 @@ impl Single for Autoencoder {
 }
 
 fn error(restored: Tensor, target: &Tensor) -> Result<Tensor> {
-    (restored - target)?.sqr()?.mean_all()
+    (&restored - target.to_dtype(restored.dtype())?)?.sqr()?.mean_all()
 }
 
 /// What turns embeddings back into images.

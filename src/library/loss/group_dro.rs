@@ -88,6 +88,9 @@ impl Single for Robust {
             bail!("group_dro needs the group of every image");
         }
         let found = self.of_groups(batch)?;
+        if !self.logits.device().is_cpu() {
+            return self.on_card(&found, sizes, mode);
+        }
         let adjusted = found.iter().zip(sizes).map(|(value, size)| {
             let value = value.as_ref().map(number).transpose()?;
             Ok(value.unwrap_or_default() + adjustment(self.adjustment, *size))
@@ -125,6 +128,31 @@ impl Robust {
             kernel::cross_entropy(&scores, &labels, 0.0).map(Some)
         };
         (0..self.logits.elem_count()).map(of_group).collect()
+    }
+
+    /// What the batch comes to where reading a number back would wait for all that is queued.
+    fn on_card(&self, found: &[Option<Tensor>], sizes: &[usize], mode: &Mode) -> Result<Tensor> {
+        let known = self.logits.as_detached_tensor();
+        let of_sizes = |f: &dyn Fn(usize) -> f64| {
+            let values: Vec<f32> = sizes.iter().map(|size| f(*size) as f32).collect();
+            Tensor::new(values, known.device())
+        };
+        let nothing = Tensor::new(0f32, known.device())?;
+        let losses = found.iter().map(|it| it.as_ref().unwrap_or(&nothing));
+        let losses = Tensor::stack(&losses.collect::<Vec<_>>(), 0)?;
+        let adjusted = (losses + of_sizes(&|size| adjustment(self.adjustment, size))?)?;
+        let logits = match mode {
+            Mode::Train(_) => {
+                let moved = (&known + adjusted.detach().affine(self.step, 0.0)?)?;
+                self.logits.set(&moved)?;
+                moved
+            }
+            _ => known.clone(),
+        };
+        let is_there = |size| if size == 0 { f64::NEG_INFINITY } else { 0.0 };
+        let logits = (logits + of_sizes(&is_there)?)?;
+        let shares = logits.broadcast_sub(&logits.max(0)?)?.exp()?;
+        (adjusted * shares.broadcast_div(&shares.sum_all()?)?)?.sum_all()
     }
 
     /// The weights of groups with such losses, which move them in training; 0 for those without
