@@ -1,6 +1,8 @@
 //! The gradient of a step: of the whole batch at once or in pieces, and bounded where that is asked.
 
 use candle_core::Result;
+#[cfg(feature = "cuda")]
+use candle_core::Var;
 use candle_core::backprop::GradStore;
 
 use super::{Batch, Loss, Model, Values, counted, plus, shares};
@@ -89,12 +91,31 @@ pub(super) fn add(params: &Params, sum: &mut GradStore, more: &GradStore) -> Res
 }
 
 /// Scales the gradients of all variables down to the norm `most` if theirs together is larger, as
-/// PyTorch's `clip_grad_norm_` does; gives the norm they had.
-pub fn clip(params: &Params, grads: GradStore, most: f64) -> Result<(GradStore, f64)> {
+/// PyTorch's `clip_grad_norm_` does; gives the norm they had. On a card nothing is read back.
+pub fn clip(params: &Params, grads: GradStore, most: f64) -> Result<(GradStore, Tensor)> {
     let vars = params.vars();
+    #[cfg(feature = "cuda")]
+    if vars.first().is_some_and(|(_, var)| var.device().is_cuda()) {
+        return clip_on_card(&vars, grads, most);
+    }
     let squares = vars.iter().filter_map(|(_, var)| grads.get(var)).map(squared_norm);
     let norm = squares.sum::<Result<f64>>()?.sqrt();
     let factor = most / (norm + 1e-6);
     let grads = if factor < 1.0 { scaled(params, grads, factor)? } else { grads };
+    Ok((grads, Tensor::new(norm, &Device::Cpu)?))
+}
+
+#[cfg(feature = "cuda")]
+fn clip_on_card(
+    vars: &[(String, Var)],
+    mut grads: GradStore,
+    most: f64,
+) -> Result<(GradStore, Tensor)> {
+    let with_gradient: Vec<_> = vars.iter().filter(|(_, var)| grads.get(var).is_some()).collect();
+    let own: Vec<Tensor> = with_gradient.iter().filter_map(|(_, var)| grads.remove(var)).collect();
+    let (bounded, norm) = crate::kernel::bounded_on_card(&own, most)?;
+    for ((_, var), grad) in with_gradient.into_iter().zip(bounded) {
+        grads.insert(var, grad);
+    }
     Ok((grads, norm))
 }

@@ -214,6 +214,11 @@ impl<'a> Training<'a> {
     fn bounded(&self, grads: GradStore) -> Result<GradStore, RunError> {
         let Some(most) = self.stage.method.clip else { return Ok(grads) };
         let (grads, norm) = clip(self.model.params(), grads, most)?;
+        // A card is not waited for: what is not finite shows in the next loss.
+        if !norm.device().is_cpu() {
+            return Ok(grads);
+        }
+        let norm = scalar(&norm)?;
         match norm.is_finite() {
             true => Ok(grads),
             false => Err(self.diverged(format!(

@@ -53,6 +53,7 @@ sources! {
     LOSSES = "losses";
     PAINT = "paint";
     STATISTICS = "statistics";
+    LIST = "list";
 }
 
 /// One argument of a kernel.

@@ -22,6 +22,7 @@ pub(crate) mod layer_norm;
 pub(crate) mod linear;
 pub(crate) mod losses;
 pub(crate) mod paint;
+pub(crate) mod list;
 mod room;
 pub(crate) mod statistics;
 
@@ -29,6 +30,7 @@ pub use cudnn::{has_cudnn, without_cudnn};
 pub use device::{card_device, cards};
 pub use dropout::Draws;
 pub use paint::{Touch, View, is_paintable, paint, resident};
+pub use list::bounded_on_card;
 
 pub(crate) use blas::{Factor, Product};
 pub(crate) use function::{Arg, Grid, Source};

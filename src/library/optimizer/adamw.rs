@@ -59,17 +59,30 @@ impl Rule<2> for AdamW {
         rate: f64,
         _manner: Manner,
     ) -> impl Fn(&mut T, &mut [T; 2], T) + Sync {
-        let (beta1, beta2) = (self.beta1.get(), self.beta2.get());
-        let kept = T::of(1.0 - rate * self.weight_decay.get());
-        let (fresh1, kept2, fresh2) = (T::of(1.0 - beta1), T::of(beta2), T::of(1.0 - beta2));
-        // The averages begin at zero; these undo what that takes from them.
-        let rate = T::of(rate / (1.0 - beta1.powf(step as f64)));
-        let root = T::of((1.0 - beta2.powf(step as f64)).sqrt());
-        let eps = T::of(self.eps.get());
+        let [kept, fresh1, kept2, fresh2, rate, root, eps] = self.numbers(step, rate).map(T::of);
         move |value, [m, v], grad| {
             *m += (grad - *m) * fresh1;
             *v = *v * kept2 + grad * grad * fresh2;
             *value = *value * kept - rate * *m / (v.sqrt() / root + eps);
         }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_card(&self, step: u64, rate: f64) -> Option<crate::kernel::card::list::Step> {
+        let numbers = self.numbers(step, rate).map(|it| it as f32).to_vec();
+        Some(crate::kernel::card::list::Step { rule: "adamw", numbers, by_length: false })
+    }
+}
+
+impl AdamW {
+    /// What is kept of a value, the fresh share of its average gradient, the kept and the fresh one
+    /// of its average squared gradient, the rate, and what roots are divided by and added to.
+    fn numbers(&self, step: u64, rate: f64) -> [f64; 7] {
+        let (beta1, beta2) = (self.beta1.get(), self.beta2.get());
+        let kept = 1.0 - rate * self.weight_decay.get();
+        // The averages begin at zero; these undo what that takes from them.
+        let rate = rate / (1.0 - beta1.powf(step as f64));
+        let root = (1.0 - beta2.powf(step as f64)).sqrt();
+        [kept, 1.0 - beta1, beta2, 1.0 - beta2, rate, root, self.eps.get()]
     }
 }

@@ -17,7 +17,7 @@ use crate::kernel::real::Real;
 const CHUNK: usize = 1 << 14;
 
 /// The name of the step count in an optimizer's state; variables' moments are `NAME.MOMENT`.
-const STEP: &str = "step";
+pub(super) const STEP: &str = "step";
 
 /// How one element moves, given `N` running moments of its gradients.
 pub(super) trait Rule<const N: usize>: Send + 'static {
@@ -36,6 +36,18 @@ pub(super) trait Rule<const N: usize>: Send + 'static {
         rate: f64,
         manner: Manner,
     ) -> impl Fn(&mut T, &mut [T; N], T) + Sync;
+
+    /// The same at the `step`th step on a card; none where there is no kernel for it.
+    #[cfg(feature = "cuda")]
+    fn on_card(&self, _step: u64, _rate: f64) -> Option<crate::kernel::card::list::Step> {
+        None
+    }
+
+    /// Whether a variable on a card has a rate of its own, where kernels ask.
+    #[cfg(feature = "cuda")]
+    fn adapts(&self, _values: &Tensor) -> bool {
+        false
+    }
 }
 
 /// How a variable moves as a whole.
@@ -56,11 +68,15 @@ impl Default for Manner {
 /// The optimizer that moves `vars` by `rule`, before its first step.
 ///
 /// # Errors
-/// When the variables are not all `f32` or all `f64`, or not on the CPU.
+/// When the variables are not all `f32` or all `f64`, or on a card that has no kernel for the rule.
 pub(super) fn start<R: Rule<N>, const N: usize>(
     rule: R,
     vars: Vec<(String, Var)>,
 ) -> Result<Box<dyn Stepper>> {
+    #[cfg(feature = "cuda")]
+    if vars.first().is_some_and(|(_, var)| var.device().is_cuda()) {
+        return Ok(Box::new(super::on_card::OnCard::new(rule, vars)?));
+    }
     match vars.first().map_or(DType::F32, |(_, var)| var.dtype()) {
         DType::F32 => Ok(Box::new(Fused::<f32, R, N>::new(rule, vars)?)),
         DType::F64 => Ok(Box::new(Fused::<f64, R, N>::new(rule, vars)?)),
@@ -90,15 +106,11 @@ impl<T: Real, R: Rule<N>, const N: usize> Fused<T, R, N> {
 
 impl<T: Real, R: Rule<N>, const N: usize> Stepper for Fused<T, R, N> {
     fn step(&mut self, grads: &GradStore, rate: f64) -> Result<()> {
-        let missing: Vec<_> =
-            self.slots.iter().filter(|slot| grads.get(&slot.var).is_none()).collect();
-        if !missing.is_empty() {
-            let names: Vec<_> = missing.iter().map(|slot| format!("`{}`", slot.name)).collect();
-            bail!("no gradient reaches {}", names.join(", "));
-        }
+        let vars = self.slots.iter().map(|slot| (slot.name.as_str(), &slot.var));
+        let grads = gradients_of(vars, grads)?;
         self.step += 1;
-        for slot in &mut self.slots {
-            let grad = grads.get(&slot.var).expect("it was looked for above").contiguous()?;
+        for (slot, grad) in self.slots.iter_mut().zip(grads) {
+            let grad = grad.contiguous()?;
             let manner = self.rule.manner(&slot.var, &grad)?;
             let update = self.rule.update::<T>(self.step, rate, manner);
             let pass = Pass { update: &update, moments: RefCell::new(&mut slot.moments) };
@@ -155,7 +167,33 @@ impl<T: Real, const N: usize> Slot<T, N> {
     }
 }
 
-fn saved<'a>(state: &'a BTreeMap<String, Tensor>, name: &str, shape: &Shape) -> Result<&'a Tensor> {
+/// The gradients of variables, in order.
+///
+/// # Errors
+/// When one has none.
+pub(super) fn gradients_of<'a, 'b>(
+    vars: impl Iterator<Item = (&'a str, &'a Var)>,
+    grads: &'b GradStore,
+) -> Result<Vec<&'b Tensor>> {
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for (name, var) in vars {
+        match grads.get(var) {
+            Some(grad) => found.push(grad),
+            None => missing.push(format!("`{name}`")),
+        }
+    }
+    match missing.is_empty() {
+        true => Ok(found),
+        false => bail!("no gradient reaches {}", missing.join(", ")),
+    }
+}
+
+/// What a state has of a name.
+pub(super) fn saved<'a>(
+    state: &'a BTreeMap<String, Tensor>,
+    name: &str,
+    shape: &Shape,
+) -> Result<&'a Tensor> {
     match state.get(name) {
         None => bail!("the optimizer's saved state has no `{name}`"),
         Some(value) if value.shape() != shape => bail!(

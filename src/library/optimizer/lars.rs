@@ -78,7 +78,7 @@ impl Rule<1> for Lars {
     const MOMENTS: [&'static str; 1] = ["u"];
 
     fn manner(&self, values: &Tensor, grad: &Tensor) -> Result<Manner> {
-        if self.adapt == Adapt::Matrices && values.rank() < 2 {
+        if !self.is_adapted(values) {
             return Ok(Manner { trust: 1.0, decays: false });
         }
         let (length, slope) = (squared_norm(values)?.sqrt(), squared_norm(grad)?.sqrt());
@@ -101,5 +101,24 @@ impl Rule<1> for Lars {
             *u = momentum * *u + trust * (grad + decay * *value);
             *value -= rate * *u;
         }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_card(&self, _step: u64, rate: f64) -> Option<crate::kernel::card::list::Step> {
+        let numbers = [rate, self.momentum.get(), self.weight_decay.get(), self.trust.get()];
+        let numbers = numbers.map(|it| it as f32).to_vec();
+        Some(crate::kernel::card::list::Step { rule: "lars", numbers, by_length: true })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn adapts(&self, values: &Tensor) -> bool {
+        self.is_adapted(values)
+    }
+}
+
+impl Lars {
+    /// Whether a variable is rescaled and decays.
+    fn is_adapted(&self, values: &Tensor) -> bool {
+        self.adapt == Adapt::All || values.rank() >= 2
     }
 }

@@ -4,6 +4,8 @@ mod adamw;
 mod fused;
 mod lars;
 mod lbfgs;
+#[cfg(feature = "cuda")]
+mod on_card;
 mod sgd;
 
 use std::collections::BTreeMap;

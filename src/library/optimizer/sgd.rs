@@ -68,4 +68,12 @@ impl Rule<1> for Sgd {
             *value -= rate * direction;
         }
     }
+
+    #[cfg(feature = "cuda")]
+    fn on_card(&self, _step: u64, rate: f64) -> Option<crate::kernel::card::list::Step> {
+        let ahead = f64::from(u8::from(self.nesterov));
+        let numbers = [rate, self.momentum.get(), self.weight_decay.get(), ahead];
+        let numbers = numbers.map(|it| it as f32).to_vec();
+        Some(crate::kernel::card::list::Step { rule: "sgd", numbers, by_length: false })
+    }
 }
