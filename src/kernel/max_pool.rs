@@ -1,9 +1,13 @@
 //! The largest of each window of channels-last images, channel by channel.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::card::{Made, Operand, pixels};
 use super::pieces::room;
 use super::real::{Real, with_real};
 use super::tape::apply1;
@@ -116,7 +120,18 @@ impl CustomOp1 for MaxPool {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<Made> {
+        let (_, rows, columns, _) = self.output_shape(layout.shape())?;
+        pixels::max_pool(Operand::new(x, layout)?, [rows, columns], *self)
+    }
+
     fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let (_, rows, columns, _) = y.dims4()?;
+            return pixels::max_pool_back([x, y, dy], [rows, columns], *self).map(Some);
+        }
         let ((_, height, width, channels), dy) = (x.dims4()?, dy.contiguous()?);
         let sources = self.sources(x.shape())?;
         let (from, to) = (height * width * channels, sources.len() * channels);

@@ -1,9 +1,13 @@
 //! What moves or averages whole pixels of channels-last images: nearest up-sampling, pooling.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::card::{Made, Operand, pixels as on_card};
 use super::pieces::room;
 use super::real::{Real, with_real};
 use super::tape::apply1;
@@ -77,7 +81,16 @@ impl CustomOp1 for Nearest {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<Made> {
+        on_card::nearest(Operand::new(x, layout)?, [self.height, self.width])
+    }
+
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            return on_card::nearest_back(x, dy).map(Some);
+        }
         let (sources, dy) = (self.sources(x.shape())?, dy.contiguous()?);
         let (from, to, channels) = image_lens(x.shape(), sources.len())?;
         with_real!(x.dtype(), T => {
@@ -131,7 +144,16 @@ impl CustomOp1 for Average {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<Made> {
+        on_card::average(Operand::new(x, layout)?)
+    }
+
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            return on_card::average_back(x, dy).map(Some);
+        }
         let ((_, height, width, channels), dy) = (x.dims4()?, dy.contiguous()?);
         let pixels = height * width;
         with_real!(x.dtype(), T => {

@@ -16,3 +16,4 @@ mod contrastive;
 mod cross_entropy;
 mod elementwise;
 mod losses;
+mod pooling;

@@ -52,6 +52,7 @@ sources! {
     LINEAR = "linear";
     LOSSES = "losses";
     PAINT = "paint";
+    PIXELS = "pixels";
     STATISTICS = "statistics";
     LIST = "list";
 }

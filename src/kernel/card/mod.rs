@@ -23,6 +23,7 @@ pub(crate) mod linear;
 pub(crate) mod losses;
 pub(crate) mod paint;
 pub(crate) mod list;
+pub(crate) mod pixels;
 mod room;
 pub(crate) mod statistics;
 
