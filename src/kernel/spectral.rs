@@ -1,9 +1,13 @@
 //! Spectral normalisation: the largest singular value of a layer by power iteration, and a weight
 //! divided by it.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
+#[cfg(feature = "cuda")]
+use super::card::{Made, Operand, spectral as on_card};
 use super::conv::{Conv2d, Operator};
 use super::matrix::{Matrix, Product};
 use super::pieces::room;
@@ -39,6 +43,8 @@ pub enum Effort {
 /// The largest singular value of a map, as far as it was found, which is from below.
 #[derive(Debug, Clone)]
 pub struct Singular {
+    /// On a card only where iteration went on until it stood still, and no number elsewhere: there
+    /// it is not waited for.
     pub value: f64,
     /// The right singular vector, of unit length, to go on from.
     pub right: Tensor,
@@ -56,11 +62,15 @@ pub struct Singular {
 /// When the shapes do not fit.
 pub fn singular(weight: &Tensor, map: Map, right: &Tensor, effort: Effort) -> Result<Singular> {
     let (weight, right) = (weight.detach().contiguous()?, right.detach().contiguous()?);
+    let linear = Linear::new(map, weight.shape())?;
+    if right.elem_count() != linear.inputs(weight.shape(), map)? {
+        bail!("a vector of {} elements does not fit the layer", right.elem_count());
+    }
+    #[cfg(feature = "cuda")]
+    if weight.device().is_cuda() {
+        return on_card::singular(&weight, linear.on_card(), &right, effort);
+    }
     with_real!(weight.dtype(), T => {
-        let linear = Linear::new(map, weight.shape())?;
-        if right.elem_count() != linear.inputs(weight.shape(), map)? {
-            bail!("a vector of {} elements does not fit the layer", right.elem_count());
-        }
         let weight_values = Values::<T>::of(&weight)?;
         let start = Values::<T>::of(&right)?.to_vec();
         let found = iterate(&linear, &weight_values, start, effort);
@@ -137,6 +147,14 @@ impl Linear {
                 Self::Convolution(Operator::new(weight, conv, size)?)
             }
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_card(&self) -> on_card::Linear {
+        match self {
+            Self::Matrix(outputs, inputs) => on_card::Linear::Matrix(*outputs, *inputs),
+            Self::Convolution(operator) => on_card::Linear::Convolution(operator.geometry()),
+        }
     }
 
     /// The number of elements the map takes.
@@ -243,8 +261,17 @@ impl CustomOp1 for Bounded {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, weight: &CudaStorage, layout: &Layout) -> Result<Made> {
+        on_card::bounded(Operand::new(weight, layout)?, &self.slope, self.bound)
+    }
+
     fn bwd(&self, weight: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if weight.device().is_cuda() {
+            return on_card::bounded_back([weight, &self.slope, &dy], self.bound).map(Some);
+        }
         with_real!(weight.dtype(), T => {
             let (values, dy) = (Values::<T>::of(weight)?, Values::<T>::of(&dy)?);
             tensor(self.backward(&values, &dy)?, weight.shape()).map(Some)

@@ -17,3 +17,4 @@ mod cross_entropy;
 mod elementwise;
 mod losses;
 mod pooling;
+mod spectral;

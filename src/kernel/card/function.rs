@@ -53,6 +53,7 @@ sources! {
     LOSSES = "losses";
     PAINT = "paint";
     PIXELS = "pixels";
+    SPECTRAL = "spectral";
     STATISTICS = "statistics";
     LIST = "list";
 }

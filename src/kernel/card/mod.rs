@@ -25,6 +25,7 @@ pub(crate) mod paint;
 pub(crate) mod list;
 pub(crate) mod pixels;
 mod room;
+pub(crate) mod spectral;
 pub(crate) mod statistics;
 
 pub use cudnn::{has_cudnn, without_cudnn};

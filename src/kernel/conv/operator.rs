@@ -23,6 +23,12 @@ impl Operator {
         Ok(Self { geometry: Geometry::new(&image, weight, conv)? })
     }
 
+    /// The sizes of the convolution.
+    #[cfg(feature = "cuda")]
+    pub(in crate::kernel) fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
     /// The image of the vector `x`.
     pub(in crate::kernel) fn apply<T: Real>(&self, weight: &[T], x: &[T]) -> Vec<T> {
         forward(x, weight, &self.geometry)
