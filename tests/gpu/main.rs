@@ -3,6 +3,8 @@
 //! Run by `tests/gpu/check` on a machine with a card, and on a make-believe one elsewhere.
 
 mod attention;
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod beside;
 mod convolution;
 mod dropout;

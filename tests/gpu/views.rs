@@ -101,7 +101,7 @@ fn check(name: &str, shape: ImageShape, steps: &[Box<dyn Augment>], count: u64) 
         pass.read(&bytes[image * shape.size()..][..shape.size()], shape);
         pass.begin();
         let takes = |at: usize| pass.takes(&*steps[at], &stats, stream.at(at as u64));
-        if !(0..steps.len()).map(takes).all(|taken| taken) {
+        if !(0..steps.len()).all(takes) {
             continue;
         }
         let made = pass.shape();
