@@ -1,0 +1,59 @@
+// The parts of the make-believe card.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "module.hpp"
+
+namespace card {
+
+// Results of the driver's calls, as cuda.h numbers them.
+enum Result {
+  Success = 0,
+  InvalidValue = 1,
+  OutOfMemory = 2,
+  InvalidDevice = 101,
+  InvalidImage = 200,
+  NotFound = 500,
+  IllegalAddress = 700,
+  NotSupported = 801,
+};
+
+// An error, and what cuGetErrorString says of it on this thread.
+int failure(int result, const std::string& why);
+const char* last_failure();
+
+// Memory: allocations end where a page begins that nobody may touch.
+int allocate(uint64_t* at, size_t bytes);
+int release(uint64_t at);
+void memory_sizes(size_t* unused, size_t* total);
+// An error unless `bytes` from an address lie in one allocation.
+int check_range(const char* what, uint64_t at, size_t bytes);
+// Whether an address lies in an allocation or where it ends.
+bool is_on_card(uint64_t at);
+// An error if what lies around the allocation of an address was written to.
+int check_edges(uint64_t at);
+// What is known of an address.
+std::string describe(uint64_t at);
+
+// Modules and launches.
+struct Loaded;
+struct Function {
+  Loaded* of;
+  const pretend::Kernel* kernel;
+  size_t most_shared;
+};
+int load(Loaded** found, const std::string& library);
+Function* function(Loaded* of, const std::string& name);
+struct Launch {
+  pretend::Index blocks, threads;
+  size_t shared;
+};
+int launch(const Function& function, const Launch& launch, void** arguments);
+
+// The folder of this library.
+std::string home();
+
+}  // namespace card

@@ -1,0 +1,1 @@
+// What it declares is in small.hpp, which is read before every file of candle's kernels.
