@@ -45,12 +45,12 @@ pub use attention::{Attention, attention, attention_from};
 pub use batch_norm::{BatchNorm, BatchNormed, batch_norm, channel_affine};
 #[cfg(feature = "cuda")]
 pub use card::{
-    Draws, Touch, View, card_device, cards, has_cudnn, is_paintable, paint, resident, without_cudnn,
+    Draws, Touch, View, bounded_on_card, card_device, cards, has_cudnn, is_paintable, paint,
+    resident, without_cudnn,
 };
 #[cfg(not(feature = "cuda"))]
 pub use cards::elsewhere::{card_device, cards};
 pub use cards::{Card, Found};
-pub use card::{Draws, bounded_on_card, card_device, libraries};
 pub use contrastive::{
     Denominator, Lengths, NoPositive, PairKind, PairTerm, Sum, contrastive, contrastive_weighted,
 };

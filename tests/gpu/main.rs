@@ -2,21 +2,20 @@
 //!
 //! Run by `tests/gpu/check` on a machine with a card, and on a make-believe one elsewhere.
 
-mod attention;
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod attention;
 mod beside;
+mod contrastive;
 mod convolution;
+mod cross_entropy;
 mod dropout;
 mod elementwise;
 mod layers;
+mod losses;
 mod norms;
 #[path = "../bench/shared/planned.rs"]
 mod planned;
-mod views;
-mod contrastive;
-mod cross_entropy;
-mod elementwise;
-mod losses;
 mod pooling;
 mod spectral;
+mod views;
