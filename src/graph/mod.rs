@@ -18,7 +18,7 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 
 use crate::catalog::{Course, Horizon};
 use crate::kernel::{
-    PairTerm, contrastive_weighted, gradients, in_type, multiplies_halves, without_gradients,
+    self, PairTerm, contrastive_weighted, gradients, in_type, multiplies_halves, without_gradients,
 };
 use crate::library::encoder::Network;
 use crate::library::loss::{Activations, Mixed, Single};
@@ -209,7 +209,7 @@ impl Model {
             activations.embedding = part(&embedding, single.on)?;
             let value = single.term.value(&activations, mode)?;
             terms.push((single.name.clone(), counted(&value)?));
-            total = Some(plus(total, single.weight.of(&value)?)?);
+            total = Some(single.weight.plus(total, &value)?);
         }
         Ok((total, terms))
     }
@@ -347,7 +347,7 @@ fn part(embedding: &Tensor, on: Option<Slice>) -> Result<Tensor> {
 
 fn plus(sum: Option<Tensor>, more: Tensor) -> Result<Tensor> {
     match sum {
-        Some(sum) => sum + more,
+        Some(sum) => kernel::plus(Some(&sum), &more, 1.0),
         None => Ok(more),
     }
 }

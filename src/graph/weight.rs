@@ -1,8 +1,9 @@
 //! What a term counts for: its weight, step by step, and the weights of classes within it.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use crate::catalog::{Bound, ClassWeights, Course, Horizon, ParamType};
+use crate::kernel;
 
 /// A weight with what it is now.
 pub(super) struct Weight {
@@ -25,17 +26,17 @@ impl Weight {
         self.now
     }
 
-    /// `value` times the weight; at a weight of 0 that changes, what it trains gets gradients of 0
-    /// and not none.
-    pub(super) fn of(&self, value: &Tensor) -> Result<Tensor> {
-        match self.course {
-            Course::Constant(weight) => value.affine(weight, 0.0),
-            _ => {
-                // Rounded before it comes to a card, which has no doubles.
-                let now = Tensor::new(self.now, &Device::Cpu)?.to_dtype(value.dtype())?;
-                value * now.to_device(value.device())?
-            }
+    /// A sum and `value` times the weight; at a weight of 0 that changes, what it trains gets
+    /// gradients of 0 and not none.
+    pub(super) fn plus(&self, sum: Option<Tensor>, value: &Tensor) -> Result<Tensor> {
+        if !value.device().is_cpu() {
+            return kernel::plus(sum.as_ref(), value, self.now);
         }
+        let weighted = match self.course {
+            Course::Constant(weight) => value.affine(weight, 0.0)?,
+            _ => (value * Tensor::new(self.now, value.device())?.to_dtype(value.dtype())?)?,
+        };
+        super::plus(sum, weighted)
     }
 }
 

@@ -73,7 +73,15 @@ pub fn cross_entropy_mixed(
     };
     let parts = parts.iter().map(owned).collect();
     let weights = weights.map_or(Vec::new(), <[f64]>::to_vec);
-    let mut op = CrossEntropy { parts, classes, smoothing, weights, total: 0.0 };
+    let mut op = CrossEntropy {
+        parts,
+        classes,
+        smoothing,
+        weights,
+        total: 0.0,
+        #[cfg(feature = "cuda")]
+        uploaded: super::card::losses::Uploaded::new(),
+    };
     op.total = (0..rows).map(|row| op.weight_of_row(row)).sum();
     apply1(&logits.contiguous()?, op)
 }
@@ -87,6 +95,8 @@ struct CrossEntropy {
     weights: Vec<f64>,
     /// Of all rows.
     total: f64,
+    #[cfg(feature = "cuda")]
+    uploaded: super::card::losses::Uploaded,
 }
 
 #[cfg(feature = "cuda")]
@@ -202,14 +212,15 @@ impl CustomOp1 for CrossEntropy {
         layout: &Layout,
     ) -> Result<super::card::Made> {
         let logits = super::card::Operand::new(logits, layout)?;
-        super::card::losses::cross_entropy(logits, &self.targets())
+        super::card::losses::cross_entropy(logits, &self.targets(), &self.uploaded)
     }
 
     fn bwd(&self, logits: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         #[cfg(feature = "cuda")]
         if logits.device().is_cuda() {
             let targets = self.targets();
-            return super::card::losses::cross_entropy_back(logits, dy, &targets).map(Some);
+            let back = super::card::losses::cross_entropy_back;
+            return back(logits, dy, &targets, &self.uploaded).map(Some);
         }
         let (_, classes) = logits.dims2()?;
         with_real!(logits.dtype(), T => {

@@ -52,7 +52,9 @@ impl Batch {
         terms: Vec<PairTerm>,
     ) -> Self {
         let mut stream = Stream::new((items * views + dim) as u64);
-        let values: Vec<f32> = (0..items * views * dim).map(|_| stream.normal() as f32).collect();
+        // Of lengths at which similarities in f32 are right to what is compared.
+        let mut draw = || 0.3 * stream.normal() as f32;
+        let values: Vec<f32> = (0..items * views * dim).map(|_| draw()).collect();
         let z = Tensor::from_vec(values, (items * views, dim), &Device::Cpu).unwrap();
         let labels = (0..items).map(|_| 3 * stream.below(classes) as u32).collect();
         Self { z, labels, views, terms, weights: Vec::new() }

@@ -55,6 +55,25 @@ struct Anchor {
   int items, row, position, start, end;
 };
 
+// As block_sum and block_max, with fewer reads where a block is large.
+__device__ __forceinline__ float all_sum(float x, float* room) {
+  int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
+  x = warp_sum(x);
+  __syncthreads();
+  if (lane == 0) room[warp] = x;
+  __syncthreads();
+  return warp_sum(lane < warps ? room[lane] : 0.0f);
+}
+
+__device__ __forceinline__ float all_max(float x, float* room) {
+  int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
+  x = warp_max(x);
+  __syncthreads();
+  if (lane == 0) room[warp] = x;
+  __syncthreads();
+  return warp_max(room[lane < warps ? lane : 0]);
+}
+
 __device__ __forceinline__ float softplus(float x) {
   return fmaxf(x, 0.0f) + log1pf(expf(-fabsf(x)));
 }
@@ -125,7 +144,7 @@ __device__ float mean_part(const Anchor& at, const Term& term, int first, int en
   };
   if (term.flags & TWINS) twins(at, first, end, add);
   else positives(at, first, end, add);
-  return block_sum(over - sum, room) / number;
+  return all_sum(over - sum, room) / number;
 }
 
 // The mean over positives of what each costs against the negatives; `pull` becomes the mean of the
@@ -138,8 +157,8 @@ __device__ float each_part(const Anchor& at, const Term& term, int first, int en
     cost += softplus(level - similarity) + fmaxf(similarity - term.clip, 0.0f);
     by_level += sigmoid(level - similarity);
   });
-  *pull = block_sum(by_level, room) / number;
-  return block_sum(cost, room) / number;
+  *pull = all_sum(by_level, room) / number;
+  return all_sum(cost, room) / number;
 }
 
 // -ln of the mean or the total of ratios; `rest` becomes the mean derivative by the level.
@@ -149,7 +168,7 @@ __device__ float inside_part(const Anchor& at, const Term& term, int first, int 
   positives(at, first, end, [&](int column) {
     most = fmaxf(most, ratio(term, at.dots[column] * term.inverse, level));
   });
-  most = block_max(most, room);
+  most = all_max(most, room);
   float sum = 0.0f, by_level = 0.0f;
   positives(at, first, end, [&](int column) {
     float similarity = at.dots[column] * term.inverse;
@@ -157,8 +176,8 @@ __device__ float inside_part(const Anchor& at, const Term& term, int first, int 
     sum += share;
     by_level += share * (term.flags & OWN ? sigmoid(level - similarity) : 1.0f);
   });
-  sum = block_sum(sum, room);
-  *rest = block_sum(by_level, room) / sum;
+  sum = all_sum(sum, room);
+  *rest = all_sum(by_level, room) / sum;
   found->most_inside = most;
   found->slope = 1.0f / sum;
   return (term.flags & TOTAL ? 0.0f : logf(number)) - most - logf(sum);
@@ -169,10 +188,10 @@ __device__ float part(const Anchor& at, const Term& term, int first, int end, fl
                       Found* found, float* room) {
   float most = NOTHING, sum = 0.0f;
   masked(at, term.mask, first, end, [&](int column) { most = fmaxf(most, at.dots[column]); });
-  most = block_max(most, room) * term.inverse;
+  most = all_max(most, room) * term.inverse;
   masked(at, term.mask, first, end,
          [&](int column) { sum += expf(at.dots[column] * term.inverse - most); });
-  sum = block_sum(sum, room);
+  sum = all_sum(sum, room);
   bool is_empty = sum == 0.0f;
   int size = at.end - at.start, views = end - first;
   bool cross = term.flags & CROSS;

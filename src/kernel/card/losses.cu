@@ -1,4 +1,4 @@
-// Cross-entropy of class scores: a warp for each row.
+// Cross-entropy of class scores, a warp for each row; and sums of losses.
 //
 // `labels` [parts, rows] has the class of each part of a row, `shares` how much of the row each part
 // is; `weights` has how much a class counts, where classes do not count alike.
@@ -86,4 +86,9 @@ KERNEL cross_entropy_back(const T* logits, const u32* labels, const float* share
     }
     put(to + at, by * scale);
   }
+}
+
+// sum + weight * value, of single numbers; a sum that is not there is 0.
+KERNEL plus_weighted(const float* sum, const float* value, float* to, float weight) {
+  if (threadIdx.x == 0) *to = (sum ? *sum : 0.0f) + weight * *value;
 }

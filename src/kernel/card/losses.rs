@@ -1,8 +1,11 @@
-//! Cross-entropy of class scores.
+//! Cross-entropy of class scores, and sums of losses.
 
-use candle_core::{DType, Result, Tensor};
+use std::sync::OnceLock;
 
-use super::{Arg, Grid, Made, Operand, Room, Source, on};
+use candle_core::op::BackpropOp;
+use candle_core::{DType, Result, Storage, Tensor};
+
+use super::{Arg, Card, Grid, Made, Operand, Room, Source, on};
 
 /// Rows of a block.
 const ROWS: usize = 8;
@@ -20,42 +23,35 @@ pub(crate) struct Targets<'a> {
     pub(crate) factor: f64,
 }
 
-/// Targets on the card.
-struct Uploaded {
-    room: Room,
-    rows: usize,
-    parts: usize,
-    has_weights: bool,
-}
+/// Labels, shares and weights on the card, for the way back.
+pub(crate) type Uploaded = OnceLock<Tensor>;
 
-impl Uploaded {
-    fn new(logits: &Operand, targets: &Targets) -> Result<Self> {
-        let parts = targets.shares.len();
-        let numbers = targets.shares.iter().chain(targets.weights);
+impl Targets<'_> {
+    fn upload(&self, card: Card) -> Result<Room> {
+        let numbers = self.shares.iter().chain(self.weights);
         let numbers = numbers.map(|number| (*number as f32).to_bits());
-        let words: Vec<u32> = targets.labels.iter().copied().chain(numbers).collect();
-        Ok(Self {
-            room: logits.card().upload(&words)?,
-            rows: targets.labels.len() / parts.max(1),
-            parts,
-            has_weights: !targets.weights.is_empty(),
-        })
+        card.upload(&self.labels.iter().copied().chain(numbers).collect::<Vec<u32>>())
     }
 
-    /// Labels, shares and weights.
-    fn at(&self) -> [Arg; 3] {
-        let shares = self.rows * self.parts;
-        let weights = shares + self.parts;
-        let weights = if self.has_weights { self.room.from(weights) } else { Arg::NONE };
-        [self.room.at(), self.room.from(shares), weights]
+    /// Where labels, shares and weights begin in what was uploaded.
+    fn at(&self, words: Arg) -> [Arg; 3] {
+        let Arg::At(first) = words else { unreachable!("words begin at an address") };
+        let from = |index: usize| Arg::At(first + 4 * index as u64);
+        let (shares, has_weights) = (self.labels.len(), !self.weights.is_empty());
+        let weights = if has_weights { from(shares + self.shares.len()) } else { Arg::NONE };
+        [words, from(shares), weights]
     }
 }
 
 /// The mean over rows of what each comes to, in f32.
-pub(crate) fn cross_entropy(logits: Operand, targets: &Targets) -> Result<Made> {
+pub(crate) fn cross_entropy(
+    logits: Operand,
+    targets: &Targets,
+    uploaded: &Uploaded,
+) -> Result<Made> {
     let (card, (rows, classes)) = (logits.card(), logits.shape().dims2()?);
-    let uploaded = Uploaded::new(&logits, targets)?;
-    let [labels, shares, weights] = uploaded.at();
+    let words = targets.upload(card)?;
+    let [labels, shares, weights] = targets.at(words.at());
     let values = card.room(rows, DType::F32)?;
     let args = [
         logits.at(),
@@ -65,11 +61,13 @@ pub(crate) fn cross_entropy(logits: Operand, targets: &Targets) -> Result<Made> 
         values.at(),
         Arg::size(rows),
         Arg::size(classes),
-        Arg::size(uploaded.parts),
+        Arg::size(targets.shares.len()),
         Arg::Float(targets.smoothing as f32),
     ];
     let grid = Grid::of(rows.div_ceil(ROWS), 32 * ROWS);
     card.launch((Source::LOSSES, "cross_entropy"), logits.dtype(), grid, &args)?;
+    let count = words.len();
+    uploaded.get_or_init(|| words.tensor(count));
     let mean = card.room(1, DType::F32)?;
     let factor = Arg::Float(targets.factor as f32);
     let args = [values.at(), mean.at(), Arg::size(rows), factor];
@@ -82,11 +80,12 @@ pub(crate) fn cross_entropy_back(
     logits: &Tensor,
     by_loss: &Tensor,
     targets: &Targets,
+    uploaded: &Uploaded,
 ) -> Result<Tensor> {
-    on([logits, by_loss], |[of_logits, by_loss]| {
+    let words = uploaded.get().expect("the forward pass has run");
+    on([logits, by_loss, words], |[of_logits, by_loss, words]| {
         let (card, (rows, classes)) = (of_logits.card(), logits.dims2()?);
-        let uploaded = Uploaded::new(&of_logits, targets)?;
-        let [labels, shares, weights] = uploaded.at();
+        let [labels, shares, weights] = targets.at(words.at());
         let to = card.room(of_logits.len(), logits.dtype())?;
         let args = [
             of_logits.at(),
@@ -97,12 +96,30 @@ pub(crate) fn cross_entropy_back(
             to.at(),
             Arg::size(rows),
             Arg::size(classes),
-            Arg::size(uploaded.parts),
+            Arg::size(targets.shares.len()),
             Arg::Float(targets.smoothing as f32),
             Arg::Float(targets.factor as f32),
         ];
         let grid = Grid::of(rows.div_ceil(ROWS), 32 * ROWS);
         card.launch((Source::LOSSES, "cross_entropy_back"), logits.dtype(), grid, &args)?;
         Ok(to.tensor(logits.shape()))
+    })
+}
+
+/// `sum + weight · value` of scalars in f32, or without the sum.
+pub(crate) fn plus_weighted(sum: Option<Operand>, value: Operand, weight: f64) -> Result<Made> {
+    let card = value.card();
+    let to = card.room(1, DType::F32)?;
+    let sum = sum.map_or(Arg::NONE, |sum| sum.at());
+    let args = [sum, value.at(), to.at(), Arg::Float(weight as f32)];
+    card.launch((Source::LOSSES, "plus_weighted"), DType::F32, Grid::of(1, 32), &args)?;
+    Ok(to.made(()))
+}
+
+/// The gradient by the value.
+pub(crate) fn plus_weighted_back(by_sum: &Tensor, weight: f64) -> Result<Tensor> {
+    on([by_sum], |[by_sum]| {
+        let (storage, shape) = plus_weighted(None, by_sum, weight)?;
+        Ok(Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false))
     })
 }
