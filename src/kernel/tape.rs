@@ -243,7 +243,10 @@ impl Entry {
 /// Follows candle's graph back from `result` to its leaves.
 fn reverse_graph(result: &Tensor, gradient: &Tensor, gradients: &mut GradStore) -> Result<()> {
     // The derivative of this product's sum by `result` is `gradient`.
-    let mut found = (result * gradient)?.sum_all()?.backward()?;
+    let product = (result * gradient)?;
+    // A scalar is its own sum, which candle does not take on a card.
+    let sum = if product.rank() == 0 { product } else { product.sum_all()? };
+    let mut found = sum.backward()?;
     let leaves = result.sorted_nodes().into_iter().filter(|node| node.is_variable());
     collect(gradients, leaves.map(|leaf| (leaf.clone(), found.remove(leaf))))
 }
