@@ -1,7 +1,7 @@
 //! Every loss of the library, with its variables, on the card and on the CPU.
 
 use balance::catalog::{Bound, ImageShape, Type, Value};
-use balance::kernel::{contrastive, gradients};
+use balance::kernel::{contrastive, gradients, scaled};
 use balance::library::decoder::DECODERS;
 use balance::library::loss::{Activations, LOSSES, Mixed, Site, Term};
 use balance::library::{Library, build};
@@ -73,7 +73,9 @@ fn outcome(bound: &Bound, device: &Device, mixed: bool) -> Result<Vec<(String, V
         }
     };
     let mut found = vec![("the first value".to_owned(), numbers(&value()?.detach())?)];
-    let (second, grads) = gradients(value)?;
+    // A kernel after the term, as in a model, whose record then has the term's own operations.
+    let share = Tensor::new(0.7f32, device)?;
+    let (second, grads) = gradients(|| scaled(&value()?, &share))?;
     found.push(("the second value".to_owned(), numbers(&second)?));
     let mut vars = params.vars();
     vars.push(("the embedding".to_owned(), embedding.clone()));
