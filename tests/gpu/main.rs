@@ -19,3 +19,4 @@ mod planned;
 mod pooling;
 mod spectral;
 mod views;
+mod optimizers;
