@@ -52,6 +52,7 @@ pub use card::{
 #[cfg(not(feature = "cuda"))]
 pub use cards::elsewhere::{card_device, cards};
 pub use cards::{Card, Found};
+pub use card::{Draws, bounded_on_card, card_device, libraries, tokens_on_card};
 pub use contrastive::{
     Denominator, Lengths, NoPositive, PairKind, PairTerm, Sum, contrastive, contrastive_weighted,
 };

@@ -1,6 +1,6 @@
 //! Normalisation of rows and activation functions.
 
-use balance::kernel::{gelu, layer_norm, relu, scaled};
+use balance::kernel::{gelu, layer_norm, relu, scaled, tokens_on_card};
 use candle_core::Tensor;
 
 use crate::beside::{same, tensor};
@@ -59,5 +59,23 @@ fn factors_scale_what_is_below_them() {
         let factors = tensor(of_factors, 9);
         let on = |x: &Tensor| factors.to_device(x.device());
         same("scaled", &[tensor(shape, 1)], |it| scaled(&it[0], &on(&it[0])?));
+    }
+}
+
+#[test]
+fn tokens_are_joined_as_on_the_cpu() {
+    for [batch, patches, width] in [[1, 1, 1], [3, 4, 7], [9, 64, 32], [2, 5, 24]] {
+        let inputs = [
+            tensor(&[batch, patches, width], 1),
+            tensor(&[1, width], 2),
+            tensor(&[patches + 1, width], 3),
+        ];
+        same("tokens", &inputs, |it| {
+            if it[0].device().is_cuda() {
+                return tokens_on_card(&it[0], &it[1], &it[2]);
+            }
+            let before = it[1].unsqueeze(0)?.broadcast_as((batch, 1, width))?;
+            Tensor::cat(&[&before, &it[0]], 1)?.broadcast_add(&it[2])
+        });
     }
 }

@@ -56,6 +56,7 @@ sources! {
     SPECTRAL = "spectral";
     STATISTICS = "statistics";
     LIST = "list";
+    TOKENS = "tokens";
 }
 
 /// One argument of a kernel.

@@ -27,12 +27,14 @@ pub(crate) mod pixels;
 mod room;
 pub(crate) mod spectral;
 pub(crate) mod statistics;
+pub(crate) mod tokens;
 
 pub use cudnn::{has_cudnn, without_cudnn};
 pub use device::{card_device, cards};
 pub use dropout::Draws;
 pub use list::bounded_on_card;
 pub use paint::{Touch, View, is_paintable, paint, resident};
+pub use tokens::tokens_on_card;
 
 pub(crate) use blas::{Factor, Product};
 pub(crate) use function::{Arg, Grid, Source};

@@ -136,16 +136,23 @@ impl Transformer {
             }
             Embed::Plain(conv) => conv.forward(images)?.flatten(1, 2)?,
         };
-        let (rows, _, dim) = embedded.dims3()?;
-        let like = embedded.dtype();
-        let cls = self.cls.to_dtype(like)?.unsqueeze(0)?.broadcast_as((rows, 1, dim))?;
-        let tokens = Tensor::cat(&[&cls, &embedded], 1)?;
-        let positions = self.positions.narrow(0, 0, tokens.dim(1)?)?.to_dtype(like)?;
-        let tokens = tokens.broadcast_add(&positions)?;
+        let tokens = self.joined(&embedded)?;
         match &self.embed {
             Embed::Normalized(..) => Ok(tokens),
             Embed::Plain(_) => self.embed_dropout.forward(&tokens, mode),
         }
+    }
+
+    /// Embedded patches behind the class token, with their positions.
+    fn joined(&self, embedded: &Tensor) -> Result<Tensor> {
+        let (rows, patches, dim) = embedded.dims3()?;
+        let positions = self.positions.narrow(0, 0, patches + 1)?;
+        #[cfg(feature = "cuda")]
+        if embedded.device().is_cuda() {
+            return kernel::tokens_on_card(embedded, &self.cls, &positions);
+        }
+        let cls = self.cls.unsqueeze(0)?.broadcast_as((rows, 1, dim))?;
+        Tensor::cat(&[&cls, embedded], 1)?.broadcast_add(&positions)
     }
 
     /// Each patch as one vector in the order row, column, channel: `[rows, patches, size]`.
@@ -210,7 +217,12 @@ impl Network for Transformer {
         let x = self.norm.forward(&x)?;
         match self.pool {
             Pool::Cls => x.squeeze(1),
-            Pool::Mean => x.narrow(1, 1, x.dim(1)? - 1)?.mean(1),
+            Pool::Mean => {
+                let (dtype, patches) = (x.dtype(), x.narrow(1, 1, x.dim(1)? - 1)?);
+                // Many halves are not added up in halves.
+                let wide = if dtype == DType::BF16 { DType::F32 } else { dtype };
+                patches.to_dtype(wide)?.mean(1)?.to_dtype(dtype)
+            }
         }
     }
 }
