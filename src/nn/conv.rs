@@ -69,7 +69,7 @@ impl Conv2d {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let y = kernel::conv2d(x, &self.weight, self.conv)?;
         let Some(bias) = &self.bias else { return Ok(y) };
-        let scale_shift = Tensor::stack(&[&bias.ones_like()?, bias], 0)?;
+        let scale_shift = kernel::stacked(&bias.ones_like()?, bias)?;
         kernel::channel_affine(&y, &scale_shift, None, false)
     }
 }

@@ -59,7 +59,7 @@ impl BatchNorm {
         if count < 2 {
             bail!("batch normalisation needs at least 2 values for each channel, found {count}");
         }
-        let scale_shift = Tensor::stack(&[&self.weight, &self.bias], 0)?;
+        let scale_shift = kernel::stacked(&self.weight, &self.bias)?;
         let norm = kernel::BatchNorm { epsilon: EPSILON, relu };
         let result = kernel::batch_norm(x, &scale_shift, residual, norm)?;
         let unbiased = count as f64 / (count - 1) as f64;
@@ -72,7 +72,7 @@ impl BatchNorm {
         let deviation = (self.running_var.as_detached_tensor() + EPSILON)?.sqrt()?;
         let scale = (&self.weight / deviation)?;
         let shift = (&self.bias - (mean * &scale)?)?;
-        kernel::channel_affine(x, &Tensor::stack(&[&scale, &shift], 0)?, residual, relu)
+        kernel::channel_affine(x, &kernel::stacked(&scale, &shift)?, residual, relu)
     }
 }
 
@@ -99,7 +99,7 @@ impl GroupNorm {
     /// # Errors
     /// When shapes do not fit.
     pub fn forward(&self, x: &Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
-        let scale_shift = Tensor::stack(&[&self.weight, &self.bias], 0)?;
+        let scale_shift = kernel::stacked(&self.weight, &self.bias)?;
         let norm = kernel::GroupNorm { groups: self.groups, epsilon: EPSILON, relu };
         kernel::group_norm(x, &scale_shift, residual, norm)
     }

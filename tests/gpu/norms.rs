@@ -121,3 +121,10 @@ fn group_norm_is_that_of_the_cpu() {
         }
     }
 }
+
+#[test]
+fn stacks_are_those_of_the_cpu() {
+    let inputs = [tensor(&[37], 1), tensor(&[37], 2)];
+    // Parameters are f32.
+    same_in("stack", &inputs, &[(DType::F32, 0.0)], |it| kernel::stacked(&it[0], &it[1]));
+}

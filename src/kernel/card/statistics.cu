@@ -198,3 +198,11 @@ KERNEL record(float* mean, float* variance, const float* of_mean, const float* o
   mean[channel] = kept * mean[channel] + share * of_mean[channel];
   variance[channel] = kept * variance[channel] + share * unbiased * of_variance[channel];
 }
+
+// Two arrays one behind the other.
+KERNEL stacked(const float* first, const float* second, float* to, int n) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  to[i] = first[i];
+  to[n + i] = second[i];
+}

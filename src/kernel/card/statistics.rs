@@ -1,9 +1,9 @@
 //! The statistics that normalisations divide by. They stay on the card.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Result, Tensor, bail};
 
 use super::channel_map::{Parts, Sizes, Terms, distances};
-use super::{Arg, Card, Grid, Operand, Source, on};
+use super::{Arg, Card, Grid, Made, Operand, Source, on};
 
 /// Channels of a block of 256 threads.
 const COLUMNS: usize = 8;
@@ -141,4 +141,16 @@ pub(crate) fn record(
         let args = [&operands.map(|it| it.at())[..], &[Arg::size(channels)], &factors].concat();
         launch(card, "record", DType::F32, Grid::over(channels), &args)
     })
+}
+
+/// Two tensors of parameters as one of `shape`.
+pub(crate) fn stacked(x: Operand, y: Operand, shape: Vec<usize>) -> Result<Made> {
+    if [x.dtype(), y.dtype()] != [DType::F32; 2] {
+        bail!("scales and shifts on a card are f32, not {:?} and {:?}", x.dtype(), y.dtype());
+    }
+    let (card, len) = (x.card(), x.len());
+    let to = card.room(2 * len, DType::F32)?;
+    let args = [x.at(), y.at(), to.at(), Arg::size(len)];
+    launch(card, "stacked", DType::F32, Grid::over(len), &args)?;
+    Ok(to.made(shape))
 }
