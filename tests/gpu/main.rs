@@ -10,6 +10,7 @@ mod contrastive;
 mod convolution;
 mod cross_entropy;
 mod dropout;
+mod candle;
 mod elementwise;
 mod layers;
 mod losses;

@@ -14,7 +14,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 KERNEL = r"__attribute__\(\(noinline, pretend_kernel\)\)"
-SHARED = r"__attribute__\(\(pretend_shared\)\) thread_local"
+SHARED = r"__attribute__\(\(used, pretend_shared\)\) thread_local"
 FLAGS = ["-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-march=x86-64-v3", "-w"]
 # Of memory and numbers as nvcc sees them: types may lie over each other, integers wrap around.
 FLAGS += ["-fno-strict-aliasing", "-fwrapv", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
@@ -46,7 +46,8 @@ def rewritten(text):
     )
     aligned = rf"({SHARED})\s+alignas\s*(\([^()]*\))"
     text = re.sub(aligned, r"\1 __attribute__((aligned\2))", text)
-    text = re.sub(SHARED, "thread_local", text)
+    # Used, so that what no kernel writes to is not taken for zeros.
+    text = re.sub(SHARED, "__attribute__((used)) thread_local", text)
     return re.sub(rf'(extern\s+"C"\s+)?{KERNEL}', "__attribute__((noinline))", text)
 
 

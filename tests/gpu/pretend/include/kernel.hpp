@@ -27,7 +27,7 @@ static Hooks hooks;
 #define __launch_bounds__(...)
 // Marks that the compile script looks for.
 #define __global__ __attribute__((noinline, pretend_kernel))
-#define __shared__ __attribute__((pretend_shared)) thread_local
+#define __shared__ __attribute__((used, pretend_shared)) thread_local
 #define __forceinline__ inline __attribute__((always_inline))
 #define __noinline__ __attribute__((noinline))
 #define __align__(bytes) __attribute__((aligned(bytes)))
