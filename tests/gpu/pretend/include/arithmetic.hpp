@@ -4,15 +4,14 @@
 template <class A, class B>
 static inline constexpr std::common_type_t<A, B> min(A a, B b) {
   using Common = std::common_type_t<A, B>;
-  if constexpr (std::is_floating_point_v<Common>) return (Common)__builtin_fmin(a, b);
-  return (Common)a < (Common)b ? (Common)a : (Common)b;
+  // Of a number and what is none, the number.
+  return (Common)a <= (Common)b || (Common)b != (Common)b ? (Common)a : (Common)b;
 }
 
 template <class A, class B>
 static inline constexpr std::common_type_t<A, B> max(A a, B b) {
   using Common = std::common_type_t<A, B>;
-  if constexpr (std::is_floating_point_v<Common>) return (Common)__builtin_fmax(a, b);
-  return (Common)a > (Common)b ? (Common)a : (Common)b;
+  return (Common)a >= (Common)b || (Common)b != (Common)b ? (Common)a : (Common)b;
 }
 
 // These names are taken by the C library.
@@ -35,6 +34,12 @@ static inline To pretend_bits(From value) {
   memcpy(&bits, &value, sizeof(To));
   return bits;
 }
+
+// Calls of the C library are slow.
+static inline float pretend_most(float a, float b) { return a >= b || b != b ? a : b; }
+static inline float pretend_least(float a, float b) { return a <= b || b != b ? a : b; }
+#define fmaxf pretend_most
+#define fminf pretend_least
 
 #define PRETEND_FUNCTION(result, name, parameter, value) \
   static inline result name(parameter x) { return (result)(value); }
