@@ -1,9 +1,9 @@
 //! The gradient of a step: of the whole batch at once or in pieces, and bounded where that is asked.
 
-use candle_core::Result;
 #[cfg(feature = "cuda")]
 use candle_core::Var;
 use candle_core::backprop::GradStore;
+use candle_core::{Device, Result, Tensor};
 
 use super::{Batch, Loss, Model, Values, counted, plus, shares};
 use crate::kernel::{in_halves, squared_norm};

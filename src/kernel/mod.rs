@@ -48,12 +48,11 @@ pub use batch_norm::{BatchNorm, BatchNormed, batch_norm, channel_affine};
 #[cfg(feature = "cuda")]
 pub use card::{
     Draws, Touch, View, bounded_on_card, card_device, cards, has_cudnn, is_paintable, paint,
-    resident, without_cudnn,
+    resident, tokens_on_card, without_cudnn,
 };
 #[cfg(not(feature = "cuda"))]
 pub use cards::elsewhere::{card_device, cards};
 pub use cards::{Card, Found};
-pub use card::{Draws, bounded_on_card, card_device, libraries, tokens_on_card};
 pub use contrastive::{
     Denominator, Lengths, NoPositive, PairKind, PairTerm, Sum, contrastive, contrastive_weighted,
 };

@@ -6,18 +6,18 @@
 
 mod attention;
 mod beside;
+mod candle;
 mod contrastive;
 mod convolution;
 mod cross_entropy;
 mod dropout;
-mod candle;
 mod elementwise;
 mod layers;
 mod losses;
 mod norms;
+mod optimizers;
 #[path = "../bench/shared/planned.rs"]
 mod planned;
 mod pooling;
 mod spectral;
 mod views;
-mod optimizers;
