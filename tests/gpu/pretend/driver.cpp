@@ -173,7 +173,11 @@ API cuEventElapsedTime(float* milliseconds, Time* from, Time* to) { return cuEve
 API cuLaunchHostFunc(void*, void (*work)(void*), void* data) { return work(data), Success; }
 
 API cuMemAlloc_v2(uint64_t* at, size_t bytes) { return allocate(at, bytes); }
-API cuMemAllocAsync(uint64_t* at, size_t bytes, void*) { return allocate(at, bytes); }
+// Asked in the order of a stream, no bytes are nowhere; asked for at once, they are an error.
+API cuMemAllocAsync(uint64_t* at, size_t bytes, void*) {
+  if (bytes == 0) return *at = 0, Success;
+  return allocate(at, bytes);
+}
 API cuMemFree_v2(uint64_t at) { return release(at); }
 API cuMemFreeAsync(uint64_t at, void*) { return release(at); }
 API cuMemHostAlloc(void** at, size_t bytes, unsigned) { return *at = malloc(bytes), Success; }
