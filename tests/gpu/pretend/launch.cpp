@@ -40,6 +40,7 @@ struct Thread {
 // One launch at a time.
 std::mutex guard;
 Thread threads[MOST_THREADS];
+pretend::Index positions[MOST_THREADS];
 int count, current;
 unsigned long long turns;
 const Function* running = nullptr;
@@ -66,8 +67,7 @@ void note(const std::string& what) {
 
 void enter(int index) {
   current = index;
-  unsigned x = place->threads.x, y = place->threads.y;
-  place->thread = {index % x, index / x % y, index / (x * y)};
+  place->thread = positions[index];
 }
 
 // What a fibre does each time it is taken: a thread from its beginning to its end.
@@ -173,11 +173,20 @@ bool complete(Thread* warp, int lanes, int lane) {
 
 // Threads run in an order that changes from turn to turn and is the same every time, so that what relies on an
 // order without a barrier goes wrong here as well.
-int shuffled(int at, int of, unsigned long long turn) {
-  unsigned long long bits = turn * 0x9e3779b97f4a7c15ull >> 40;
-  int from = (int)((bits >> 1) % of);
-  return bits & 1 ? (at + from) % of : (2 * of - 1 - at - from) % of;
-}
+struct Order {
+  int of, at, by;
+  Order(unsigned long long turn, int of) : of(of) {
+    unsigned long long bits = turn * 0x9e3779b97f4a7c15ull >> 40;
+    at = (int)((bits >> 1) % of);
+    by = bits & 1 ? 1 : of - 1;
+  }
+  int next() {
+    int found = at;
+    at += by;
+    if (at >= of) at -= of;
+    return found;
+  }
+};
 
 void step(int index) {
   Thread& thread = threads[index];
@@ -192,8 +201,8 @@ void step(int index) {
 void run_warp(int first) {
   int lanes = count - first < LANES ? count - first : LANES;
   for (bool moves = true; moves && !has_failed;) {
-    turns++;
-    for (int at = 0; at < lanes && !has_failed; at++) step(first + shuffled(at, lanes, turns));
+    Order order(++turns, lanes);
+    for (int at = 0; at < lanes && !has_failed; at++) step(first + order.next());
     moves = false;
     int waiting = -1;
     for (int lane = 0; lane < lanes && !has_failed; lane++) {
@@ -234,8 +243,8 @@ void run_block(pretend::Index block) {
   for (int at = 0; at < count; at++) threads[at].state = State::Unstarted;
   int warps = (count + LANES - 1) / LANES;
   do {
-    unsigned long long turn = ++turns;
-    for (int at = 0; at < warps && !has_failed; at++) run_warp(shuffled(at, warps, turn) * LANES);
+    Order order(++turns, warps);
+    for (int at = 0; at < warps && !has_failed; at++) run_warp(order.next() * LANES);
   } while (!has_failed && pass_barrier());
 }
 
@@ -341,7 +350,9 @@ int launch(const Function& function, const Launch& launch, void** arguments) {
   *hooks = {barrier, meet, give_up, alive, shared};
   place = function.of->module->place;
   *place = {{}, {}, launch.threads, launch.blocks};
-  count = (int)(launch.threads.x * launch.threads.y * launch.threads.z);
+  auto [x, y, z] = launch.threads;
+  count = (int)(x * y * z);
+  for (unsigned at = 0; at < x * y * z; at++) positions[at] = {at % x, at / x % y, at / (x * y)};
   given = arguments;
   running = &function;
   has_failed = false;
