@@ -1,6 +1,11 @@
 //! What trainings run on: a CUDA card where there is one, or what the file asks for.
 
+#[cfg(feature = "cuda")]
+mod shelf;
+
 use candle_core::Device;
+#[cfg(feature = "cuda")]
+pub use shelf::keep as keep_kernels;
 
 use super::machine::memory_free;
 use super::prompt;
@@ -40,6 +45,8 @@ pub fn place(plans: &[Plan]) -> Result<Place, String> {
             return Ok(Place::cpu());
         }
     }
+    #[cfg(feature = "cuda")]
+    keep_kernels();
     let device = card_device(0).map_err(|error| refused(&error.to_string()))?;
     let card = &found.cards[0];
     prompt::eprint(&format!("on {}, {} free\n", card.name, bytes(card.free)));

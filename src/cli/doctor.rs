@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::machine::{disk_free, memory, memory_free};
 use super::workspace::data_root;
 use super::{Places, exit, prompt};
 use crate::data::{self, Presence};
-use crate::kernel::{self, Card, Found, card_device, cards, has_bf16};
+use crate::kernel::{self, Card, Found, card_device, cards, compile_all, has_bf16, has_cudnn};
 use crate::plan::amount::bytes;
 use crate::seed::Stream;
 
@@ -21,17 +21,23 @@ pub struct DoctorArgs {
 
 /// Says what is found; fails when a device computes something else than the CPU.
 pub fn doctor(args: &DoctorArgs) -> u8 {
+    #[cfg(feature = "cuda")]
+    super::device::keep_kernels();
     let found = cards();
     let mut text = String::new();
     for (what, said) in lines(args, &found) {
         writeln!(text, "{what:<10} {said}").expect("a text can be written to");
     }
-    let failures: Vec<String> = (0..found.cards.len()).filter_map(failure).collect();
-    for failure in &failures {
-        writeln!(text, "{:<10} {failure}", "failed").expect("a text can be written to");
+    let tried: Vec<_> = (0..found.cards.len()).map(tried).collect();
+    for said in &tried {
+        let (what, said) = match said {
+            Ok(said) => ("tried", said),
+            Err(said) => ("failed", said),
+        };
+        writeln!(text, "{what:<10} {said}").expect("a text can be written to");
     }
     prompt::print(&text);
-    if failures.is_empty() { 0 } else { exit::FAILED }
+    if tried.iter().all(Result::is_ok) { 0 } else { exit::FAILED }
 }
 
 fn lines(args: &DoctorArgs, found: &Found) -> Vec<(&'static str, String)> {
@@ -88,6 +94,11 @@ fn of_cuda(found: &Found) -> Vec<(&'static str, String)> {
         let said = if *is_found { "found" } else { "not found" };
         lines.push(("library", format!("{name} {said}")));
     }
+    let has_cudnn = found.cards.is_empty() || has_cudnn();
+    if !has_cudnn {
+        let instead = "convolutions take a slower way";
+        lines.push(("library", format!("libcudnn not found: {instead}")));
+    }
     lines.extend(found.lacks().map(|why| ("cuda", format!("not used: {why}"))));
     lines
 }
@@ -98,19 +109,26 @@ fn described(at: usize, card: &Card) -> String {
     format!("{at}: {name}, capability {major}.{minor}, {memory}")
 }
 
-/// What is wrong with a card, if its sums are not those of the CPU.
-fn failure(ordinal: usize) -> Option<String> {
-    let apart = card_device(ordinal).and_then(|card| apart(&card));
-    match apart {
+/// Whether a card compiles every kernel and computes what the CPU does, in words.
+fn tried(ordinal: usize) -> Result<String, String> {
+    let said = |what: String| format!("card {ordinal}: {what}");
+    let trial = || -> candle_core::Result<(usize, f32)> {
+        let card = card_device(ordinal)?;
+        Ok((compile_all(&card)?, apart(&card)?))
+    };
+    match trial() {
+        Ok((files, apart)) if apart < 1e-4 => {
+            let files = crate::diag::plural(files, "file");
+            Ok(said(format!("kernels of {files} compile, and a layer is that of the CPU")))
+        }
         // What is not a number is no small distance.
-        Ok(apart) if apart < 1e-4 => None,
-        Ok(apart) => Some(format!("card {ordinal}: a layer is {apart:.1e} from that of the CPU")),
-        Err(error) => Some(format!("card {ordinal}: {error}")),
+        Ok((_, apart)) => Err(said(format!("a layer is {apart:.1e} from that of the CPU"))),
+        Err(error) => Err(said(error.to_string())),
     }
 }
 
 /// The largest difference of a small layer's outputs on `card` and on the CPU.
-fn apart(card: &Device) -> Result<f32> {
+fn apart(card: &Device) -> candle_core::Result<f32> {
     let mut stream = Stream::new(0);
     let mut drawn = |rows: usize, columns: usize| {
         let values: Vec<f32> = (0..rows * columns).map(|_| stream.normal() as f32).collect();

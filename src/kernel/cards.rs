@@ -57,6 +57,17 @@ pub mod elsewhere {
 
     /// # Errors
     /// Always.
+    pub fn compile_all(_device: &Device) -> Result<usize> {
+        bail!("this program was built without CUDA")
+    }
+
+    /// No.
+    pub fn has_cudnn() -> bool {
+        false
+    }
+
+    /// # Errors
+    /// Always.
     pub fn card_device(_ordinal: usize) -> Result<Device> {
         bail!("this program was built without CUDA")
     }

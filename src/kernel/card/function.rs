@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute_enum;
@@ -13,7 +13,7 @@ use candle_core::cuda_backend::cudarc::driver::{
 };
 use candle_core::cuda_backend::cudarc::nvrtc::compile_ptx_with_opts;
 use candle_core::cuda_backend::cudarc::nvrtc::{CompileError, CompileOptions, Ptx};
-use candle_core::{CudaDevice, DType, Error, Result};
+use candle_core::{CudaDevice, DType, Device, Error, Result};
 
 use super::is_half;
 
@@ -34,7 +34,7 @@ macro_rules! sources {
         }
 
         /// All files of kernels.
-        pub(crate) const SOURCES: &[&Source] = &[$(Source::$name),*];
+        const SOURCES: &[&Source] = &[$(Source::$name),*];
     };
 }
 
@@ -208,6 +208,37 @@ fn failed(source: &Source, error: &CompileError) -> Error {
     Error::Msg(format!("the kernels of {} cannot be compiled: {why}", source.name))
 }
 
+/// Compiles every kernel for the card that `device` is; gives the number of files.
+///
+/// # Errors
+/// What the compiler says.
+pub fn compile_all(device: &Device) -> Result<usize> {
+    let stream = device.as_cuda_device()?.cuda_stream();
+    let capability = stream.context().compute_capability().w()?;
+    for source in SOURCES {
+        for half in [false, true] {
+            compiled(source, half, capability).map_err(|error| failed(source, &error))?;
+        }
+    }
+    Ok(SOURCES.len())
+}
+
+/// Where compiled kernels are kept from one program to the next.
+#[derive(Clone, Copy)]
+pub struct Shelf {
+    /// What was kept of a source, compiled.
+    pub read: fn(source: &str) -> Option<String>,
+    /// Keeps what a source was compiled to.
+    pub write: fn(source: &str, compiled: &str),
+}
+
+static SHELF: OnceLock<Shelf> = OnceLock::new();
+
+/// Keeps kernels that are compiled from now on, and looks there first.
+pub fn keep_compiled(shelf: Shelf) {
+    SHELF.get_or_init(|| shelf);
+}
+
 /// The kernels of a file in the language that the driver takes, for activations in bf16 or in f32,
 /// and a card of a capability (major, minor).
 ///
@@ -218,13 +249,19 @@ pub(crate) fn compiled(
     half: bool,
     (major, minor): (i32, i32),
 ) -> std::result::Result<Ptx, CompileError> {
-    let options = CompileOptions {
-        options: vec![
-            format!("--gpu-architecture=compute_{major}{minor}"),
-            format!("-DHALF={}", u8::from(half)),
-            "--std=c++17".to_owned(),
-        ],
-        ..CompileOptions::default()
-    };
-    compile_ptx_with_opts(format!("{COMMON}\n{}", source.text), options)
+    let options = vec![
+        format!("--gpu-architecture=compute_{major}{minor}"),
+        format!("-DHALF={}", u8::from(half)),
+        "--std=c++17".to_owned(),
+    ];
+    let text = format!("// {}\n{COMMON}\n{}", options.join(" "), source.text);
+    let shelf = SHELF.get();
+    if let Some(known) = shelf.and_then(|shelf| (shelf.read)(&text)) {
+        return Ok(Ptx::from_src(known));
+    }
+    let compiled = compile_ptx_with_opts(&text, CompileOptions { options, ..Default::default() })?;
+    if let Some(shelf) = shelf {
+        (shelf.write)(&text, &compiled.to_src());
+    }
+    Ok(compiled)
 }

@@ -32,6 +32,7 @@ pub(crate) mod tokens;
 pub use cudnn::{has_cudnn, without_cudnn};
 pub use device::{card_device, cards};
 pub use dropout::Draws;
+pub use function::{Shelf, compile_all, keep_compiled};
 pub use list::bounded_on_card;
 pub use paint::{Touch, View, is_paintable, paint, resident};
 pub use tokens::tokens_on_card;

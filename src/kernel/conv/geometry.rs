@@ -5,7 +5,7 @@ use candle_core::{Result, Shape, bail};
 use super::Conv2d;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::kernel) struct Geometry {
+pub(crate) struct Geometry {
     pub(in crate::kernel) batch: usize,
     pub(in crate::kernel) height: usize,
     pub(in crate::kernel) width: usize,

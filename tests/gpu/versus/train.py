@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
+TESTS = HERE.parent.parent
 # Steps of a turn.
 CASES = {"vit_128": 40, "vit_1024": 10, "resnet18_1024": 10, "pairs_4096": 20, "pairs_32768": 2}
 
@@ -71,7 +71,7 @@ def theirs(case):
     batch = int(batch)
     if name == "pairs":
         return their_pairs(batch)
-    sys.path.insert(0, str(ROOT / "tests" / "parity"))
+    sys.path.insert(0, str(TESTS / "parity"))
     from generate import Block, VisionTransformer
     from torchvision.models import resnet18
 
