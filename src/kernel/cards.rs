@@ -57,6 +57,12 @@ pub mod elsewhere {
 
     /// # Errors
     /// Always.
+    pub fn most_used(_device: &Device) -> Result<u64> {
+        bail!("this program was built without CUDA")
+    }
+
+    /// # Errors
+    /// Always.
     pub fn compile_all(_device: &Device) -> Result<usize> {
         bail!("this program was built without CUDA")
     }

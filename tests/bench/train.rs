@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use balance::graph::{Batch, Model, build, gradient, scalar, stage_stream};
 use balance::kernel::{
-    Denominator, PairKind, PairTerm, Sum, card_device, cards, contrastive, gradients,
+    Denominator, PairKind, PairTerm, Sum, card_device, contrastive, gradients, most_used,
 };
 use balance::library::optimizer::{Optimizer, Stepper};
 use balance::library::{self, Library};
@@ -54,8 +54,8 @@ impl Turn {
         }
     }
 
-    /// Answers each line of standard input with the seconds of a step, the loss, and the bytes of
-    /// the card that are in use.
+    /// Answers each line of standard input with the seconds of a step, the loss, and the most
+    /// bytes of the card that tensors took.
     fn serve(&self, mut step: impl FnMut() -> Result<Tensor>) -> Result<()> {
         for line in std::io::stdin().lines() {
             line?;
@@ -68,7 +68,7 @@ impl Turn {
             })?;
             self.device.synchronize()?;
             let each = start.elapsed().as_secs_f64() / self.steps as f64;
-            let used: u64 = cards().cards.first().map_or(0, |card| card.total - card.free);
+            let used = if self.device.is_cpu() { 0 } else { most_used(&self.device)? };
             println!("{each} {loss} {used}");
         }
         Ok(())

@@ -86,12 +86,32 @@ fn keep_memory(context: &CudaContext) -> Result<()> {
     }
     let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
     let mut most = u64::MAX;
+    let value = std::ptr::from_mut(&mut most).cast();
     // SAFETY: the attribute is 64 bits wide.
+    unsafe { sys::cuMemPoolSetAttribute(pool(context)?, attribute, value).result().w() }
+}
+
+/// The most bytes that this program's tensors took of a card at once.
+///
+/// # Errors
+/// When `device` is not a card.
+pub fn most_used(device: &Device) -> Result<u64> {
+    let stream = device.as_cuda_device()?.cuda_stream();
+    let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH;
+    let mut most = 0u64;
+    let value = std::ptr::from_mut(&mut most).cast();
+    // SAFETY: the attribute is 64 bits wide.
+    unsafe { sys::cuMemPoolGetAttribute(pool(stream.context())?, attribute, value).result().w()? };
+    Ok(most)
+}
+
+/// Where a card's memory is taken from.
+fn pool(context: &CudaContext) -> Result<sys::CUmemoryPool> {
+    let mut pool = std::ptr::null_mut();
+    // SAFETY: the driver is there, as a context is.
     unsafe {
         let device = result::device::get(context.ordinal() as i32).w()?;
-        let mut pool = std::ptr::null_mut();
         sys::cuDeviceGetDefaultMemPool(&mut pool, device).result().w()?;
-        let value = std::ptr::from_mut(&mut most).cast();
-        sys::cuMemPoolSetAttribute(pool, attribute, value).result().w()
     }
+    Ok(pool)
 }

@@ -7,7 +7,7 @@ A step is forward, backward and the optimiser's, on one batch of made images tha
 PyTorch runs in bf16 by autocast, channels last, compiled, with a fused optimiser; its losses in f32,
 as balance's. A turn is several steps and ends when the card has done them. For each case it prints
 both medians, the ratio of PyTorch's to balance's (above 1 balance is faster), its range over pairs,
-and both peak memories of the card.
+and the most that tensors took of the card's memory.
 """
 
 import argparse
@@ -156,29 +156,47 @@ class Side:
         self.program.wait()
 
 
-def compare(case, program, pairs):
-    steps = CASES[case]
-    ours = Side([program, HERE / "train.exp", case, "--card", steps])
+def begin(case, program):
+    """Both sides of a case, at work on their first turn: PyTorch compiles meanwhile."""
+    ours = Side([program, HERE / "train.exp", case, "--card", CASES[case]])
     other = Side([sys.executable, __file__, "--serve", case])
-    # Both begin at once: PyTorch compiles meanwhile.
     for side in (ours, other):
         side.ask()
-    for side in (ours, other):
-        side.hear()
+    return ours, other
+
+
+def compare(case, sides, pairs):
+    ours, other = sides
+    for side in sides:
         side.turn()
     for _ in range(pairs):
-        for side in (ours, other):
+        for side in sides:
             side.seconds.append(side.turn())
-    mine, their = (statistics.median(side.seconds) for side in (ours, other))
+    mine, their = (statistics.median(side.seconds) for side in sides)
     ratios = sorted(b / a for a, b in zip(ours.seconds, other.seconds))
-    mib = [side.bytes / 2**20 for side in (ours, other)]
+    mib = [side.bytes / 2**20 for side in sides]
     print(
         f"{case}: balance {mine * 1e3:.2f} ms, {mib[0]:.0f} MiB; PyTorch {their * 1e3:.2f} ms, "
         f"{mib[1]:.0f} MiB; {their / mine:.2f} times as fast ({ratios[0]:.2f} to {ratios[-1]:.2f})",
         flush=True,
     )
-    for side in (ours, other):
+    for side in sides:
         side.end()
+
+
+def main(args):
+    cases = [case for case in CASES if args.only in case]
+    begun = {case: begin(case, args.program) for case in cases}
+    # Until the last has compiled: it would take the card from the others.
+    for case, sides in begun.items():
+        try:
+            for side in sides:
+                side.hear()
+        except RuntimeError as error:
+            print(f"{case}: {error}", flush=True)
+            cases.remove(case)
+    for case in cases:
+        compare(case, begun[case], args.pairs)
 
 
 if __name__ == "__main__":
@@ -191,9 +209,4 @@ if __name__ == "__main__":
     if args.serve:
         serve(args.serve, CASES[args.serve])
     else:
-        for case in CASES:
-            if args.only in case:
-                try:
-                    compare(case, args.program, args.pairs)
-                except (RuntimeError, BrokenPipeError) as error:
-                    print(f"{case}: {error}", flush=True)
+        main(args)
