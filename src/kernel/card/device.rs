@@ -79,16 +79,25 @@ pub(super) fn free_memory(device: &CudaDevice) -> Result<usize> {
 }
 
 /// Keeps what is freed for what is asked for next, where it would be given back to the driver whenever
-/// the card is waited for.
+/// the card is waited for; and never lets one queue wait for memory of another.
 fn keep_memory(context: &CudaContext) -> Result<()> {
+    use sys::CUmemPool_attribute as Attribute;
     if !context.has_async_alloc() {
         return Ok(());
     }
-    let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-    let mut most = u64::MAX;
-    let value = std::ptr::from_mut(&mut most).cast();
-    // SAFETY: the attribute is 64 bits wide.
-    unsafe { sys::cuMemPoolSetAttribute(pool(context)?, attribute, value).result().w() }
+    let (mut most, mut no) = (u64::MAX, 0i32);
+    let settings: [(_, *mut std::ffi::c_void); 2] = [
+        (Attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, std::ptr::from_mut(&mut most).cast()),
+        (
+            Attribute::CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES,
+            std::ptr::from_mut(&mut no).cast(),
+        ),
+    ];
+    let pool = pool(context)?;
+    settings.into_iter().try_for_each(|(attribute, value)| {
+        // SAFETY: the first attribute is 64 bits wide, the second an `int`.
+        unsafe { sys::cuMemPoolSetAttribute(pool, attribute, value).result().w() }
+    })
 }
 
 /// The most bytes that this program's tensors took of a card at once.
