@@ -78,7 +78,8 @@ impl Batch {
 
     /// Asserts that the card finds what the CPU finds in f64 of the same numbers.
     fn check(&self, name: &str) {
-        for (dtype, most) in [(DType::F32, 1e-5), (DType::BF16, 5e-3)] {
+        // Products of two halves in bf16 leave 7e-6, and sums that the card cuts off a little more.
+        for (dtype, most) in [(DType::F32, 2e-5), (DType::BF16, 5e-3)] {
             let z = self.z.to_dtype(dtype).unwrap();
             let expected = self.run(&z.to_dtype(DType::F64).unwrap()).unwrap();
             let found = self.run(&z.to_device(&card()).unwrap());
@@ -159,6 +160,13 @@ fn zero_vectors_are_compared_as_such() {
         batch.z = batch.z.broadcast_mul(&keep).unwrap();
         batch.check(&format!("zero vectors, {lengths:?}"));
     }
+}
+
+/// Rows that begin on 16 bytes, and sums in parts.
+#[test]
+fn sums_in_parts_are_those_of_the_cpu() {
+    let terms = [PairKind::ClassInfoNce, KINDS[1], KINDS[3]].map(PairTerm::new).to_vec();
+    Batch::new((512, 2, 12), 7, terms).check("1024 rows");
 }
 
 /// Long rows, sums in parts, and more anchors than are held at once.

@@ -1,12 +1,12 @@
 //! Contrastive terms by tiles of anchors: dot products by cuBLAS, then one kernel that puts the
 //! derivatives in their place, then products back to the embeddings.
 
+mod tiles;
+
 use candle_core::{DType, Result, Tensor};
 
-use super::{Arg, Card, Factor, Grid, Operand, Product, Room, Source, on};
-
-/// Dot products that are held at once.
-const HELD: usize = 32 << 20;
+use super::{Arg, Card, Grid, Operand, Room, Source, on};
+use tiles::Pass;
 
 /// Threads of a block that has a warp for each row.
 const ROWS: usize = 8;
@@ -113,23 +113,6 @@ struct Sorted {
     inverse: Option<Room>,
 }
 
-/// Anchors against columns.
-struct Pass {
-    group: (usize, usize),
-    /// The rows that are anchors, the number of the first, and how many they are.
-    anchors: Arg,
-    first: usize,
-    count: usize,
-    columns: Arg,
-    /// Of the columns.
-    views: usize,
-    /// The values of the first anchor are so many places further on.
-    shift: usize,
-    onto: bool,
-    /// The gradients by anchors and columns, which are added to what is there.
-    by: Option<[Arg; 2]>,
-}
-
 impl Work<'_> {
     fn terms(&self, first: usize) -> Arg {
         self.words.from(3 * self.table.items + first * TERM)
@@ -176,12 +159,14 @@ impl Work<'_> {
             None => None,
         };
         let first = if cross { items } else { 0 };
+        let halves = self.halves(sorted.rows.at(), views * items)?;
         self.pass(&Pass {
             group: (group.first, group.count),
-            anchors: sorted.rows.from(first * self.width),
+            anchors: &halves,
+            from: first,
             first,
             count: views * items - first,
-            columns: sorted.rows.at(),
+            columns: &halves,
             views: if cross { views - 1 } else { views },
             shift: 0,
             onto: false,
@@ -225,13 +210,15 @@ impl Work<'_> {
         let args = [rows[1], over[0], over[1], columns.at(), sizes[0], sizes[1]];
         self.of_rows("divided", items, &args)?;
         let by_columns = self.card.zeros(items * width, DType::F32)?;
+        let halves = [self.halves(rows[0], items)?, self.halves(columns.at(), items)?];
         let by = gradient.map(|it| [later, earlier].map(|view| it.from(view * items * width)));
         self.pass(&Pass {
             group: (group.first, group.count),
-            anchors: rows[0],
+            anchors: &halves[0],
+            from: 0,
             first: items,
             count: items,
-            columns: columns.at(),
+            columns: &halves[1],
             views: 1,
             shift: (later - 1) * items,
             onto: earlier > 0,
@@ -243,114 +230,5 @@ impl Work<'_> {
         let args =
             [at, earlier, later, of_earlier, of_later, by_earlier, by_later, items_at, width];
         self.of_rows("divided_back", items, &args)
-    }
-
-    fn pass(&self, pass: &Pass) -> Result<()> {
-        let columns = pass.views * self.table.items;
-        let tile = match HELD / columns {
-            tile if tile >= pass.count => pass.count,
-            tile => (tile / 128 * 128).max(128).min(pass.count),
-        };
-        let dots = self.card.room(tile * columns, DType::F32)?;
-        for start in (0..pass.count).step_by(tile) {
-            let count = tile.min(pass.count - start);
-            let anchors = further(pass.anchors, start * self.width);
-            self.card.multiply(&Product::new(
-                Factor::new(anchors, DType::F32, self.width),
-                Factor::new(pass.columns, DType::F32, self.width).t(),
-                Factor::new(dots.at(), DType::F32, columns),
-                [count, columns, self.width],
-            ))?;
-            self.differentiate(pass, &dots, (start, count))?;
-            if let Some([by_anchors, by_columns]) = pass.by {
-                let by_anchors = further(by_anchors, start * self.width);
-                self.to_anchors(pass, &dots, by_anchors, count)?;
-                self.card.multiply(&Product {
-                    onto: 1.0,
-                    ..Product::new(
-                        Factor::new(dots.at(), DType::F32, columns).t(),
-                        Factor::new(anchors, DType::F32, self.width),
-                        Factor::new(by_columns, DType::F32, self.width),
-                        [columns, self.width, count],
-                    )
-                })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The values of some anchors, and derivatives in the place of their dot products.
-    fn differentiate(
-        &self,
-        pass: &Pass,
-        dots: &Room,
-        (start, count): (usize, usize),
-    ) -> Result<()> {
-        let [rows, items, _] = self.sizes();
-        let columns = pass.views * self.table.items;
-        let (first, terms) = pass.group;
-        // What `Found`, `Push` and the count of pushes take of each term and view.
-        let found = pass.views * (terms * (24 + 12) + 4);
-        let held = columns.next_multiple_of(4);
-        let is_held = 4 * held + found <= self.card.most_shared()?;
-        let held = if is_held { held } else { 0 };
-        let args = [
-            dots.at(),
-            self.words.at(),
-            self.terms(first),
-            self.values.from(pass.shift),
-            rows,
-            items,
-            Arg::size(pass.views),
-            Arg::size(pass.first + start),
-            Arg::size(terms),
-            Arg::Int(i32::from(pass.by.is_some())),
-            Arg::Int(i32::from(pass.onto)),
-            Arg::size(held),
-        ];
-        let shared = 4 * held + found;
-        let grid = Grid { blocks: [count, 1, 1], threads: threads(columns), shared };
-        self.card.launch((Source::CONTRASTIVE, "anchors"), DType::F32, grid, &args)
-    }
-
-    /// Adds what derivatives give the anchors: long sums in parts, so that the whole card has work.
-    fn to_anchors(&self, pass: &Pass, dots: &Room, to: Arg, count: usize) -> Result<()> {
-        let columns = pass.views * self.table.items;
-        let parts = (1..=16).rev().find(|it| columns.is_multiple_of(*it) && columns / it >= 512);
-        let parts = parts.unwrap_or(1);
-        let (share, len) = (columns / parts, count * self.width);
-        let product = |to: Arg| {
-            Product::new(
-                Factor::new(dots.at(), DType::F32, columns).every(share),
-                Factor::new(pass.columns, DType::F32, self.width).every(share * self.width),
-                Factor::new(to, DType::F32, self.width).every(len),
-                [count, self.width, share],
-            )
-        };
-        if parts == 1 {
-            return self.card.multiply(&Product { onto: 1.0, ..product(to) });
-        }
-        let room = self.card.room(parts * len, DType::F32)?;
-        self.card.multiply(&Product { batch: parts, ..product(room.at()) })?;
-        let args = [room.at(), to, Arg::size(parts), Arg::Long(len as i64)];
-        self.card.launch((Source::EMBEDDINGS, "add_parts"), DType::F32, Grid::over(len), &args)
-    }
-}
-
-/// Threads of a block that has such a row.
-fn threads(columns: usize) -> usize {
-    match columns {
-        0..=1024 => 128,
-        1025..=4096 => 256,
-        4097..=16384 => 512,
-        _ => 1024,
-    }
-}
-
-/// An address so many f32 further on.
-fn further(at: Arg, elements: usize) -> Arg {
-    match at {
-        Arg::At(at) => Arg::At(at + 4 * elements as u64),
-        other => other,
     }
 }

@@ -80,12 +80,32 @@ KERNEL divided_back(const float* gradient, const float* earlier, const float* la
   }
 }
 
-// to += the sum of `count` parts of `n` numbers, one after the other.
-KERNEL add_parts(const float* parts, float* to, int count, long long n) {
+// Each number as the sum of two in bf16, h and what is left l: rows of `left` become h h l, those of
+// `both` h l h l, each of the four `padded` long with 0 behind `width` numbers.
+KERNEL halves(const float* from, bf16* left, bf16* both, int width, int padded, long long n) {
   long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n) return;
+  long long row = i / padded;
+  int at = (int)(i - row * padded);
+  float x = at < width ? from[row * width + at] : 0.0f;
+  bf16 high = to_bf16(x), low = to_bf16(x - to_float(high));
+  left += row * 3 * padded + at;
+  both += row * 4 * padded + at;
+  left[0] = left[padded] = high, left[2 * padded] = low;
+  both[0] = both[2 * padded] = high, both[padded] = both[3 * padded] = low;
+}
+
+// to += the sum of `count` parts, one after the other; in each a row has `pieces` that are added, of
+// `padded` numbers.
+KERNEL add_parts(const float* parts, float* to, int count, int pieces, int width, int padded,
+                 long long n) {
+  long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  long long row = i / width, part = n / width * pieces * padded;
+  parts += row * pieces * padded + (i - row * width);
   float sum = 0.0f;
-  for (int part = 0; part < count; part++) sum += parts[part * n + i];
+  for (int of = 0; of < count; of++)
+    for (int piece = 0; piece < pieces; piece++) sum += parts[of * part + piece * padded];
   to[i] += sum;
 }
 
