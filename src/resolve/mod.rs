@@ -11,6 +11,7 @@ mod files;
 mod foreign;
 mod import;
 mod inherit;
+mod machine;
 mod order;
 mod param;
 mod reserved;
@@ -23,6 +24,7 @@ mod values;
 pub use allow::allow;
 pub use files::check_edition;
 pub use import::{Bounds, MOST_BYTES, Program, Reader, decode, load, load_within, too_large};
+pub use machine::{Hardware, Machine};
 pub use search::{Search, searches};
 pub use sweep::{Kept, seeds_as_field};
 pub use trace::{Link, Origins, Role};
@@ -110,24 +112,6 @@ pub struct Experiment {
     pub machine: Machine,
     pub selection: Option<Selection>,
     pub pins: Pins,
-}
-
-/// What `run { … }` asks of the machine.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Machine {
-    /// The longest a run may take, in seconds.
-    pub limit: Option<Spanned<f64>>,
-    /// Where it is said that products of layers are computed in bf16.
-    pub half: Option<Span>,
-    /// What it trains on; without it a card where there is one.
-    pub device: Option<Hardware>,
-}
-
-/// What an experiment asks to be trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hardware {
-    Cpu,
-    Cuda,
 }
 
 /// The number that chooses which model is evaluated.

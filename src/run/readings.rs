@@ -31,6 +31,18 @@ pub struct Reading {
     pub total: f64,
 }
 
+impl Reading {
+    /// What of it is not a finite number, if anything, by the names of the terms.
+    pub fn trouble(&self, names: &[String]) -> Option<String> {
+        let Self { terms, total, .. } = self;
+        match terms.iter().position(|value| !value.is_finite()) {
+            Some(at) => Some(format!("the term `{}` is {}", names[at], terms[at])),
+            None if total.is_finite() => None,
+            None => Some(format!("the sum of the terms is {total}")),
+        }
+    }
+}
+
 /// Steps on a card after which losses are read.
 const MOST: usize = 64;
 

@@ -256,15 +256,8 @@ impl<'a> Training<'a> {
     }
 
     fn refuse_nonfinite(&self, reading: &Reading) -> Result<(), RunError> {
-        let Reading { step, terms, total, .. } = reading;
-        let bad = terms.iter().position(|value| !value.is_finite());
-        if bad.is_none() && total.is_finite() {
-            return Ok(());
-        }
-        let what = match bad {
-            None => format!("the sum of the terms is {total}"),
-            Some(at) => format!("the term `{}` is {}", self.model.term_names()[at], terms[at]),
-        };
+        let Some(what) = reading.trouble(&self.model.term_names()) else { return Ok(()) };
+        let step = reading.step;
         let per_epoch = self.stage.steps_per_epoch;
         let (batch, epoch) = (step % per_epoch + 1, step / per_epoch + 1);
         Err(self.diverged(format!("{what} in step {}, batch {batch} of epoch {epoch}", step + 1)))

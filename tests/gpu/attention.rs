@@ -86,8 +86,10 @@ fn packed_tokens_attend_as_on_the_cpu() {
 
 #[test]
 fn queries_of_their_own_attend_as_on_the_cpu() {
+    // Of one token all is read, whatever is asked: the gradient of a query is nothing.
+    let cases = CASES.into_iter().filter(|[_, tokens, ..]| *tokens > 1);
     for queries in [1, 7, 83] {
-        for [batch, tokens, heads, width] in CASES {
+        for [batch, tokens, heads, width] in cases.clone() {
             for thinned in [[false, false], [true, true]] {
                 Case { batch, queries, tokens, heads, width, thinned }.apart();
             }

@@ -51,7 +51,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "analysis", "catalog", "data", "diag", "digest", "kernel", "library", "plan",
-            "process", "report", "resolve", "run", "store", "syntax",
+            "process", "report", "resolve", "run", "seed", "store", "syntax",
         ],
     ),
 ];
