@@ -20,6 +20,7 @@ mod courses;
 mod data;
 mod datasets;
 mod determinism;
+mod devices;
 mod diagnostics;
 mod digest;
 mod docs;
