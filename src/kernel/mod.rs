@@ -1,5 +1,5 @@
-//! Training operations on the CPU, each with its gradient written by hand: channels last, in f32
-//! (fast) or f64 (exact), and with the same bits at any number of threads.
+//! Training operations, each with its gradient written by hand: channels last; on the CPU in f32
+//! (fast) or f64 (exact), with the same bits at any number of threads, and on CUDA cards (`card`).
 //!
 //! Work is cut into pieces whose borders depend on shapes alone, and partial sums are added in the
 //! order of the pieces; so the number of threads decides only who computes what.
