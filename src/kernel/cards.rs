@@ -38,8 +38,18 @@ impl Found {
         match (&self.problem, self.cards.is_empty()) {
             (Some(problem), _) => Some(format!("the driver says: {problem}")),
             (None, true) => Some("the driver knows no card".to_owned()),
-            (None, false) => None,
+            (None, false) => self.cards.first().and_then(Card::lacks),
         }
+    }
+}
+
+impl Card {
+    /// Why kernels do not run on it; nothing where they do.
+    fn lacks(&self) -> Option<String> {
+        let (major, minor) = self.capability;
+        let is_able = self.capability >= (8, 0);
+        (!is_able)
+            .then(|| format!("{} has capability {major}.{minor}, and 8.0 is needed", self.name))
     }
 }
 
@@ -99,5 +109,7 @@ mod tests {
         let (free, total) = (1, 2);
         found.cards = vec![Card { name: "one".into(), capability: (9, 0), free, total }];
         assert_eq!(found.lacks(), None);
+        found.cards[0].capability = (7, 5);
+        assert_eq!(lacks(&found), "one has capability 7.5, and 8.0 is needed");
     }
 }

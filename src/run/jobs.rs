@@ -125,6 +125,8 @@ impl<'b> Crew<'_, 'b, '_> {
             self.board().put(&task, is_done);
             self.changed.notify_all();
         }
+        #[cfg(feature = "cuda")]
+        own.iter().for_each(|own| self.datasets.forget(own));
         drop(alarm);
     }
 

@@ -175,6 +175,12 @@ impl Pool {
     ) -> candle_core::Result<Option<candle_core::Tensor>> {
         self.resident.on(card, self)
     }
+
+    /// Gives up the images on a card.
+    #[cfg(feature = "cuda")]
+    pub fn forget(&self, card: &candle_core::Device) {
+        self.resident.forget(card);
+    }
 }
 
 /// The images of each split that are kept.

@@ -8,6 +8,8 @@ use crate::graph::{Loss, scalar};
 /// Losses of steps that are still where they were computed.
 pub struct Readings {
     pending: Vec<Pending>,
+    /// The norms of the gradients of some steps.
+    norms: Vec<(usize, Tensor)>,
     /// After how many steps they are read.
     every: usize,
     most: usize,
@@ -50,7 +52,8 @@ impl Readings {
     /// Of steps on a device: read at once on the CPU, and on a card after one step, then after two,
     /// four and so on, so that trouble at the beginning is seen at the beginning.
     pub fn new(device: &Device) -> Self {
-        Self { pending: Vec::new(), every: 1, most: if device.is_cpu() { 1 } else { MOST } }
+        let most = if device.is_cpu() { 1 } else { MOST };
+        Self { pending: Vec::new(), norms: Vec::new(), every: 1, most }
     }
 
     /// Notes the loss of a step on so many items. Says whether it is time to read.
@@ -61,6 +64,22 @@ impl Readings {
         self.pending.len() >= self.every
     }
 
+    /// Notes the norm of the gradient of a step. Says whether it is time to look at it.
+    pub fn note_norm(&mut self, step: usize, norm: Tensor) -> bool {
+        self.norms.push((step, norm));
+        self.most == 1
+    }
+
+    /// The first norm noted since the last time that is not finite, and its step.
+    ///
+    /// # Errors
+    /// What a card says of anything queued before.
+    pub fn endless_norm(&mut self) -> Result<Option<(usize, f64)>> {
+        let (steps, norms): (Vec<usize>, Vec<Tensor>) = self.norms.drain(..).unzip();
+        let norms = numbers(&norms.iter().collect::<Vec<_>>())?;
+        Ok(steps.into_iter().zip(norms).find(|(_, norm)| !norm.is_finite()))
+    }
+
     /// What was noted since the last time, in order.
     ///
     /// # Errors
@@ -68,7 +87,8 @@ impl Readings {
     pub fn read(&mut self) -> Result<Vec<Reading>> {
         self.every = (2 * self.every).min(self.most);
         let pending = std::mem::take(&mut self.pending);
-        let mut values = of_all(&pending)?.into_iter();
+        let all: Vec<&Tensor> = pending.iter().flat_map(|it| &it.values).collect();
+        let mut values = numbers(&all)?.into_iter();
         let reading = |Pending { step, items, values: of_step }: Pending| {
             let mut terms: Vec<f64> = values.by_ref().take(of_step.len()).collect();
             let total = terms.pop().unwrap_or_default();
@@ -78,14 +98,13 @@ impl Readings {
     }
 }
 
-/// All values one after the other, by one reading where they are on a card.
-fn of_all(pending: &[Pending]) -> Result<Vec<f64>> {
-    let values: Vec<&Tensor> = pending.iter().flat_map(|it| &it.values).collect();
-    match values.first() {
+/// Scalars one after the other, by one reading where they are on a card.
+fn numbers(scalars: &[&Tensor]) -> Result<Vec<f64>> {
+    match scalars.first() {
         None => Ok(Vec::new()),
-        Some(first) if first.device().is_cpu() => values.into_iter().map(scalar).collect(),
+        Some(first) if first.device().is_cpu() => scalars.iter().map(|it| scalar(it)).collect(),
         Some(_) => {
-            let together = Tensor::stack(&values, 0)?.to_device(&Device::Cpu)?;
+            let together = Tensor::stack(scalars, 0)?.to_device(&Device::Cpu)?;
             together.to_dtype(DType::F64)?.to_vec1()
         }
     }
@@ -102,7 +121,7 @@ mod tests {
 
     #[test]
     fn readings_become_rarer_and_lose_nothing() {
-        let mut readings = Readings { pending: Vec::new(), every: 1, most: 4 };
+        let mut readings = Readings { most: 4, ..Readings::new(&Device::Cpu) };
         let mut found = Vec::new();
         let mut read_at = Vec::new();
         for step in 0..12 {
@@ -116,5 +135,16 @@ mod tests {
         let all = found.iter().map(|it| (it.step, it.items, it.terms[0], it.total));
         assert!(all.eq((0..12).map(|step| (step, 2, step as f64, 3.0 * step as f64))));
         assert!(readings.read().unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_first_norm_that_is_not_finite_is_told_once() {
+        let mut readings = Readings { most: 4, ..Readings::new(&Device::Cpu) };
+        for (step, norm) in [1.0, f64::INFINITY, f64::NAN].into_iter().enumerate() {
+            assert!(!readings.note_norm(step, Tensor::new(norm, &Device::Cpu).unwrap()));
+        }
+        assert_eq!(readings.endless_norm().unwrap(), Some((1, f64::INFINITY)));
+        assert_eq!(readings.endless_norm().unwrap(), None);
+        assert!(Readings::new(&Device::Cpu).note_norm(0, Tensor::new(1.0, &Device::Cpu).unwrap()));
     }
 }

@@ -31,4 +31,10 @@ impl Resident {
         known.push((card.clone(), images.clone()));
         Ok(images)
     }
+
+    /// Gives up the images on `card`.
+    pub fn forget(&self, card: &Device) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(device, _)| !device.same_device(card));
+    }
 }

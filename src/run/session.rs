@@ -121,6 +121,15 @@ impl Pools {
     }
 }
 
+#[cfg(feature = "cuda")]
+impl Pools {
+    /// Gives up all images on `card`, which nothing uses any more.
+    pub(super) fn forget(&self, card: &Device) {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().for_each(|(_, pool)| pool.forget(card));
+    }
+}
+
 /// What tells the pool of `data` from others: all but the labels that training sees of it.
 fn address(data: &Data) -> String {
     let labels = Value::Labels(Labels::Declared);

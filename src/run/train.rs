@@ -207,25 +207,22 @@ impl<'a> Training<'a> {
             self.count(&reading);
             self.loss = reading.total;
         }
-        Ok(())
+        self.refuse_norms()
     }
 
     /// The gradients, none of them longer than the stage allows.
-    fn bounded(&self, grads: GradStore) -> Result<GradStore, RunError> {
+    fn bounded(&mut self, grads: GradStore) -> Result<GradStore, RunError> {
         let Some(most) = self.stage.method.clip else { return Ok(grads) };
         let (grads, norm) = clip(self.model.params(), grads, most)?;
-        // A card is not waited for: what is not finite shows in the next loss.
-        if !norm.device().is_cpu() {
-            return Ok(grads);
+        if self.readings.note_norm(self.progress.step, norm) {
+            self.refuse_norms()?;
         }
-        let norm = scalar(&norm)?;
-        match norm.is_finite() {
-            true => Ok(grads),
-            false => Err(self.diverged(format!(
-                "the norm of the gradient is {norm} in step {}",
-                self.progress.step + 1
-            ))),
-        }
+        Ok(grads)
+    }
+
+    fn refuse_norms(&mut self) -> Result<(), RunError> {
+        let Some((step, norm)) = self.readings.endless_norm()? else { return Ok(()) };
+        Err(self.diverged(format!("the norm of the gradient is {norm} in step {}", step + 1)))
     }
 
     fn horizon(&self) -> Horizon {

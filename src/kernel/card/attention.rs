@@ -5,7 +5,7 @@ use candle_core::{DType, Result, Tensor, bail};
 
 use super::{Arg, Card, Grid, Made, Operand, Room, Source, on};
 
-/// Bytes that a block may share.
+/// Bytes that a block may share, where a card has as many.
 const SHARED: usize = 220 * 1024;
 
 /// Queries, and tokens, of a tile.
@@ -102,9 +102,10 @@ impl Sizes {
         4 * TILE * (rows * (self.width + 1) + pairs * (TILE + 1) + numbers)
     }
 
-    fn way(&self, dtype: DType, places: &[Arg]) -> Result<Way> {
-        let fits = self.whole(true) <= SHARED && places.iter().all(|it| it.is_even());
-        Ok(match (dtype, self.width) {
+    fn way(&self, card: Card, dtype: DType, places: &[Arg]) -> Result<Way> {
+        let most = card.most_shared()?.min(SHARED);
+        let fits = self.whole(true) <= most && places.iter().all(|it| it.is_even());
+        let way = match (dtype, self.width) {
             (DType::BF16, 16) if fits => Way::Whole(["attention_16", "attention_back_16"]),
             (DType::BF16, 32) if fits => Way::Whole(["attention_32", "attention_back_32"]),
             (DType::BF16, 64) if fits => Way::Whole(["attention_64", "attention_back_64"]),
@@ -120,7 +121,16 @@ impl Sizes {
             (_, width) => {
                 bail!("a card has attention with heads of a width up to {WIDEST}, not {width}")
             }
-        })
+        };
+        let needed = self.tiled(4, 2, 4);
+        if matches!(way, Way::Tiles(_)) && needed > most {
+            let width = self.width;
+            bail!(
+                "attention with heads of a width of {width} needs {needed} bytes that a block \
+                 shares, and this card has {most}"
+            );
+        }
+        Ok(way)
     }
 
     /// A block for each head of each sample, with a warp for 16 rows as far as there are warps.
@@ -163,7 +173,7 @@ impl Problem<'_> {
         let sizes = &self.sizes;
         let y = self.card.room(sizes.batch * sizes.queries * sizes.total(), self.dtype)?;
         let places = [q, k, v, y.at()];
-        let way = sizes.way(self.dtype, &places)?;
+        let way = sizes.way(self.card, self.dtype, &places)?;
         let (name, grid) = match way {
             Way::Whole([name, _]) => (name, sizes.whole_grid(false)),
             Way::Tiles([name, ..]) => (name, sizes.tile_grid(sizes.queries, sizes.tiled(3, 1, 4))),
@@ -175,7 +185,7 @@ impl Problem<'_> {
     /// Fills gradients, from the output and its gradient.
     fn backward(&self, [q, k, v]: Places, [y, dy]: [Arg; 2], to: Places) -> Result<()> {
         let (sizes, [dq, dk, dv]) = (&self.sizes, to);
-        let way = sizes.way(self.dtype, &[q, k, v, y, dy, dq, dk, dv])?;
+        let way = sizes.way(self.card, self.dtype, &[q, k, v, y, dy, dq, dk, dv])?;
         let [_, to_queries, to_tokens] = match way {
             Way::Whole([_, name]) => {
                 let places = [q, k, v, y, dy, dq, dk, dv];

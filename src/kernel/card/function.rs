@@ -11,7 +11,7 @@ use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute_enum;
 use candle_core::cuda_backend::cudarc::driver::{
     CudaFunction, CudaModule, LaunchConfig, PushKernelArg,
 };
-use candle_core::cuda_backend::cudarc::nvrtc::compile_ptx_with_opts;
+use candle_core::cuda_backend::cudarc::nvrtc::{self, compile_ptx_with_opts};
 use candle_core::cuda_backend::cudarc::nvrtc::{CompileError, CompileOptions, Ptx};
 use candle_core::{CudaDevice, DType, Device, Error, Result};
 
@@ -145,6 +145,9 @@ static MODULES: Mutex<Option<HashMap<(usize, &str, bool), Arc<CudaModule>>>> = M
 /// Bytes that a block may share without asking for more.
 const SHARED: usize = 48 * 1024;
 
+/// Held while a kernel is queued whose blocks share more.
+static LARGE: Mutex<()> = Mutex::new(());
+
 pub(super) fn launch(
     device: &CudaDevice,
     kernel: (&'static Source, &'static str),
@@ -153,6 +156,9 @@ pub(super) fn launch(
     args: &[Arg],
 ) -> Result<()> {
     let function = function(device, kernel, is_half(dtype)?)?;
+    // All queues of a card share a function, and with it what its blocks may share.
+    let _alone =
+        (grid.shared > SHARED).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
     if grid.shared > SHARED {
         let most = CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
         function.set_attribute(most, grid.shared as i32).w()?;
@@ -208,7 +214,7 @@ fn failed(source: &Source, error: &CompileError) -> Error {
     Error::Msg(format!("the kernels of {} cannot be compiled: {why}", source.name))
 }
 
-/// Compiles every kernel for the card that `device` is; gives the number of files.
+/// Compiles and loads every kernel for the card that `device` is; gives the number of files.
 ///
 /// # Errors
 /// What the compiler says.
@@ -217,7 +223,9 @@ pub fn compile_all(device: &Device) -> Result<usize> {
     let capability = stream.context().compute_capability().w()?;
     for source in SOURCES {
         for half in [false, true] {
-            compiled(source, half, capability).map_err(|error| failed(source, &error))?;
+            let text = compiled(source, half, capability);
+            let text = text.map_err(|error| failed(source, &error))?;
+            stream.context().load_module(text).w()?;
         }
     }
     Ok(SOURCES.len())
@@ -254,7 +262,11 @@ pub(crate) fn compiled(
         format!("-DHALF={}", u8::from(half)),
         "--std=c++17".to_owned(),
     ];
-    let text = format!("// {}\n{COMMON}\n{}", options.join(" "), source.text);
+    let (mut newest, mut of_it) = (0, 0);
+    // SAFETY: the compiler was found before there was a card, and the numbers outlive the call.
+    let _ = unsafe { nvrtc::sys::nvrtcVersion(&mut newest, &mut of_it) };
+    let version = format!("{newest}.{of_it}");
+    let text = format!("// {version} {}\n{COMMON}\n{}", options.join(" "), source.text);
     let shelf = SHELF.get();
     if let Some(known) = shelf.and_then(|shelf| (shelf.read)(&text)) {
         return Ok(Ptx::from_src(known));

@@ -8,9 +8,6 @@ use super::{Arg, Grid, Made, Operand, Source, on};
 const FORWARD: usize = 1056;
 const BACKWARD: usize = 528;
 
-/// Channels whose sums fit what a block shares.
-const MOST: usize = 24 * 1024;
-
 /// Which kernels take rows of some elements: those of a warp, or those of a block.
 enum Path {
     Warps([&'static str; 2]),
@@ -69,8 +66,9 @@ pub(crate) fn forward(x: Operand, scale: Operand, shift: Operand, epsilon: f64) 
 pub(crate) fn backward([x, scale, dy]: [&Tensor; 3], epsilon: f64) -> Result<[Tensor; 3]> {
     on([x, scale, dy], |[of_x, of_scale, of_dy]| {
         let (card, dtype, channels) = (of_x.card(), of_x.dtype(), of_scale.len());
-        if channels > MOST {
-            bail!("a card normalises rows of at most {MOST} elements, not of {channels}");
+        let most = card.most_shared()? / 8;
+        if channels > most {
+            bail!("this card normalises rows of at most {most} elements, not of {channels}");
         }
         let rows = of_x.len() / channels.max(1);
         let dx = card.room(of_x.len(), dtype)?;
