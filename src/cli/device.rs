@@ -47,7 +47,10 @@ pub fn place(plans: &[Plan]) -> Result<Place, String> {
     }
     #[cfg(feature = "cuda")]
     keep_kernels();
-    let device = card_device(0).map_err(|error| refused(&error.to_string()))?;
+    let device = card_device(0).map_err(|error| match wish {
+        Some(_) => refused(&error.to_string()),
+        None => broken(&error.to_string()),
+    })?;
     let card = &found.cards[0];
     prompt::eprint(&format!("on {}, {} free\n", card.name, bytes(card.free)));
     for plan in plans.iter().filter(|plan| plan.memory_bytes(1) > card.free) {
@@ -60,6 +63,13 @@ fn refused(why: &str) -> String {
     format!(
         "`run {{ device = cuda }}` asks for a CUDA card: {why}\n  \
          `balance doctor` says what is there; `--set run.device=cpu` trains on the CPU\n"
+    )
+}
+
+fn broken(why: &str) -> String {
+    format!(
+        "the CUDA card cannot be used: {why}\n  \
+         `balance doctor` tries it; `--set run.device=cpu` trains on the CPU\n"
     )
 }
 
