@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_types, reason = "a map that is only asked by key")]
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -138,7 +139,10 @@ impl Grid {
 /// Of a card: all streams of one share what is loaded.
 type Key = (usize, &'static str, &'static str, bool);
 
-static FUNCTIONS: Mutex<Option<HashMap<Key, CudaFunction>>> = Mutex::new(None);
+thread_local! {
+    /// Those that this thread has asked for, so that threads do not wait for each other.
+    static FUNCTIONS: RefCell<HashMap<Key, CudaFunction>> = RefCell::default();
+}
 
 static MODULES: Mutex<Option<HashMap<(usize, &str, bool), Arc<CudaModule>>>> = Mutex::new(None);
 
@@ -155,7 +159,18 @@ pub(super) fn launch(
     grid: Grid,
     args: &[Arg],
 ) -> Result<()> {
-    let function = function(device, kernel, is_half(dtype)?)?;
+    let half = is_half(dtype)?;
+    FUNCTIONS.with_borrow_mut(|known| {
+        let key = (device.cuda_stream().context().ordinal(), kernel.0.name, kernel.1, half);
+        let function = match known.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(function(device, kernel, half)?),
+        };
+        queue(device, function, grid, args)
+    })
+}
+
+fn queue(device: &CudaDevice, function: &CudaFunction, grid: Grid, args: &[Arg]) -> Result<()> {
     // All queues of a card share a function, and with it what its blocks may share.
     let _alone =
         (grid.shared > SHARED).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
@@ -164,7 +179,7 @@ pub(super) fn launch(
         function.set_attribute(most, grid.shared as i32).w()?;
     }
     let stream = device.cuda_stream();
-    let mut builder = stream.launch_builder(&function);
+    let mut builder = stream.launch_builder(function);
     for arg in args {
         match arg {
             Arg::At(it) => builder.arg(it),
@@ -183,27 +198,20 @@ fn function(
     (source, name): (&'static Source, &'static str),
     half: bool,
 ) -> Result<CudaFunction> {
-    let mut known = FUNCTIONS.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = known.get_or_insert_default();
     let stream = device.cuda_stream();
     let context = stream.context();
-    let key = (context.ordinal(), source.name, name, half);
-    if let Some(function) = known.get(&key) {
-        return Ok(function.clone());
-    }
     let modules = MODULES.lock();
     let mut modules = modules.unwrap_or_else(PoisonError::into_inner);
-    let module = match modules.get_or_insert_default().entry((key.0, source.name, half)) {
-        Entry::Occupied(known) => known.get().clone(),
+    let key = (context.ordinal(), source.name, half);
+    let module = match modules.get_or_insert_default().entry(key) {
+        Entry::Occupied(known) => known.into_mut(),
         Entry::Vacant(place) => {
             let capability = context.compute_capability().w()?;
             let text = compiled(source, half, capability).map_err(|it| failed(source, &it))?;
-            place.insert(context.load_module(text).w()?).clone()
+            place.insert(context.load_module(text).w()?)
         }
     };
-    let function = module.load_function(name).w()?;
-    known.insert(key, function.clone());
-    Ok(function)
+    module.load_function(name).w()
 }
 
 fn failed(source: &Source, error: &CompileError) -> Error {
