@@ -8,8 +8,8 @@ use candle_core::{DType, Result};
 use super::super::{Arg, Factor, Grid, Product, Room, Source};
 use super::Work;
 
-/// Dot products that are held at once.
-const HELD: usize = 32 << 20;
+/// Dot products that are held at once: half a GiB of them, for fewer and larger products are faster.
+const HELD: usize = 128 << 20;
 
 /// Embeddings, each number the sum of two in bf16, h and what is left l.
 pub(super) struct Halves {
