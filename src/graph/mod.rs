@@ -17,9 +17,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Result, Tensor, bail};
 
 use crate::catalog::{Course, Horizon};
-use crate::kernel::{
-    self, PairTerm, contrastive_weighted, gradients, in_type, multiplies_halves, without_gradients,
-};
+use crate::kernel::{self, PairTerm, between, contrastive_weighted, gradients, without_gradients};
 use crate::library::encoder::Network;
 use crate::library::loss::{Activations, Mixed, Single};
 use crate::nn::Mode;
@@ -161,14 +159,9 @@ impl Model {
         Ok(Loss { total: total.expect("the check made sure of a term"), terms })
     }
 
-    /// The embeddings of images. On a card that multiplies halves all between them is in halves; the
-    /// embeddings themselves, and what is made of them, are not.
+    /// The embeddings of images.
     fn encoded(&self, images: &Tensor, mode: &Mode) -> Result<Tensor> {
-        if images.device().is_cpu() || !multiplies_halves() {
-            return self.encoder.forward(images, mode);
-        }
-        let images = in_type(images, DType::BF16)?;
-        in_type(&self.encoder.forward(&images, mode)?, DType::F32)
+        between(images, |images| self.encoder.forward(images, mode))
     }
 
     /// Some terms of a batch with such embeddings: their weighted sum, if there are any, and the

@@ -29,6 +29,18 @@ pub(crate) fn in_type(x: &Tensor, dtype: DType) -> Result<Tensor> {
     if x.dtype() == dtype { Ok(x.clone()) } else { apply1(&x.contiguous()?, InType(dtype)) }
 }
 
+/// What `layers` make of `x`. On a card that multiplies halves all between them is in halves; what
+/// they make of it is not.
+pub(crate) fn between(
+    x: &Tensor,
+    layers: impl FnOnce(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    if x.device().is_cpu() || !multiplies_halves() {
+        return layers(x);
+    }
+    in_type(&layers(&in_type(x, DType::BF16)?)?, DType::F32)
+}
+
 struct InType(DType);
 
 impl CustomOp1 for InType {

@@ -4,11 +4,12 @@ use candle_core::{Result, Tensor, bail};
 
 use super::{Activations, Loss, Single, Site, Term};
 use crate::catalog::{self, DecoderCall, Misfit, Part, Place, Port};
+use crate::kernel::{self, between};
 use crate::library::build;
 use crate::library::encoder::Network;
 use crate::nn::Mode;
 use crate::tensor::Scope;
-use crate::{choice, component, kernel};
+use crate::{choice, component};
 
 choice! {
     /// Which image is to be restored.
@@ -150,18 +151,20 @@ impl Single for Autoencoder {
         };
         let embedding = &batch.embedding;
         match &self.decoders {
-            Decoders::Blind(decoder) => error(decoder.forward(embedding, mode)?, &target),
+            Decoders::Blind(decoder) => {
+                error(between(embedding, |z| decoder.forward(z, mode))?, &target)
+            }
             Decoders::Told(decoder, classes) => {
                 let told = one_hot(&classes_of(batch, *classes)?, *classes, embedding)?;
                 let embedding = Tensor::cat(&[embedding, &told], 1)?;
-                error(decoder.forward(&embedding, mode)?, &target)
+                error(between(&embedding, |z| decoder.forward(z, mode))?, &target)
             }
             Decoders::Each(decoders) => {
                 let classes = classes_of(batch, decoders.len())?;
                 let routes = Routes::new(&classes, decoders.len());
                 let rows = Tensor::new(&routes.order[..], embedding.device())?;
-                let restored =
-                    routes.restore(decoders, &embedding.index_select(&rows, 0)?, mode)?;
+                let sorted = embedding.index_select(&rows, 0)?;
+                let restored = between(&sorted, |sorted| routes.restore(decoders, sorted, mode))?;
                 error(restored, &target.index_select(&rows, 0)?)
             }
         }
