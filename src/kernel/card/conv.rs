@@ -27,6 +27,17 @@ pub(crate) struct Convolution<'a> {
     pub(crate) kept: &'a Kept,
 }
 
+/// Channels that cuDNN's kernels for bf16 take at a time.
+const EVEN: usize = 8;
+
+/// The filters of a convolution, and how many more would let cuDNN compute it, if some would.
+pub(crate) fn missing(x: &Tensor, weight: &Tensor) -> Option<(usize, usize)> {
+    let (height, width, channels, filters) = weight.dims4().ok()?;
+    let is_half = x.device().is_cuda() && x.dtype() == DType::BF16;
+    let more = filters.next_multiple_of(EVEN) - filters;
+    (is_half && height * width > 1 && channels % EVEN == 0 && more > 0).then_some((filters, more))
+}
+
 /// The convolution of `x` with `weight`.
 pub(crate) fn forward(
     x: Operand,
@@ -127,8 +138,8 @@ impl Convolution<'_> {
     /// What cuDNN does, where it is better than products.
     fn plan(&self, direction: Direction) -> Result<Option<Plan>> {
         let Geometry { channels, filters, batch, .. } = self.geometry;
-        // Its kernels for bf16 take eight channels at a time, and one pixel needs no windows.
-        let is_uneven = channels % 8 != 0 || filters % 8 != 0;
+        // One pixel needs no windows.
+        let is_uneven = channels % EVEN != 0 || filters % EVEN != 0;
         if batch == 0 || self.geometry.is_pointwise() || (is_uneven && self.dtype != DType::F32) {
             return Ok(None);
         }

@@ -35,6 +35,16 @@ pub struct Conv2d {
 /// # Errors
 /// When the shapes do not fit or the kernel is larger than the padded image.
 pub fn conv2d(x: &Tensor, weight: &Tensor, conv: Conv2d) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if let Some((filters, more)) = on_card::missing(x, weight) {
+        // A filter of zeros costs less than windows laid out in rows.
+        let weight = weight.pad_with_zeros(3, 0, more)?;
+        return convolved(x, &weight, conv)?.narrow(3, 0, filters)?.contiguous();
+    }
+    convolved(x, weight, conv)
+}
+
+fn convolved(x: &Tensor, weight: &Tensor, conv: Conv2d) -> Result<Tensor> {
     apply2(&x.contiguous()?, &weight.contiguous()?, Convolve::new(conv))
 }
 
