@@ -48,7 +48,8 @@ pub use batch_norm::{BatchNorm, BatchNormed, batch_norm, channel_affine};
 #[cfg(feature = "cuda")]
 pub use card::{
     Draws, Shelf, Touch, View, bounded_on_card, card_device, cards, compile_all, has_cudnn,
-    is_paintable, keep_compiled, most_used, paint, resident, tokens_on_card, without_cudnn,
+    is_paintable, keep_compiled, leave_cudnn, most_used, paint, resident, tokens_on_card,
+    without_cudnn,
 };
 #[cfg(not(feature = "cuda"))]
 pub use cards::elsewhere::{card_device, cards, compile_all, has_cudnn, most_used};

@@ -126,7 +126,10 @@ impl<'b> Crew<'_, 'b, '_> {
             self.changed.notify_all();
         }
         #[cfg(feature = "cuda")]
-        own.iter().for_each(|own| self.datasets.forget(own));
+        own.iter().for_each(|own| {
+            self.datasets.forget(own);
+            crate::kernel::leave_cudnn(own);
+        });
         drop(alarm);
     }
 

@@ -12,7 +12,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use candle_core::cuda_backend::cudarc::cudnn::sys;
 use candle_core::cuda_backend::{DeviceId, WrapErr};
-use candle_core::{DType, Error, Result};
+use candle_core::{DType, Device, Error, Result};
 
 use super::{Arg, Card, is_half};
 use crate::kernel::conv::Geometry;
@@ -121,6 +121,17 @@ fn handle(card: Card) -> Option<sys::cudnnHandle_t> {
         sys::cudnnSetStream(handle, stream.cast()).result().ok()?;
     }
     Some(handle)
+}
+
+/// Gives up what cuDNN holds for a device that nothing will be queued on any more.
+pub fn leave_cudnn(device: &Device) {
+    let Ok(device) = device.as_cuda_device() else { return };
+    let mut libraries = LIBRARIES.lock().unwrap_or_else(PoisonError::into_inner);
+    let library = libraries.as_mut().and_then(|libraries| libraries.remove(&device.id()));
+    if let Some(Library { handle, .. }) = library.flatten() {
+        // SAFETY: plans that know the handle went with the library.
+        let _ = unsafe { sys::cudnnDestroy(handle) };
+    }
 }
 
 /// How cuDNN computes a convolution of some sizes; none where it is not there or refuses.

@@ -29,7 +29,7 @@ pub(crate) mod spectral;
 pub(crate) mod statistics;
 pub(crate) mod tokens;
 
-pub use cudnn::{has_cudnn, without_cudnn};
+pub use cudnn::{has_cudnn, leave_cudnn, without_cudnn};
 pub use device::{card_device, cards, most_used};
 pub use dropout::Draws;
 pub use function::{Shelf, compile_all, keep_compiled};
