@@ -47,9 +47,9 @@ pub use attention::{Attention, attention, attention_from};
 pub use batch_norm::{BatchNorm, BatchNormed, batch_norm, channel_affine};
 #[cfg(feature = "cuda")]
 pub use card::{
-    Draws, Shelf, Touch, View, bounded_on_card, card_device, cards, compile_all, has_cudnn,
-    is_paintable, keep_compiled, leave_cudnn, most_used, paint, resident, tokens_on_card,
-    without_cudnn,
+    Draws, Shelf, Touch, View, bounded_on_card, card_device, cards, compile_all, gelu_of_sums,
+    has_cudnn, is_paintable, keep_compiled, leave_cudnn, most_used, paint, resident, residual,
+    tokens_on_card, without_cudnn,
 };
 #[cfg(not(feature = "cuda"))]
 pub use cards::elsewhere::{card_device, cards, compile_all, has_cudnn, most_used};

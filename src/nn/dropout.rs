@@ -32,6 +32,12 @@ impl Dropout {
     pub fn forward(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
         drop(x, x.dims(), self.probability, (mode, &self.path))
     }
+
+    /// What is drawn on a card.
+    #[cfg(feature = "cuda")]
+    pub(super) fn draws(&self, mode: &Mode) -> Option<kernel::Draws> {
+        draws((mode, &self.path), self.probability)
+    }
 }
 
 /// Sets whole samples of a residual branch to 0 with a probability while training, and scales the
@@ -55,6 +61,25 @@ impl DropPath {
     pub fn forward(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
         drop(x, &[x.dim(0)?], self.probability, (mode, &self.path))
     }
+}
+
+/// `x` plus a branch [N, ...], of which `dropout` leaves out elements and `path` then samples.
+///
+/// # Errors
+/// When the shapes differ.
+pub fn residual(
+    x: &Tensor,
+    branch: &Tensor,
+    (dropout, path): (&Dropout, &DropPath),
+    mode: &Mode,
+) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        let of_elements = dropout.draws(mode);
+        let of_samples = draws((mode, &path.path), path.probability);
+        return kernel::residual(x, branch, [of_elements, of_samples]);
+    }
+    kernel::sum(x, &path.forward(&dropout.forward(branch, mode)?, mode)?)
 }
 
 fn drop(x: &Tensor, shape: &[usize], probability: f64, at: (&Mode, &str)) -> Result<Tensor> {

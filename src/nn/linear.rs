@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
+use super::dropout::Dropout;
 use super::mode::Mode;
 use super::spectral::Spectral;
 use crate::kernel;
@@ -31,6 +32,11 @@ impl Linear {
     pub fn without_bias(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self> {
         let weight = scope.var("weight", (outputs, inputs), default_init(inputs))?;
         Ok(Self { weight, bias: None })
+    }
+
+    /// The layer of a `weight` [O,I] and a `bias` [O].
+    pub fn of(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self { weight, bias }
     }
 
     /// The layer with its weight kept at a spectral norm, in a forward pass meant as `mode`.
@@ -64,6 +70,19 @@ impl Linear {
     /// When `x` has another number of features.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         kernel::linear(x, &self.weight, self.bias.as_ref(), false)
+    }
+
+    /// What `dropout` leaves of GELU of [`Linear::forward`].
+    ///
+    /// # Errors
+    /// When `x` has another number of features.
+    pub fn forward_gelu(&self, x: &Tensor, dropout: &Dropout, mode: &Mode) -> Result<Tensor> {
+        #[cfg(feature = "cuda")]
+        if let Some(bias) = self.bias.as_ref().filter(|_| x.device().is_cuda()) {
+            let y = kernel::linear(x, &self.weight, None, false)?;
+            return kernel::gelu_of_sums(&y, bias, dropout.draws(mode));
+        }
+        dropout.forward(&kernel::gelu(&self.forward(x)?)?, mode)
     }
 
     /// As [`Linear::forward`], then rectified.

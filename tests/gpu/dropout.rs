@@ -1,6 +1,6 @@
 //! What is drawn on the card: the numbers of the CPU.
 
-use balance::nn::{DropPath, Dropout, Mode, keep_factors};
+use balance::nn::{DropPath, Dropout, Linear, Mode, keep_factors, residual};
 use balance::seed::Stream;
 use balance::tensor::Params;
 use candle_core::{DType, Device, Result, Tensor};
@@ -42,6 +42,42 @@ fn dropped_elements_are_those_of_the_cpu() {
         same("dropout", &inputs, |it| dropout.forward(&it[0], &mode));
         let path = DropPath::new(&params.root().pp("path"), 0.4);
         same("drop_path", &inputs, |it| path.forward(&it[0], &mode));
+    }
+}
+
+#[test]
+fn branches_are_added_as_on_the_cpu() {
+    let params = Params::new(Stream::new(1), DType::F32, Device::Cpu);
+    let mode = Mode::Train(Stream::new(2));
+    // Chunks within a sample, samples within a chunk, and a rest behind the last chunk.
+    let shapes: [&[usize]; 5] = [&[1, 1], &[5, 3], &[9, 65, 32], &[70, 16], &[3, 16391]];
+    for shape in shapes {
+        for (of_elements, of_samples) in [(0.3, 0.4), (0.3, 0.0), (0.0, 0.4), (0.0, 0.0)] {
+            let dropout = Dropout::new(&params.root().pp("dropout"), of_elements);
+            let path = DropPath::new(&params.root().pp("path"), of_samples);
+            let inputs = [tensor(shape, 1), tensor(shape, 2)];
+            same("residual", &inputs, |it| {
+                let branch = it[1].to_dtype(it[0].dtype())?;
+                residual(&it[0], &branch, (&dropout, &path), &mode)
+            });
+        }
+    }
+}
+
+#[test]
+fn what_gelu_makes_of_a_layer_is_dropped_as_on_the_cpu() {
+    let mode = Mode::Train(Stream::new(2));
+    for (rows, inputs, outputs) in [(1, 3, 1), (9, 5, 7), (33, 16, 64), (300, 8, 130)] {
+        for probability in [0.0, 0.3] {
+            let tensors = [&[rows, inputs][..], &[outputs, inputs], &[outputs]];
+            let inputs: Vec<Tensor> = (1..).zip(tensors).map(|(at, it)| tensor(it, at)).collect();
+            same("gelu of a layer", &inputs, |it| {
+                let params = Params::new(Stream::new(1), DType::F32, it[0].device().clone());
+                let dropout = Dropout::new(&params.root().pp("dropout"), probability);
+                let layer = Linear::of(it[1].clone(), Some(it[2].clone()));
+                layer.forward_gelu(&it[0], &dropout, &mode)
+            });
+        }
     }
 }
 

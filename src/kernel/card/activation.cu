@@ -60,3 +60,38 @@ KERNEL relu_back(const T* x, const T* dy, T* dx, long long n) { each_back<Relu>(
 KERNEL gelu(const T* x, T* y, long long n) { each<Gelu>(x, y, n); }
 
 KERNEL gelu_back(const T* x, const T* dy, T* dx, long long n) { each_back<Gelu>(x, dy, dx, n); }
+
+// GELU of x plus a number for each column, times drawn factors; or the gradient of x, where there is
+// one of the outcome.
+KERNEL gelu_of_sums(const T* x, const float* bias, const T* dy, T* y, long long n, int columns,
+                    long long state, long long limit, float kept) {
+  long long first = ((long long)blockIdx.x * blockDim.x + threadIdx.x) * WIDE;
+  if (first >= n) return;
+  bool is_whole = first + WIDE <= n && is_even(x, dy, y);
+  Chunk chunk, slope;
+  if (is_whole) {
+    chunk = *(const Chunk*)(x + first);
+    if (dy) slope = *(const Chunk*)(dy + first);
+  } else {
+    for (int at = 0; at < WIDE && first + at < n; at++) {
+      chunk.values[at] = x[first + at];
+      if (dy) slope.values[at] = dy[first + at];
+    }
+  }
+  u64 piece = piece_of((u64)state, first);
+  int column = (int)(first % columns);
+#pragma unroll
+  for (int at = 0; at < WIDE; at++) {
+    if (first + at >= n) break;
+    float sum = to_float(chunk.values[at]) + bias[column];
+    float factor = limit && is_out(piece, first + at, (u64)limit) ? 0.0f : kept;
+    float value = dy ? Gelu::slope(sum) * to_float(slope.values[at]) : Gelu::of(sum);
+    put(&chunk.values[at], value * factor);
+    column = column + 1 == columns ? 0 : column + 1;
+  }
+  if (is_whole) {
+    *(Chunk*)(y + first) = chunk;
+    return;
+  }
+  for (int at = 0; at < WIDE && first + at < n; at++) y[first + at] = chunk.values[at];
+}

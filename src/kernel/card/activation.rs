@@ -1,8 +1,11 @@
 //! Activation functions.
 
-use candle_core::{Result, Tensor};
+use candle_core::{CpuStorage, CudaStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
-use super::{Arg, Grid, Made, Operand, Source, on};
+use super::dropout::Draws;
+use super::linear::column_sums;
+use super::{Arg, Grid, Made, Operand, Source, leaf, on};
+use crate::kernel::tape::apply2;
 
 /// The function of a name for each element of `x`.
 pub(crate) fn forward(name: &'static str, x: Operand) -> Result<Made> {
@@ -22,4 +25,80 @@ pub(crate) fn backward(name: &'static str, x: &Tensor, dy: &Tensor) -> Result<Te
         card.launch((Source::ACTIVATION, name), dtype, Grid::chunks(len, dtype), &args)?;
         Ok(dx.tensor(x.shape()))
     })
+}
+
+/// GELU of rows `x` plus `bias` [columns], times drawn factors if there are any: drawn as they are
+/// used, and again on the way back.
+///
+/// # Errors
+/// When rows have another length, or are not on a card.
+pub fn gelu_of_sums(x: &Tensor, bias: &Tensor, draws: Option<Draws>) -> Result<Tensor> {
+    if x.dims().last() != bias.dims().first() {
+        bail!("a bias of shape {:?} for rows of {:?}", bias.dims(), x.dims());
+    }
+    let draws = draws.unwrap_or(Draws::NONE);
+    apply2(&x.contiguous()?, &bias.contiguous()?, GeluOfSums { draws })
+}
+
+struct GeluOfSums {
+    draws: Draws,
+}
+
+impl GeluOfSums {
+    fn apply(&self, x: Operand, bias: Operand, dy: Option<Operand>) -> Result<Made> {
+        let (card, dtype, len) = (x.card(), x.dtype(), x.len());
+        let y = card.room(len, dtype)?;
+        let slope = dy.map_or(Arg::NONE, |dy| dy.at());
+        let sizes = [Arg::Long(len as i64), Arg::size(bias.len())];
+        let arrays = [x.at(), bias.at(), slope, y.at()];
+        let args = [&arrays[..], &sizes, &self.draws.args()].concat();
+        let grid = Grid::chunks(len, dtype);
+        card.launch((Source::ACTIVATION, "gelu_of_sums"), dtype, grid, &args)?;
+        Ok(y.made(x.shape()))
+    }
+}
+
+impl CustomOp2 for GeluOfSums {
+    fn name(&self) -> &'static str {
+        "gelu-of-sums"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _x: &CpuStorage,
+        _x_layout: &Layout,
+        _bias: &CpuStorage,
+        _bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        bail!("these factors are drawn on a card alone")
+    }
+
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<Made> {
+        self.apply(Operand::new(x, x_layout)?, Operand::new(bias, bias_layout)?, None)
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        bias: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let dx = on([x, bias, dy], |[x, bias, dy]| self.apply(x, bias, Some(dy))).map(leaf)?;
+        let of_bias = || {
+            on([&dx], |[of_dx]| {
+                let (columns, dtype) = (bias.elem_count(), of_dx.dtype());
+                let size = [of_dx.len() / columns.max(1), columns];
+                Ok(column_sums(of_dx.card(), of_dx.at(), dtype, size)?.tensor(columns))
+            })
+        };
+        let of_bias = bias.track_op().then(of_bias).transpose()?;
+        Ok((x.track_op().then_some(dx), of_bias))
+    }
 }

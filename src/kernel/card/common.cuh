@@ -4,6 +4,7 @@
 typedef unsigned short bf16;
 typedef unsigned int u32;
 typedef unsigned char u8;
+typedef unsigned long long u64;
 
 __device__ __forceinline__ float to_float(float x) { return x; }
 
@@ -117,4 +118,26 @@ __device__ __forceinline__ void write_vector(T* at, const float* from) {
     made.x = from[0], made.y = from[1], made.z = from[2], made.w = from[3];
     *(float4*)at = made;
   }
+}
+
+// SplitMix64's finaliser.
+__device__ __forceinline__ u64 mix(u64 x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+  return x ^ (x >> 31);
+}
+
+// Draws of one piece, which has a stream of its own.
+#define PIECE_BITS 14
+
+// Where the stream of a piece below `state` begins.
+__device__ __forceinline__ u64 piece_of(u64 state, long long index) {
+  return mix(state ^ mix((u64)(index >> PIECE_BITS) + 0x517cc1b727220a95ull));
+}
+
+// Whether element `index`, in the piece that begins at `piece`, is left out: whether its number of
+// 53 bits is below `limit`.
+__device__ __forceinline__ bool is_out(u64 piece, long long index, u64 limit) {
+  u64 at = (u64)(index & ((1 << PIECE_BITS) - 1)) + 1;
+  return (mix(piece + at * 0x9e3779b97f4a7c15ull) >> 11) < limit;
 }

@@ -2,33 +2,9 @@
 
 #define WIDE (16 / (int)sizeof(T))
 
-typedef unsigned long long u64;
-
 struct alignas(16) Chunk {
   T values[WIDE];
 };
-
-// SplitMix64's finaliser.
-__device__ __forceinline__ u64 mix(u64 x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-  return x ^ (x >> 31);
-}
-
-// Draws of one piece, which has a stream of its own.
-#define PIECE_BITS 14
-
-// Where the stream of a piece below `state` begins.
-__device__ __forceinline__ u64 piece_of(u64 state, long long index) {
-  return mix(state ^ mix((u64)(index >> PIECE_BITS) + 0x517cc1b727220a95ull));
-}
-
-// Whether element `index`, in the piece that begins at `piece`, is left out: whether its number of
-// 53 bits is below `limit`.
-__device__ __forceinline__ bool is_out(u64 piece, long long index, u64 limit) {
-  u64 at = (u64)(index & ((1 << PIECE_BITS) - 1)) + 1;
-  return (mix(piece + at * 0x9e3779b97f4a7c15ull) >> 11) < limit;
-}
 
 // The factors themselves.
 KERNEL draw(T* to, long long n, long long state, long long limit, float kept) {
@@ -79,6 +55,46 @@ KERNEL drop(const T* x, T* y, long long n, int run, long long state, long long l
     float factor = is_out(piece_of((u64)state, index), index, (u64)limit) ? 0.0f : kept;
     put(y + first + at, to_float(x[first + at]) * factor);
   }
+}
+
+// A branch times drawn factors, one for each element and one for each `run` in a row; and `x`, if
+// there is one, added to it.
+KERNEL residual(const T* x, const T* branch, T* y, long long n, int run, long long state,
+                long long limit, float kept, long long run_state, long long run_limit,
+                float run_kept) {
+  long long first = ((long long)blockIdx.x * blockDim.x + threadIdx.x) * WIDE;
+  if (first >= n) return;
+  bool is_even = (((u64)x | (u64)branch | (u64)y) & 15) == 0 && first + WIDE <= n;
+  u64 piece = piece_of((u64)state, first);
+  Chunk of_x, chunk;
+  if (is_even) {
+    if (x) of_x = *(const Chunk*)(x + first);
+    chunk = *(const Chunk*)(branch + first);
+  } else {
+    for (int at = 0; at < WIDE && first + at < n; at++) {
+      if (x) of_x.values[at] = x[first + at];
+      chunk.values[at] = branch[first + at];
+    }
+  }
+  long long known = -1;
+  float of_run = 0.0f;
+#pragma unroll
+  for (int at = 0; at < WIDE; at++) {
+    if (first + at >= n) break;
+    long long index = at > 0 && run % WIDE == 0 ? known : (first + at) / run;
+    if (index != known) {
+      known = index;
+      of_run = is_out(piece_of((u64)run_state, index), index, (u64)run_limit) ? 0.0f : run_kept;
+    }
+    float factor = limit && is_out(piece, first + at, (u64)limit) ? 0.0f : kept;
+    float value = to_float(chunk.values[at]) * factor * of_run;
+    put(&chunk.values[at], x ? to_float(of_x.values[at]) + value : value);
+  }
+  if (is_even) {
+    *(Chunk*)(y + first) = chunk;
+    return;
+  }
+  for (int at = 0; at < WIDE && first + at < n; at++) y[first + at] = chunk.values[at];
 }
 
 // x times given factors, each for `run` elements in a row.

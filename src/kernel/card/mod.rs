@@ -29,9 +29,10 @@ pub(crate) mod spectral;
 pub(crate) mod statistics;
 pub(crate) mod tokens;
 
+pub use activation::gelu_of_sums;
 pub use cudnn::{has_cudnn, leave_cudnn, without_cudnn};
 pub use device::{card_device, cards, most_used};
-pub use dropout::Draws;
+pub use dropout::{Draws, residual};
 pub use function::{Shelf, compile_all, keep_compiled};
 pub use list::bounded_on_card;
 pub use paint::{Touch, View, is_paintable, paint, resident};

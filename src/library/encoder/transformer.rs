@@ -6,7 +6,7 @@ use super::Network;
 use super::vit::{Form, Pool, Vit};
 use crate::catalog::{self, Fraction, ImageShape, product};
 use crate::kernel::{self, Attention};
-use crate::nn::{Conv2d, DropPath, Dropout, LayerNorm, Linear, Mode, keep_factors};
+use crate::nn::{Conv2d, DropPath, Dropout, LayerNorm, Linear, Mode, keep_factors, residual};
 use crate::tensor::{Init, Scope};
 
 /// The layers of [`Transformer::forward`], declared.
@@ -362,14 +362,14 @@ impl Block {
         if let Some(proj) = &self.proj {
             y = proj.forward(&y)?;
         }
-        kernel::sum(x, &self.path1.forward(&self.output_dropout.forward(&y, mode)?, mode)?)
+        residual(x, &y, (&self.output_dropout, &self.path1), mode)
     }
 
     /// `x` with what the feed-forward layers make of each token.
     fn feed(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
-        let y = kernel::gelu(&self.fc1.forward(&self.norm2.forward(x)?)?)?;
-        let y = self.fc2.forward(&self.fc1_dropout.forward(&y, mode)?)?;
-        kernel::sum(x, &self.path2.forward(&self.fc2_dropout.forward(&y, mode)?, mode)?)
+        let y = self.fc1.forward_gelu(&self.norm2.forward(x)?, &self.fc1_dropout, mode)?;
+        let y = self.fc2.forward(&y)?;
+        residual(x, &y, (&self.fc2_dropout, &self.path2), mode)
     }
 }
 
