@@ -53,7 +53,7 @@ fn optimizers() -> Vec<(&'static str, Box<dyn Optimizer>)> {
     let (decay, momentum) = (("weight_decay", Value::Real(0.05)), ("momentum", Value::Real(0.9)));
     vec![
         made("adamw", &[]),
-        made("adamw", &[decay.clone()]),
+        made("adamw", std::slice::from_ref(&decay)),
         made("sgd", &[]),
         made("sgd", &[decay.clone(), momentum.clone()]),
         made("sgd", &[momentum, ("nesterov", Value::Bool(true))]),

@@ -37,7 +37,8 @@ fn of_equal_pixels_the_first_gets_the_gradient() {
         // A few values, so that most windows have some that are equal.
         let x = ((tensor(&shape, 1) * 1.5).expect("a product")).round().expect("numbers");
         for pool in POOLS {
-            same(&format!("equal, {pool:?}"), &[x.clone()], |it| kernel::max_pool(&it[0], pool));
+            let inputs = std::slice::from_ref(&x);
+            same(&format!("equal, {pool:?}"), inputs, |it| kernel::max_pool(&it[0], pool));
         }
     }
 }

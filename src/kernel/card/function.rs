@@ -136,15 +136,18 @@ impl Grid {
     }
 }
 
-/// Of a card: all streams of one share what is loaded.
+/// A kernel of a file on a card, in bf16 or not.
 type Key = (usize, &'static str, &'static str, bool);
+
+/// By card and file, in bf16 or not: all streams of a card share what is loaded.
+type Modules = HashMap<(usize, &'static str, bool), Arc<CudaModule>>;
 
 thread_local! {
     /// Those that this thread has asked for, so that threads do not wait for each other.
     static FUNCTIONS: RefCell<HashMap<Key, CudaFunction>> = RefCell::default();
 }
 
-static MODULES: Mutex<Option<HashMap<(usize, &str, bool), Arc<CudaModule>>>> = Mutex::new(None);
+static MODULES: Mutex<Option<Modules>> = Mutex::new(None);
 
 /// Bytes that a block may share without asking for more.
 const SHARED: usize = 48 * 1024;
