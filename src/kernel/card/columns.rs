@@ -2,7 +2,6 @@
 
 use candle_core::{DType, Result, Tensor};
 
-use super::conv::beyond;
 use super::{Arg, Card, Factor, Grid, Product, Room, Source};
 use crate::kernel::conv::Geometry;
 
@@ -79,7 +78,7 @@ impl Columns {
 
     /// The windows of a chunk of the images at `x`.
     pub(super) fn laid(&self, card: Card, x: Arg, chunk: &Chunk) -> Result<Laid> {
-        let x = beyond(x, chunk.first_image * self.geometry.image_len(), self.dtype);
+        let x = x.further(chunk.first_image * self.geometry.image_len(), self.dtype);
         if self.geometry.is_pointwise() {
             return Ok(Laid::There(x));
         }
@@ -114,8 +113,8 @@ impl Columns {
         len: usize,
     ) -> Result<()> {
         let vector = 16 / self.dtype.size_in_bytes();
-        let is_even = |at: &Arg| matches!(at, Arg::At(at) if at % 16 == 0);
-        let is_wide = self.geometry.channels % vector == 0 && arrays.iter().all(is_even);
+        let is_wide =
+            self.geometry.channels.is_multiple_of(vector) && arrays.iter().all(|at| at.is_even());
         let count = if is_wide { len / vector } else { len };
         let args = [&arrays[..], &[Arg::size(count)], &self.sizes()].concat();
         let name = if is_wide { wide } else { narrow };
@@ -151,7 +150,7 @@ pub(super) fn product_of_columns(
     let parts = card.room(shares * size, DType::F32)?;
     for chunk in &chunks {
         let laid = columns.laid(card, x, chunk)?;
-        let dy = beyond(dy, chunk.first_window * filters, dtype);
+        let dy = dy.further(chunk.first_window * filters, dtype);
         let factors = [(laid.at(), inner), (dy, filters)];
         add_product(card, dtype, factors, (&parts, shares), chunk)?;
     }
@@ -174,8 +173,8 @@ fn add_product(
 ) -> Result<()> {
     let share = chunk.windows / shares;
     let product = |first: usize, windows: usize, batch: usize, onto: f32| {
-        let left = beyond(left, first * inner, dtype);
-        let right = beyond(right, first * filters, dtype);
+        let left = left.further(first * inner, dtype);
+        let right = right.further(first * filters, dtype);
         let product = Product {
             batch,
             onto,

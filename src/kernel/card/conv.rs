@@ -109,7 +109,7 @@ impl Convolution<'_> {
         let (columns, rows) = (self.columns(), self.rows(weight)?);
         for chunk in columns.chunks() {
             let to = columns.room_for(self.card, &dx, &chunk)?;
-            let dy = beyond(dy, chunk.first_window * filters, self.dtype);
+            let dy = dy.further(chunk.first_window * filters, self.dtype);
             self.card.multiply(&Product::new(
                 Factor::new(dy, self.dtype, filters),
                 Factor::new(rows, self.dtype, filters).t(),
@@ -190,12 +190,4 @@ impl Convolution<'_> {
 /// Where a tensor that is kept begins.
 fn place(kept: &OnceLock<Tensor>) -> Result<Arg> {
     on([kept.get().expect("it was kept")], |[operand]| Ok(operand.at()))
-}
-
-/// Where element `index` behind `at` is.
-pub(super) fn beyond(at: Arg, index: usize, dtype: DType) -> Arg {
-    match at {
-        Arg::At(at) => Arg::At(at + (index * dtype.size_in_bytes()) as u64),
-        _ => unreachable!("arrays begin at an address"),
-    }
 }

@@ -11,8 +11,7 @@ type Names = [&'static str; 2];
 /// Which of two kernels takes arrays of so many channels, and the elements of a thread.
 fn fitting(names: Names, dtype: DType, channels: usize, arrays: &[Arg]) -> (&'static str, usize) {
     let vector = 16 / dtype.size_in_bytes();
-    let is_even = |at: &Arg| matches!(at, Arg::At(at) if at % 16 == 0);
-    match channels % vector == 0 && arrays.iter().all(is_even) {
+    match channels.is_multiple_of(vector) && arrays.iter().all(|at| at.is_even()) {
         true => (names[0], vector),
         false => (names[1], 1),
     }

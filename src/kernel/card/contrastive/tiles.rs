@@ -88,7 +88,12 @@ impl Work<'_> {
             ))?;
             self.differentiate(pass, &tiles, (start, count))?;
             if let Some([by_anchors, _]) = pass.by {
-                self.to_anchors(pass, &tiles, further(by_anchors, start * self.width), count)?;
+                self.to_anchors(
+                    pass,
+                    &tiles,
+                    by_anchors.further(start * self.width, DType::F32),
+                    count,
+                )?;
                 self.to_columns(pass, &tiles, (start, count))?;
             }
         }
@@ -227,13 +232,5 @@ fn threads(columns: usize) -> usize {
         1025..=4096 => 256,
         4097..=16384 => 512,
         _ => 1024,
-    }
-}
-
-/// An address so many f32 further on.
-fn further(at: Arg, elements: usize) -> Arg {
-    match at {
-        Arg::At(at) => Arg::At(at + 4 * elements as u64),
-        other => other,
     }
 }
