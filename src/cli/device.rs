@@ -16,12 +16,14 @@ use crate::plan::{Hardware, Plan};
 /// What trainings run on, and the bytes of memory that are free there, where that is known.
 pub struct Place {
     pub device: Device,
+    /// The card's name, or `cpu`.
+    pub name: String,
     pub free: Option<u64>,
 }
 
 impl Place {
     fn cpu() -> Self {
-        Self { device: Device::Cpu, free: memory_free() }
+        Self { device: Device::Cpu, name: "cpu".to_owned(), free: memory_free() }
     }
 }
 
@@ -56,7 +58,7 @@ pub fn place(plans: &[Plan]) -> Result<Place, String> {
     for plan in plans.iter().filter(|plan| plan.memory_bytes(1) > card.free) {
         prompt::eprint(&too_large(plan, card.free));
     }
-    Ok(Place { device, free: Some(card.free) })
+    Ok(Place { device, name: card.name.clone(), free: Some(card.free) })
 }
 
 fn refused(why: &str) -> String {

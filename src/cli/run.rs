@@ -91,8 +91,16 @@ fn all(
     stop: &AtomicBool,
 ) -> u8 {
     let clock = clock();
-    let (halt, clock, device) = (None, &clock, &place.device);
-    let around = Surroundings { library, store, data_root, device, stop, halt, clock };
+    let around = Surroundings {
+        library,
+        store,
+        data_root,
+        device: &place.device,
+        device_name: &place.name,
+        stop,
+        halt: None,
+        clock: &clock,
+    };
     let mut progress = Progress::new();
     let mut session = Session::new(around, &mut progress);
     let mut code = 0;

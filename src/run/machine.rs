@@ -54,7 +54,7 @@ impl Machine {
         record.sessions.push(Sitting {
             balance: env!("CARGO_PKG_VERSION").to_owned(),
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            device: if around.device.is_cuda() { "cuda" } else { "cpu" }.to_owned(),
+            device: around.device_name.to_owned(),
             threads: rayon::current_num_threads(),
             started: date(started),
             seconds: 0.0,

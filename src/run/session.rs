@@ -24,6 +24,8 @@ pub struct Surroundings<'a> {
     /// The folder all datasets are in.
     pub data_root: &'a Path,
     pub device: &'a Device,
+    /// What is written of it beside results: the card's name, or `cpu`.
+    pub device_name: &'a str,
     /// Set when the user asks to stop.
     pub stop: &'a AtomicBool,
     /// Set when what is under way is to be left as a stop leaves it, and gone on with at once.

@@ -89,6 +89,7 @@ fn serve(library: &Library, data: &Path, plan: &Plan, steps: usize) {
         store: &store,
         data_root: data,
         device: &Device::Cpu,
+        device_name: "cpu",
         stop: &stop,
         halt: None,
         clock: &clock,

@@ -118,5 +118,6 @@ fn who_reads_a_plan_finds_it_beside_the_result() {
     assert_eq!(result["last_epoch"]["epoch"], 3);
     assert!(result["last_epoch"]["val.class.accuracy"].as_f64().unwrap() > 0.0);
     assert_eq!(machine["sessions"][0]["last_step"], 9);
+    assert_eq!(machine["sessions"][0]["device"], "cpu");
     assert!(!folder.join("lock").exists());
 }

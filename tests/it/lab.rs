@@ -84,6 +84,7 @@ impl Lab {
             store: &store,
             data_root: self.folder.path(),
             device: &Device::Cpu,
+            device_name: "cpu",
             stop: &stop,
             halt: None,
             clock: &clock,
