@@ -3,49 +3,24 @@
 //! Only algorithms that give the same bits every time are taken, and of those only ones that add up
 //! products of the numbers themselves, in f32.
 
-#![allow(clippy::disallowed_types, reason = "maps that are only asked by key")]
+mod library;
 
-use std::cell::Cell;
-use std::collections::HashMap;
 use std::ffi::c_void;
-use std::sync::{Mutex, OnceLock, PoisonError};
 
 use candle_core::cuda_backend::cudarc::cudnn::sys;
-use candle_core::cuda_backend::{DeviceId, WrapErr};
-use candle_core::{DType, Device, Error, Result};
+use candle_core::{DType, Error, Result};
+
+pub(super) use library::is_used;
+use library::with;
+pub use library::{has_cudnn, leave_cudnn, without_cudnn};
 
 use super::{Arg, Card, is_half};
 use crate::kernel::conv::Geometry;
 
-/// The oldest version whose functions are those that are called.
-const OLDEST: usize = 90_000;
 /// Most algorithms that are asked for.
 const ALGORITHMS: usize = 16;
 /// Most bytes of a plan's scratch memory.
 const SCRATCH: usize = 1 << 30;
-
-thread_local! {
-    static IS_LEFT_OUT: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether convolutions run by cuDNN on a card: whether the library is found.
-pub fn has_cudnn() -> bool {
-    static IS_FOUND: OnceLock<bool> = OnceLock::new();
-    // SAFETY: the library is opened and asked for its version.
-    *IS_FOUND.get_or_init(|| unsafe { sys::is_culib_present() && sys::cudnnGetVersion() >= OLDEST })
-}
-
-/// Runs `work` as where there is no cuDNN.
-pub fn without_cudnn<R>(work: impl FnOnce() -> R) -> R {
-    struct Back(bool);
-    impl Drop for Back {
-        fn drop(&mut self) {
-            IS_LEFT_OUT.set(self.0);
-        }
-    }
-    let _back = Back(IS_LEFT_OUT.replace(true));
-    work()
-}
 
 /// What a convolution is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,54 +61,6 @@ pub(super) struct Plan {
     key: Key,
 }
 
-/// cuDNN on one card, with what was planned; none for what it refuses.
-struct Library {
-    handle: sys::cudnnHandle_t,
-    plans: HashMap<Key, Option<Plan>>,
-}
-
-// SAFETY: what is pointed to is used by one thread at a time, the one that holds the lock.
-unsafe impl Send for Library {}
-
-type Libraries = Option<HashMap<DeviceId, Option<Library>>>;
-
-static LIBRARIES: Mutex<Libraries> = Mutex::new(None);
-
-/// Runs `work` with cuDNN on a card, where it can be had.
-fn with<R>(card: Card, work: impl FnOnce(&mut Library) -> R) -> Result<Option<R>> {
-    // The library works in the context of the thread.
-    card.device.cuda_stream().context().bind_to_thread().w()?;
-    let mut libraries = LIBRARIES.lock().unwrap_or_else(PoisonError::into_inner);
-    let libraries = libraries.get_or_insert_default();
-    let library = libraries.entry(card.device.id()).or_insert_with(|| {
-        let handle = handle(card)?;
-        Some(Library { handle, plans: HashMap::new() })
-    });
-    Ok(library.as_mut().map(work))
-}
-
-fn handle(card: Card) -> Option<sys::cudnnHandle_t> {
-    let mut handle = std::ptr::null_mut();
-    // SAFETY: the context is that of the thread, and the stream lives as long as the device.
-    unsafe {
-        sys::cudnnCreate(&mut handle).result().ok()?;
-        let stream = card.device.cuda_stream().cu_stream();
-        sys::cudnnSetStream(handle, stream.cast()).result().ok()?;
-    }
-    Some(handle)
-}
-
-/// Gives up what cuDNN holds for a device that nothing will be queued on any more.
-pub fn leave_cudnn(device: &Device) {
-    let Ok(device) = device.as_cuda_device() else { return };
-    let mut libraries = LIBRARIES.lock().unwrap_or_else(PoisonError::into_inner);
-    let library = libraries.as_mut().and_then(|libraries| libraries.remove(&device.id()));
-    if let Some(Library { handle, .. }) = library.flatten() {
-        // SAFETY: plans that know the handle went with the library.
-        let _ = unsafe { sys::cudnnDestroy(handle) };
-    }
-}
-
 /// How cuDNN computes a convolution of some sizes; none where it is not there or refuses.
 pub(super) fn plan(
     card: Card,
@@ -141,7 +68,7 @@ pub(super) fn plan(
     geometry: Geometry,
     dtype: DType,
 ) -> Result<Option<Plan>> {
-    if IS_LEFT_OUT.get() || !has_cudnn() {
+    if !is_used() {
         return Ok(None);
     }
     let key = (direction, geometry, is_half(dtype)?);
