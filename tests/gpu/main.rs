@@ -14,6 +14,7 @@ mod dropout;
 mod elementwise;
 mod layers;
 mod losses;
+mod memory;
 mod norms;
 mod optimizers;
 #[path = "../bench/shared/planned.rs"]

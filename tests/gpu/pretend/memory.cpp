@@ -14,7 +14,7 @@
 namespace card {
 namespace {
 
-constexpr size_t PAGE = 4096, ALIGNED = 16, TOTAL = 8ull << 30, RANGE = 1ull << 40;
+constexpr size_t PAGE = 4096, ALIGNED = 16, RANGE = 1ull << 40;
 constexpr int FRESH = 0xff, EDGE = 0xed;
 
 struct Block {
@@ -28,6 +28,15 @@ std::map<uint64_t, Block> blocks;
 uint64_t range = 0, next = 0;
 bool is_second_round = false;
 size_t used = 0;
+
+// 8 GiB, or as many MiB as PRETEND_MIB says.
+size_t capacity() {
+  static const size_t bytes = [] {
+    const char* mib = getenv("PRETEND_MIB");
+    return (size_t)(mib ? strtoull(mib, nullptr, 10) : 8192) << 20;
+  }();
+  return bytes;
+}
 
 size_t pages(size_t bytes) { return (bytes + PAGE - 1) / PAGE * PAGE; }
 
@@ -78,7 +87,7 @@ int allocate(uint64_t* at, size_t bytes) {
   std::lock_guard lock(guard);
   if (bytes == 0) return failure(InvalidValue, "memory of no bytes is asked for");
   size_t size = pages(bytes);
-  if (used + size > TOTAL) return failure(OutOfMemory, "the make-believe card has no more memory");
+  if (used + size > capacity()) return failure(OutOfMemory, "the make-believe card has no more memory");
   uint64_t first = place(size);
   if (first == 0 || mprotect((void*)first, size, PROT_READ | PROT_WRITE) != 0)
     return failure(OutOfMemory, "this machine gives the make-believe card no more memory");
@@ -108,8 +117,8 @@ int release(uint64_t at) {
 
 void memory_sizes(size_t* unused, size_t* total) {
   std::lock_guard lock(guard);
-  *unused = TOTAL - used;
-  *total = TOTAL;
+  *unused = capacity() - used;
+  *total = capacity();
 }
 
 int check_range(const char* what, uint64_t at, size_t bytes) {
