@@ -48,8 +48,8 @@ pub use batch_norm::{BatchNorm, BatchNormed, batch_norm, channel_affine};
 #[cfg(feature = "cuda")]
 pub use card::{
     Draws, Shelf, Touch, View, bounded_on_card, card_device, cards, compile_all, gelu_of_sums,
-    has_cudnn, is_paintable, keep_compiled, leave_cudnn, most_used, paint, resident, residual,
-    tokens_on_card, without_cudnn,
+    has_cudnn, holding_at_once, is_paintable, keep_compiled, leave_cudnn, most_used, paint,
+    resident, residual, tokens_on_card, without_cudnn,
 };
 #[cfg(not(feature = "cuda"))]
 pub use cards::elsewhere::{card_device, cards, compile_all, has_cudnn, most_used};

@@ -2,6 +2,7 @@
 
 use balance::kernel::{
     Denominator, Lengths, NoPositive, PairKind, PairTerm, Sum, contrastive_weighted, gradients,
+    holding_at_once,
 };
 use balance::seed::Stream;
 use candle_core::{DType, Device, Result, Tensor, Var};
@@ -169,7 +170,17 @@ fn sums_in_parts_are_those_of_the_cpu() {
     Batch::new((512, 2, 12), 7, terms).check("1024 rows");
 }
 
-/// Long rows, sums in parts, and more anchors than are held at once.
+/// Tiles of 128 anchors, the last of 14 or of 4.
+#[test]
+fn more_anchors_than_are_held_at_once_are_those_of_the_cpu() {
+    let terms = [PairKind::ClassInfoNce, KINDS[1], KINDS[3]].map(PairTerm::new).to_vec();
+    for (items, dim) in [(263, 16), (258, 12)] {
+        let batch = Batch::new((items, 2, dim), 7, terms.clone());
+        holding_at_once(128 * 2 * items, || batch.check(&format!("tiles of {items} items")));
+    }
+}
+
+/// Long rows, and sums in parts.
 #[test]
 fn large_batches_are_those_of_the_cpu() {
     let both = [PairKind::ClassInfoNce, sup(Sum::Out, Denominator::Own)];

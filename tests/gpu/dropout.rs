@@ -50,7 +50,7 @@ fn branches_are_added_as_on_the_cpu() {
     let params = Params::new(Stream::new(1), DType::F32, Device::Cpu);
     let mode = Mode::Train(Stream::new(2));
     // Chunks within a sample, samples within a chunk, and a rest behind the last chunk.
-    let shapes: [&[usize]; 5] = [&[1, 1], &[5, 3], &[9, 65, 32], &[70, 16], &[3, 16391]];
+    let shapes: [&[usize]; 5] = [&[1, 2], &[5, 3], &[9, 65, 32], &[70, 16], &[3, 16391]];
     for shape in shapes {
         for (of_elements, of_samples) in [(0.3, 0.4), (0.3, 0.0), (0.0, 0.4), (0.0, 0.0)] {
             let dropout = Dropout::new(&params.root().pp("dropout"), of_elements);
@@ -59,6 +59,13 @@ fn branches_are_added_as_on_the_cpu() {
             same("residual", &inputs, |it| {
                 let branch = it[1].to_dtype(it[0].dtype())?;
                 residual(&it[0], &branch, (&dropout, &path), &mode)
+            });
+            // Whole chunks that do not begin on 16 bytes.
+            same("residual of parts", &inputs, |it| {
+                let part =
+                    |whole: &Tensor| whole.flatten_all()?.narrow(0, 1, whole.elem_count() - 1);
+                let branch = it[1].to_dtype(it[0].dtype())?;
+                residual(&part(&it[0])?, &part(&branch)?, (&dropout, &path), &mode)
             });
         }
     }

@@ -118,6 +118,10 @@ fn restores_in_halves(decoder: &Bound, most: impl Fn(&str) -> f64) {
         let expected = outcome(&bound, &Device::Cpu, false).expect("the CPU computes it");
         let found = in_halves(true, || outcome(&bound, &card(), false));
         let found = found.unwrap_or_else(|error| panic!("{bound} in halves: {error}"));
+        let names = |of: &[(String, Vec<f32>)]| -> Vec<String> {
+            of.iter().map(|(name, _)| name.clone()).collect()
+        };
+        assert_eq!(names(&found), names(&expected));
         let mut is_rounded = false;
         for ((name, found), (_, expected)) in found.iter().zip(&expected) {
             let apart = distance(found, expected);
@@ -141,7 +145,8 @@ fn a_decoder_of_convolutions_is_in_halves() {
     // those in f32: PyTorch's, by autocast, are 0.3 apart in the first layers, and in a bias that a
     // normalisation takes away nothing is left but rounding.
     restores_in_halves(&decoder, |name| match name {
-        "decoder.conv1.weight" | "the first value" | "the second value" => 2e-2,
+        "the first value" | "the second value" => 2e-2,
+        last if last.ends_with("conv1.weight") && !last.contains("layer") => 6e-2,
         _ => f64::INFINITY,
     });
 }

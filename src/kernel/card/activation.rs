@@ -1,6 +1,6 @@
 //! Activation functions.
 
-use candle_core::{CpuStorage, CudaStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CudaStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
 
 use super::dropout::Draws;
 use super::linear::column_sums;
@@ -33,8 +33,9 @@ pub(crate) fn backward(name: &'static str, x: &Tensor, dy: &Tensor) -> Result<Te
 /// # Errors
 /// When rows have another length, or are not on a card.
 pub fn gelu_of_sums(x: &Tensor, bias: &Tensor, draws: Option<Draws>) -> Result<Tensor> {
-    if x.dims().last() != bias.dims().first() {
-        bail!("a bias of shape {:?} for rows of {:?}", bias.dims(), x.dims());
+    let is_alike = bias.rank() == 1 && x.dims().last() == bias.dims().first();
+    if !is_alike || bias.dtype() != DType::F32 {
+        bail!("a bias {:?} of {:?} for rows of {:?}", bias.dtype(), bias.dims(), x.dims());
     }
     let draws = draws.unwrap_or(Draws::NONE);
     apply2(&x.contiguous()?, &bias.contiguous()?, GeluOfSums { draws })
@@ -47,6 +48,9 @@ struct GeluOfSums {
 impl GeluOfSums {
     fn apply(&self, x: Operand, bias: Operand, dy: Option<Operand>) -> Result<Made> {
         let (card, dtype, len) = (x.card(), x.dtype(), x.len());
+        if let Some(other) = dy.map(|dy| dy.dtype()).filter(|other| *other != dtype) {
+            bail!("a gradient in {other:?} of activations in {dtype:?}");
+        }
         let y = card.room(len, dtype)?;
         let slope = dy.map_or(Arg::NONE, |dy| dy.at());
         let sizes = [Arg::Long(len as i64), Arg::size(bias.len())];

@@ -7,6 +7,7 @@ use candle_core::{DType, Result, Tensor};
 
 use super::{Arg, Card, Grid, Operand, Room, Source, on};
 use tiles::Pass;
+pub use tiles::holding_at_once;
 
 /// Threads of a block that has a warp for each row.
 const ROWS: usize = 8;

@@ -35,7 +35,8 @@ pub(crate) fn missing(x: &Tensor, weight: &Tensor) -> Option<(usize, usize)> {
     let (height, width, channels, filters) = weight.dims4().ok()?;
     let is_half = x.device().is_cuda() && x.dtype() == DType::BF16;
     let more = filters.next_multiple_of(EVEN) - filters;
-    (is_half && height * width > 1 && channels % EVEN == 0 && more > 0).then_some((filters, more))
+    let would_do = is_half && height * width > 1 && channels % EVEN == 0;
+    (would_do && more > 0 && cudnn::is_used()).then_some((filters, more))
 }
 
 /// The convolution of `x` with `weight`.

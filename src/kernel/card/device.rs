@@ -100,7 +100,7 @@ fn keep_memory(context: &CudaContext) -> Result<()> {
     })
 }
 
-/// The most bytes that this program's tensors took of a card at once.
+/// The most bytes that this program had of a card at once, for tensors or kept for them.
 ///
 /// # Errors
 /// When `device` is not a card.

@@ -30,6 +30,7 @@ pub(crate) mod statistics;
 pub(crate) mod tokens;
 
 pub use activation::gelu_of_sums;
+pub use contrastive::holding_at_once;
 pub use cudnn::{has_cudnn, leave_cudnn, without_cudnn};
 pub use device::{card_device, cards, most_used};
 pub use dropout::{Draws, residual};

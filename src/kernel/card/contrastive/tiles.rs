@@ -3,6 +3,8 @@
 //! Factors are sums of two numbers in bf16, the nearest and what is left, so that products are near
 //! those in f32 at several times the speed.
 
+use std::cell::Cell;
+
 use candle_core::{DType, Result};
 
 use super::super::{Arg, Factor, Grid, Product, Room, Source};
@@ -10,6 +12,22 @@ use super::Work;
 
 /// Dot products that are held at once: half a GiB of them, for fewer and larger products are faster.
 const HELD: usize = 128 << 20;
+
+thread_local! {
+    static MOST: Cell<usize> = const { Cell::new(HELD) };
+}
+
+/// Runs `work` with no more dot products held at once than `most`, or than 128 anchors have.
+pub fn holding_at_once<R>(most: usize, work: impl FnOnce() -> R) -> R {
+    struct Back(usize);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            MOST.set(self.0);
+        }
+    }
+    let _back = Back(MOST.replace(most));
+    work()
+}
 
 /// Embeddings, each number the sum of two in bf16, h and what is left l.
 pub(super) struct Halves {
@@ -71,7 +89,7 @@ impl Work<'_> {
     pub(super) fn pass(&self, pass: &Pass) -> Result<()> {
         let columns = pass.views * self.table.items;
         let pitch = columns.next_multiple_of(8);
-        let tile = match HELD / pitch {
+        let tile = match MOST.get() / pitch {
             tile if tile >= pass.count => pass.count,
             tile => (tile / 128 * 128).max(128).min(pass.count),
         };
@@ -88,12 +106,8 @@ impl Work<'_> {
             ))?;
             self.differentiate(pass, &tiles, (start, count))?;
             if let Some([by_anchors, _]) = pass.by {
-                self.to_anchors(
-                    pass,
-                    &tiles,
-                    by_anchors.further(start * self.width, DType::F32),
-                    count,
-                )?;
+                let to = by_anchors.further(start * self.width, DType::F32);
+                self.to_anchors(pass, &tiles, to, count)?;
                 self.to_columns(pass, &tiles, (start, count))?;
             }
         }
