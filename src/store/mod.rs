@@ -27,7 +27,7 @@ const PARTIAL: &str = ".partial-";
 #[derive(Debug)]
 pub struct Held {
     pub path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// Why a folder cannot be held.
@@ -83,6 +83,13 @@ impl Held {
     }
 }
 
+impl Drop for Held {
+    fn drop(&mut self) {
+        // To close it is not enough: a program that this one is just starting has it open as well.
+        let _ = self.lock.unlock();
+    }
+}
+
 /// Makes `path` and holds it, so that two processes never write one result.
 ///
 /// # Errors
@@ -96,7 +103,7 @@ pub fn hold(path: &Path) -> Result<Held, HoldError> {
         Err(fs::TryLockError::Error(error)) => return Err(HoldError::Io(error)),
     }
     sweep(path).map_err(HoldError::Io)?;
-    Ok(Held { path: path.to_owned(), _lock: lock })
+    Ok(Held { path: path.to_owned(), lock })
 }
 
 /// Removes what a killed process left half written.
@@ -173,4 +180,21 @@ pub fn result<T: DeserializeOwned>(folder: &Path, digest: &Digest) -> Result<Opt
         return Err(format!("{path} is another's: expected digest {expected}, found {found}"));
     }
     serde_json::from_value(value).map(Some).map_err(damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_free_again_though_a_child_still_has_the_lock_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = hold(folder.path()).unwrap();
+        assert!(matches!(hold(folder.path()), Err(HoldError::Busy)));
+        // What a process has between its fork and its own program.
+        let of_child = held.lock.try_clone().unwrap();
+        drop(held);
+        assert!(hold(folder.path()).is_ok());
+        drop(of_child);
+    }
 }
