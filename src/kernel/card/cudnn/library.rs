@@ -1,4 +1,5 @@
-//! The library cuDNN: whether it is there, and what it holds for each device.
+//! The library cuDNN: whether it is there, and what it holds for each device, which is one queue of
+//! work on a card.
 
 #![allow(clippy::disallowed_types, reason = "maps that are only asked by key")]
 
@@ -15,6 +16,7 @@ use super::{Key, Plan};
 
 /// The oldest version whose functions are those that are called.
 const OLDEST: usize = 90_000;
+
 thread_local! {
     static IS_LEFT_OUT: Cell<bool> = const { Cell::new(false) };
 }
