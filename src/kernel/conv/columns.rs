@@ -10,6 +10,9 @@ use crate::kernel::pieces::{fold, ranges, room, scratch, shares};
 use crate::kernel::real::Real;
 use crate::kernel::wide::wide;
 
+/// Windows of a part of a weight gradient, at least: each part has a gradient of its own.
+pub(super) const LEAST: usize = 512;
+
 pub(super) fn forward<T: Real>(x: &[T], weight: &[T], geometry: &Geometry) -> Vec<T> {
     let (filters, len) = (geometry.filters, geometry.window_len());
     let (weight, rows) = (Matrix::new(weight, len, filters), tile_rows(geometry));
@@ -25,7 +28,7 @@ pub(super) fn forward<T: Real>(x: &[T], weight: &[T], geometry: &Geometry) -> Ve
 
 pub(super) fn weight_gradient<T: Real>(x: &[T], dy: &[T], geometry: &Geometry) -> Vec<T> {
     let (filters, len) = (geometry.filters, geometry.window_len());
-    let parts = shares(geometry.windows(), 16, 512).into_par_iter().map(|share| {
+    let parts = shares(geometry.windows(), 16, LEAST).into_par_iter().map(|share| {
         let mut dw = vec![T::ZERO; len * filters];
         for tile in ranges(share.len(), tile_rows(geometry)) {
             let windows = share.start + tile.start..share.start + tile.end;

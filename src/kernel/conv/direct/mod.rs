@@ -6,6 +6,7 @@ mod slide;
 
 use rayon::prelude::*;
 
+use super::columns::LEAST;
 use super::geometry::Geometry;
 use crate::kernel::lanes::LANES;
 use crate::kernel::pieces::{fold, room, scratch, shares};
@@ -77,7 +78,8 @@ pub(super) fn weight_gradient<T: Real>(x: &[T], dy: &[T], geometry: &Geometry) -
     let frame = Frame::new([height, width, channels], geometry.stride, windows, &taps);
     let plane = channels * filters;
     let image = |image: usize, len: usize| image * len..(image + 1) * len;
-    let parts = shares(geometry.batch, 16, 1).into_par_iter().map(|images| {
+    let least = LEAST.div_ceil(out_height * out_width);
+    let parts = shares(geometry.batch, 16, least).into_par_iter().map(|images| {
         let mut dw = vec![T::ZERO; taps.len() * plane];
         scratch(frame.len(), |framed| {
             for index in images {
