@@ -135,6 +135,7 @@ int multiply_all(const Product& it) {
     if (int bad = check("the right factor", it.right, it.batch)) return bad;
   }
   if (int bad = check("the result", it.to, it.batch)) return bad;
+  if (card::is_idle()) return 0;
   for (int index = 0; index < it.batch; index++) multiply(it, index);
   return 0;
 }
@@ -146,34 +147,40 @@ Matrix matrix(const void* at, int type, int step, long long stride, int transpos
 
 }  // namespace
 
-API cublasCreate_v2(void** handle) { return *handle = new char, 0; }
-API cublasDestroy_v2(void* handle) { return delete (char*)handle, 0; }
-API cublasSetStream_v2(void*, void*) { return 0; }
+struct Handle {
+  void* stream;
+};
+
+API cublasCreate_v2(Handle** handle) { return *handle = new Handle{}, 0; }
+API cublasDestroy_v2(Handle* handle) { return delete handle, 0; }
+API cublasSetStream_v2(Handle* handle, void* stream) { return handle->stream = stream, 0; }
 API cublasSetMathMode(void*, int) { return 0; }
 API cublasSetWorkspace_v2(void*, void*, size_t) { return 0; }
 API cublasSetPointerMode_v2(void*, int mode) { return mode == 0 ? 0 : NotSupported; }
 API cublasGetPointerMode_v2(void*, int* mode) { return *mode = 0, 0; }
 
-API cublasGemmStridedBatchedEx(void*, int left_as, int right_as, int m, int n, int k, const float* scale,
+API cublasGemmStridedBatchedEx(Handle* handle, int left_as, int right_as, int m, int n, int k, const float* scale,
                                const void* left, int left_type, int lda, long long left_stride, const void* right,
                                int right_type, int ldb, long long right_stride, const float* onto, void* to, int type,
                                int ldc, long long stride, int batch, int compute, int) {
   // In f32, whether or not the card may round factors: 68 to 77 without 72 and 73, which are of integers.
   if (compute < 68 || compute > 77 || compute == 72 || compute == 73)
     return refused(NotSupported, "sums are in f32 only");
-  return multiply_all({matrix(left, left_type, lda, left_stride, left_as, m, k),
-                       matrix(right, right_type, ldb, right_stride, right_as, k, n),
-                       matrix(to, type, ldc, stride, 0, m, n), m, n, k, batch, *scale, *onto});
+  Product product = {matrix(left, left_type, lda, left_stride, left_as, m, k),
+                     matrix(right, right_type, ldb, right_stride, right_as, k, n),
+                     matrix(to, type, ldc, stride, 0, m, n), m, n, k, batch, *scale, *onto};
+  if (card::notes(handle->stream, {[=] { return multiply_all(product); }})) return 0;
+  return multiply_all(product);
 }
 
-API cublasGemmEx(void* handle, int left_as, int right_as, int m, int n, int k, const float* scale, const void* left,
+API cublasGemmEx(Handle* handle, int left_as, int right_as, int m, int n, int k, const float* scale, const void* left,
                  int left_type, int lda, const void* right, int right_type, int ldb, const float* onto, void* to,
                  int type, int ldc, int compute, int how) {
   return cublasGemmStridedBatchedEx(handle, left_as, right_as, m, n, k, scale, left, left_type, lda, 0, right,
                                     right_type, ldb, 0, onto, to, type, ldc, 0, 1, compute, how);
 }
 
-API cublasSgemmStridedBatched(void* handle, int left_as, int right_as, int m, int n, int k, const float* scale,
+API cublasSgemmStridedBatched(Handle* handle, int left_as, int right_as, int m, int n, int k, const float* scale,
                               const float* left, int lda, long long left_stride, const float* right, int ldb,
                               long long right_stride, const float* onto, float* to, int ldc, long long stride,
                               int batch) {
@@ -181,7 +188,7 @@ API cublasSgemmStridedBatched(void* handle, int left_as, int right_as, int m, in
                                     ldb, right_stride, onto, to, F32, ldc, stride, batch, 68, 0);
 }
 
-API cublasSgemm_v2(void* handle, int left_as, int right_as, int m, int n, int k, const float* scale, const float* left,
+API cublasSgemm_v2(Handle* handle, int left_as, int right_as, int m, int n, int k, const float* scale, const float* left,
                    int lda, const float* right, int ldb, const float* onto, float* to, int ldc) {
   return cublasSgemmStridedBatched(handle, left_as, right_as, m, n, k, scale, left, lda, 0, right, ldb, 0, onto, to, ldc,
                                    0, 1);

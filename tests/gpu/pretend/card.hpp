@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "module.hpp"
 
@@ -19,6 +21,7 @@ enum Result {
   NotFound = 500,
   IllegalAddress = 700,
   NotSupported = 801,
+  NotWhileNoting = 900,
 };
 
 // An error, and what cuGetErrorString says of it on this thread.
@@ -52,6 +55,20 @@ struct Launch {
   size_t shared;
 };
 int launch(const Function& function, const Launch& launch, void** arguments);
+
+// Nothing is computed: what the host takes alone.
+bool is_idle();
+
+// Whether a stream notes what it is given for a graph instead, and does so now.
+struct Node {
+  std::function<int()> run;
+  // Of a launch, what can be told anew.
+  const Function* function = nullptr;
+  Launch launch = {};
+  std::vector<std::vector<char>> arguments = {};
+};
+bool notes(void* stream, Node node);
+bool is_noting(void* stream);
 
 // The folder of this library.
 std::string home();

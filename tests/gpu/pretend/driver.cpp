@@ -80,6 +80,7 @@ int attribute(int which) {
 template <class T>
 int set_memory(uint64_t at, T value, size_t count) {
   if (int bad = check_range("filling memory", at, count * sizeof(T))) return bad;
+  if (is_idle()) return Success;
   for (size_t index = 0; index < count; index++) ((T*)at)[index] = value;
   return Success;
 }
@@ -89,9 +90,14 @@ int copy(const char* what, uint64_t to, uint64_t from, size_t bytes, bool is_to_
     if (int bad = check_range(what, to, bytes)) return bad;
   if (is_from_card)
     if (int bad = check_range(what, from, bytes)) return bad;
-  memcpy((void*)to, (void*)from, bytes);
+  if (!is_idle()) memcpy((void*)to, (void*)from, bytes);
+  // What was not computed is 0.
+  else if (!is_to_card) memset((void*)to, 0, bytes);
   return Success;
 }
+
+// Does it now, or notes it.
+int queue(void* stream, std::function<int()> work) { return notes(stream, {work}) ? Success : work(); }
 
 }  // namespace
 
@@ -104,6 +110,11 @@ int failure(int result, const std::string& why) {
 }
 
 const char* last_failure() { return failed.c_str(); }
+
+bool is_idle() {
+  static bool is_set = getenv("PRETEND_IDLE") != nullptr;
+  return is_set;
+}
 
 std::string home() {
   Dl_info info;
@@ -155,9 +166,10 @@ API cuGetErrorString(int result, const char** text) {
 API cuStreamCreate(void** stream, unsigned) { return *stream = new char, Success; }
 API cuStreamCreateWithPriority(void** stream, unsigned, int) { return *stream = new char, Success; }
 API cuStreamDestroy_v2(void* stream) { return delete (char*)stream, Success; }
-API cuStreamSynchronize(void*) { return Success; }
+API cuStreamSynchronize(void* stream) {
+  return is_noting(stream) ? failure(NotWhileNoting, "a stream that notes is waited for") : Success;
+}
 API cuStreamWaitEvent(void*, void*, unsigned) { return Success; }
-API cuStreamIsCapturing(void*, int* status) { return *status = 0, Success; }
 
 using Time = std::chrono::steady_clock::time_point;
 API cuEventCreate(Time** event, unsigned) { return *event = new Time, Success; }
@@ -174,12 +186,16 @@ API cuLaunchHostFunc(void*, void (*work)(void*), void* data) { return work(data)
 
 API cuMemAlloc_v2(uint64_t* at, size_t bytes) { return allocate(at, bytes); }
 // Asked in the order of a stream, no bytes are nowhere; asked for at once, they are an error.
-API cuMemAllocAsync(uint64_t* at, size_t bytes, void*) {
+API cuMemAllocAsync(uint64_t* at, size_t bytes, void* stream) {
+  if (is_noting(stream)) return failure(NotWhileNoting, "memory is asked for within a graph");
   if (bytes == 0) return *at = 0, Success;
   return allocate(at, bytes);
 }
 API cuMemFree_v2(uint64_t at) { return release(at); }
-API cuMemFreeAsync(uint64_t at, void*) { return release(at); }
+API cuMemFreeAsync(uint64_t at, void* stream) {
+  if (is_noting(stream)) return failure(NotWhileNoting, "memory is given back within a graph");
+  return release(at);
+}
 API cuMemHostAlloc(void** at, size_t bytes, unsigned) { return *at = malloc(bytes), Success; }
 API cuMemFreeHost(void* at) { return free(at), Success; }
 API cuMemGetInfo_v2(size_t* unused, size_t* total) { return memory_sizes(unused, total), Success; }
@@ -187,19 +203,34 @@ API cuMemGetInfo_v2(size_t* unused, size_t* total) { return memory_sizes(unused,
 API cuMemcpyHtoD_v2(uint64_t to, uint64_t from, size_t bytes) {
   return copy("copying to the card", to, from, bytes, true, false);
 }
-API cuMemcpyHtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void*) { return cuMemcpyHtoD_v2(to, from, bytes); }
+// What a graph would read later may be gone by then.
+API cuMemcpyHtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void* stream) {
+  if (is_noting(stream)) return failure(NotWhileNoting, "memory of the host is noted");
+  return cuMemcpyHtoD_v2(to, from, bytes);
+}
 API cuMemcpyDtoH_v2(uint64_t to, uint64_t from, size_t bytes) {
   return copy("copying from the card", to, from, bytes, false, true);
 }
-API cuMemcpyDtoHAsync_v2(uint64_t to, uint64_t from, size_t bytes, void*) { return cuMemcpyDtoH_v2(to, from, bytes); }
+API cuMemcpyDtoHAsync_v2(uint64_t to, uint64_t from, size_t bytes, void* stream) {
+  if (is_noting(stream)) return failure(NotWhileNoting, "memory of the host is noted");
+  return cuMemcpyDtoH_v2(to, from, bytes);
+}
 API cuMemcpyDtoD_v2(uint64_t to, uint64_t from, size_t bytes) {
   return copy("copying on the card", to, from, bytes, true, true);
 }
-API cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void*) { return cuMemcpyDtoD_v2(to, from, bytes); }
+API cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void* stream) {
+  return queue(stream, [=] { return cuMemcpyDtoD_v2(to, from, bytes); });
+}
 API cuMemcpyPeerAsync(uint64_t to, void*, uint64_t from, void*, size_t bytes, void*) {
   return cuMemcpyDtoD_v2(to, from, bytes);
 }
 API cuMemsetD8_v2(uint64_t at, unsigned char value, size_t count) { return set_memory(at, value, count); }
-API cuMemsetD8Async(uint64_t at, unsigned char value, size_t count, void*) { return set_memory(at, value, count); }
-API cuMemsetD16Async(uint64_t at, unsigned short value, size_t count, void*) { return set_memory(at, value, count); }
-API cuMemsetD32Async(uint64_t at, unsigned value, size_t count, void*) { return set_memory(at, value, count); }
+API cuMemsetD8Async(uint64_t at, unsigned char value, size_t count, void* stream) {
+  return queue(stream, [=] { return set_memory(at, value, count); });
+}
+API cuMemsetD16Async(uint64_t at, unsigned short value, size_t count, void* stream) {
+  return queue(stream, [=] { return set_memory(at, value, count); });
+}
+API cuMemsetD32Async(uint64_t at, unsigned value, size_t count, void* stream) {
+  return queue(stream, [=] { return set_memory(at, value, count); });
+}

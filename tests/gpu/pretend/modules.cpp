@@ -29,6 +29,8 @@ const char* const CANDLE[][2] = {
 
 std::mutex guard;
 std::map<std::string, Loaded*> known;
+// A kernel is the same function whenever it is asked for.
+std::map<const pretend::Kernel*, Function*> functions;
 
 int load_library(Loaded** found, const std::string& library) {
   std::lock_guard lock(guard);
@@ -65,7 +67,10 @@ API cuModuleGetFunction(Function** found, Loaded* module, const char* name) {
   for (int at = 0; at < module->module->count; at++) {
     const pretend::Kernel* kernel = module->module->kernels + at;
     if (strcmp(kernel->name, name) != 0) continue;
-    *found = new Function{module, kernel, SHARED};
+    std::lock_guard lock(guard);
+    Function*& function = functions[kernel];
+    if (!function) function = new Function{module, kernel, SHARED};
+    *found = function;
     return Success;
   }
   return failure(NotFound, std::string("there is no kernel ") + name);
@@ -88,6 +93,20 @@ API cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Function*, int thre
 }
 
 API cuLaunchKernel(Function* function, unsigned x, unsigned y, unsigned z, unsigned a, unsigned b, unsigned c,
-                   unsigned shared, void*, void** arguments, void**) {
-  return launch(*function, {{x, y, z}, {a, b, c}, shared}, arguments);
+                   unsigned shared, void* stream, void** arguments, void**) {
+  Launch it = {{x, y, z}, {a, b, c}, shared};
+  if (!is_noting(stream)) return launch(*function, it, arguments);
+  Node node = {{}, function, it, {}};
+  for (int at = 0; at < function->kernel->count; at++) {
+    const char* from = (const char*)arguments[at];
+    node.arguments.emplace_back(from, from + function->kernel->parameters[at].size);
+  }
+  notes(stream, node);
+  return Success;
+}
+API cuFuncGetParamInfo(Function* function, size_t at, size_t* offset, size_t* size) {
+  if (at >= (size_t)function->kernel->count) return failure(InvalidValue, "a kernel has fewer arguments");
+  *offset = 8 * at;
+  *size = function->kernel->parameters[at].size;
+  return Success;
 }
