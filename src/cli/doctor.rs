@@ -8,7 +8,9 @@ use super::machine::{disk_free, memory, memory_free};
 use super::workspace::data_root;
 use super::{Places, exit, prompt};
 use crate::data::{self, Presence};
-use crate::kernel::{self, Card, Found, card_device, cards, compile_all, has_bf16, has_cudnn};
+use crate::kernel::{
+    self, Card, Found, card_device, cards, compile_all, has_bf16, has_cudnn, is_sound,
+};
 use crate::plan::amount::bytes;
 use crate::seed::Stream;
 
@@ -112,17 +114,19 @@ fn described(at: usize, card: &Card) -> String {
 /// Whether a card compiles every kernel and computes what the CPU does, in words.
 fn tried(ordinal: usize) -> Result<String, String> {
     let said = |what: String| format!("card {ordinal}: {what}");
-    let trial = || -> candle_core::Result<(usize, f32)> {
+    let trial = || -> candle_core::Result<(usize, f32, bool)> {
         let card = card_device(ordinal)?;
-        Ok((compile_all(&card)?, apart(&card)?))
+        Ok((compile_all(&card)?, apart(&card)?, is_sound(&card)))
     };
     match trial() {
-        Ok((files, apart)) if apart < 1e-4 => {
+        Ok((files, apart, is_sound)) if apart < 1e-4 => {
             let files = crate::diag::plural(files, "file");
-            Ok(said(format!("kernels of {files} compile, and a layer is that of the CPU")))
+            let steps = if is_sound { "as one graph" } else { "kernel by kernel" };
+            let found = "compile, a layer is that of the CPU, and a step is queued";
+            Ok(said(format!("kernels of {files} {found} {steps}")))
         }
         // What is not a number is no small distance.
-        Ok((_, apart)) => Err(said(format!("a layer is {apart:.1e} from that of the CPU"))),
+        Ok((_, apart, _)) => Err(said(format!("a layer is {apart:.1e} from that of the CPU"))),
         Err(error) => Err(said(error.to_string())),
     }
 }

@@ -32,6 +32,8 @@ mod pixels;
 mod precision;
 mod product;
 pub(crate) mod real;
+#[cfg(not(feature = "opened"))]
+mod replay;
 mod scaled;
 mod spectral;
 mod stacked;
@@ -51,6 +53,8 @@ pub use card::{
     has_cudnn, holding_at_once, is_paintable, keep_compiled, leave_cudnn, most_used, paint,
     resident, residual, tokens_on_card, without_cudnn,
 };
+#[cfg(feature = "opened")]
+pub use card::{Replay, held, is_sound};
 #[cfg(not(feature = "cuda"))]
 pub use cards::elsewhere::{card_device, cards, compile_all, has_cudnn, most_used};
 pub use cards::{Card, Found};
@@ -68,6 +72,8 @@ pub use pixels::{global_average_pool, upsample_nearest};
 pub(crate) use precision::between;
 pub use precision::in_halves;
 pub use product::has_bf16;
+#[cfg(not(feature = "opened"))]
+pub use replay::{Replay, held, is_sound};
 pub use scaled::scaled;
 pub use spectral::{Effort, Map, Singular, bounded, singular};
 pub use stacked::stacked;

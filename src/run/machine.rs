@@ -33,6 +33,13 @@ struct Sitting {
     /// The first step done, counted from one.
     first_step: usize,
     last_step: usize,
+    /// Steps that a card was given as one piece.
+    #[serde(default, skip_serializing_if = "is_none")]
+    as_graphs: usize,
+}
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The record of a training under way.
@@ -60,14 +67,15 @@ impl Machine {
             seconds: 0.0,
             first_step: step + 1,
             last_step: step,
+            as_graphs: 0,
         });
         Self { path, record, started }
     }
 
-    /// Writes that the session has come to `step`, at `now`.
-    pub fn note(&mut self, step: usize, now: f64) -> Result<(), RunError> {
+    /// Writes that the session has come to `step`, at `now`; so many of its steps were graphs.
+    pub fn note(&mut self, step: usize, as_graphs: usize, now: f64) -> Result<(), RunError> {
         if let Some(sitting) = self.record.sessions.last_mut() {
-            sitting.last_step = step;
+            (sitting.last_step, sitting.as_graphs) = (step, as_graphs);
             sitting.seconds = ((now - self.started) * 1000.0).round() / 1000.0;
         }
         store::write_json(&self.path, &self.record)

@@ -14,6 +14,7 @@ mod gauge;
 mod given;
 mod groups;
 mod jobs;
+mod learn;
 mod log;
 mod loss_on;
 mod lost;

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use candle_core::DType;
-use candle_core::backprop::GradStore;
 use serde_json::Value;
 
 use super::ahead::{Batches, Maker};
@@ -14,6 +13,7 @@ use super::checkpoint::{self, Best, Checkpoint, Progress, State, spoilt};
 use super::collapse::{self, Collapse, Lie};
 use super::event::{Event, RunError, first_line};
 use super::groups::Groups;
+use super::learn::{Learner, Learnt};
 use super::log::{Epoch, Log};
 use super::lost::explained;
 use super::machine::Machine;
@@ -24,7 +24,8 @@ use super::session::Session;
 use super::stretch::Stretch;
 use super::trained::Trained;
 use super::{validation, weights};
-use crate::graph::{Batch, Model, build, clip, gradient, scalar, stage_stream};
+use crate::graph::{Batch, Model, build, scalar};
+use crate::kernel::Replay;
 use crate::library;
 use crate::library::eval::Split;
 use crate::library::optimizer::{Optimizer, Stepper};
@@ -78,6 +79,7 @@ struct Training<'a> {
     model: Model,
     transforms: Arc<Transforms>,
     stepper: Box<dyn Stepper>,
+    replay: Replay,
     rate: f64,
     schedule: Box<dyn Schedule>,
     progress: Progress,
@@ -135,6 +137,7 @@ impl<'a> Training<'a> {
             model,
             stepper,
             progress,
+            replay: Replay::new(around.device),
             readings: Readings::new(around.device),
             loss: 0.0,
             average: Average::new(&stage.method, average),
@@ -160,7 +163,11 @@ impl<'a> Training<'a> {
         mut batches: Batches,
     ) -> Result<(), RunError> {
         while let Some(batch) = batches.next() {
-            let loss = awake(|| self.step(batch?))?;
+            // On a card the other threads have nothing to do.
+            let loss = match session.around.device.is_cpu() {
+                true => awake(|| self.step(batch?))?,
+                false => self.step(batch?)?,
+            };
             let step = self.progress.step;
             session.tell(Event::Step { step, loss, waiting: batches.waiting() });
             if step.is_multiple_of(self.stage.steps_per_epoch) || step == self.stage.steps {
@@ -184,17 +191,18 @@ impl<'a> Training<'a> {
         let step = self.progress.step;
         let items = batch.fine.len();
         self.model.advance(step, &self.stage.horizon());
-        let stream = stage_stream(self.stage, "dropout").at(step as u64);
-        let (loss, grads) = gradient(&self.model, &self.stage.method, batch, stream)?;
-        if self.readings.note(step, items, &loss) {
+        let rate = self.rate * self.schedule.factor(step, &self.horizon());
+        let Self { stage, model, stepper, replay, .. } = self;
+        let learner = Learner { stage, model, stepper: &mut **stepper };
+        let learnt = replay.run(|| learner.learn(batch, step, rate))?;
+        let Learnt { loss, norm } = learnt.kept()?;
+        let mut is_due = self.readings.note(step, items, &loss);
+        if let Some(norm) = norm {
+            is_due |= self.readings.note_norm(step, norm);
+        }
+        if is_due {
             self.read()?;
         }
-        if step == 0 {
-            self.check_gradients(&grads)?;
-        }
-        let grads = self.bounded(grads)?;
-        let factor = self.schedule.factor(step, &self.horizon());
-        self.stepper.step(&grads, self.rate * factor)?;
         self.average.after_step(&self.model)?;
         self.progress.step += 1;
         Ok(self.loss)
@@ -208,16 +216,6 @@ impl<'a> Training<'a> {
             self.loss = reading.total;
         }
         self.refuse_norms()
-    }
-
-    /// The gradients, none of them longer than the stage allows.
-    fn bounded(&mut self, grads: GradStore) -> Result<GradStore, RunError> {
-        let Some(most) = self.stage.method.clip else { return Ok(grads) };
-        let (grads, norm) = clip(self.model.params(), grads, most)?;
-        if self.readings.note_norm(self.progress.step, norm) {
-            self.refuse_norms()?;
-        }
-        Ok(grads)
     }
 
     fn refuse_norms(&mut self) -> Result<(), RunError> {
@@ -238,18 +236,6 @@ impl<'a> Training<'a> {
             *sum += value * reading.items as f64;
         }
         progress.items += reading.items;
-    }
-
-    /// A layer without a backward pass would leave what is behind it untrained, silently.
-    fn check_gradients(&self, grads: &GradStore) -> Result<(), RunError> {
-        let missing = self.model.params().without_gradient(grads);
-        if missing.is_empty() {
-            return Ok(());
-        }
-        Err(RunError::failed(
-            format!("no gradient reaches {}", missing.join(", ")),
-            "this is a fault of balance: please report it with the file",
-        ))
     }
 
     fn refuse_nonfinite(&self, reading: &Reading) -> Result<(), RunError> {
@@ -366,7 +352,7 @@ impl<'a> Training<'a> {
         checkpoint.save(&self.folder)?;
         let now = (session.around.clock)();
         self.due = now + REST.max(SHARE * (now - begun));
-        self.machine.note(self.progress.step, now)
+        self.machine.note(self.progress.step, self.replay.launches(), now)
     }
 
     /// Leaves the kept state in the checkpoint, beside it the last where that is another, and says
@@ -383,7 +369,8 @@ impl<'a> Training<'a> {
         let progress = Progress { finished: true, ..self.progress.clone() };
         self.log.sync()?;
         Checkpoint { progress, model, last, ..Checkpoint::default() }.save(&self.folder)?;
-        self.machine.note(self.progress.step, (session.around.clock)())?;
+        let now = (session.around.clock)();
+        self.machine.note(self.progress.step, self.replay.launches(), now)?;
         let parameters = self.model.params().count();
         let (log, best) = (self.log.last()?, self.progress.best.clone());
         let seen = (pool, &self.groups);

@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use balance::graph::{Batch, Model, build, gradient, scalar, stage_stream};
 use balance::kernel::{
-    Denominator, PairKind, PairTerm, Sum, card_device, contrastive, gradients, most_used,
+    Denominator, PairKind, PairTerm, Replay, Sum, card_device, contrastive, gradients, most_used,
 };
 use balance::library::optimizer::{Optimizer, Stepper};
 use balance::library::{self, Library};
@@ -104,9 +104,9 @@ fn step(
     batch: &Batch,
 ) -> Result<Tensor> {
     let stream = stage_stream(stage, "dropout");
-    let (loss, grads) = gradient(model, &stage.method, batch.clone(), stream)?;
+    let (loss, grads) = gradient(model, &stage.method, batch.clone().held()?, stream)?;
     stepper.step(&grads, rate)?;
-    Ok(loss.total)
+    Ok(loss.total.detach())
 }
 
 fn main() -> Result<()> {
@@ -131,7 +131,9 @@ fn steps(file: &str, name: &str, turn: &Turn) -> Result<()> {
     let optimizer: Box<dyn Optimizer> = library::build(&library.optimizers, &stage.optimizer);
     let mut stepper = optimizer.start(model.params().vars())?;
     let batch = batch(&stage, &turn.device)?;
-    turn.serve(|| step(&stage, &model, &mut *stepper, optimizer.learning_rate(), &batch))
+    let rate = optimizer.learning_rate();
+    let mut replay = Replay::new(&turn.device);
+    turn.serve(|| replay.run(|| step(&stage, &model, &mut *stepper, rate, &batch)))
 }
 
 /// The images, in two views each, and the terms of a case that is a loss alone.

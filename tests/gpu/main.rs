@@ -20,5 +20,7 @@ mod optimizers;
 #[path = "../bench/shared/planned.rs"]
 mod planned;
 mod pooling;
+#[cfg(feature = "opened")]
+mod replay;
 mod spectral;
 mod views;

@@ -5,8 +5,11 @@
 //! What is kept here needs no driver. It goes back to it when what is asked for here does not fit;
 //! what libraries take by themselves finds only what the driver has.
 //!
+//! A step that is kept to be queued as one piece has its memory for itself: the same pieces in the same
+//! order, each time it is begun anew. Between steps their thread lends itself the large ones.
+//!
 //! With `BALANCE_KEEPS_NO_MEMORY` in the environment nothing is kept, so that what looks for accesses
-//! to memory that was given back can find them.
+//! to memory that was given back can find them; with `BALANCE_KEEPS_NO_STEPS` no steps are.
 
 use std::boxed::Box;
 use std::cell::Cell;
@@ -20,13 +23,60 @@ use std::vec::Vec;
 use super::result::{stream::synchronize, DriverError};
 use super::sys;
 
+/// Bytes of pieces that are lent between steps, at least: smaller ones may be had for long.
+const LENT: usize = 1 << 20;
+
 /// What a stream had.
 #[derive(Default)]
 struct Rooms {
     /// Where free pieces begin, by their bytes.
     free: HashMap<usize, Vec<sys::CUdeviceptr>>,
-    /// The bytes of all pieces, by where they begin.
-    sizes: HashMap<sys::CUdeviceptr, usize>,
+    /// All pieces, by where they begin.
+    pieces: HashMap<sys::CUdeviceptr, Piece>,
+    step: Step,
+}
+
+struct Piece {
+    bytes: usize,
+    is_out: bool,
+    is_of_step: bool,
+}
+
+/// The memory of a step that is kept.
+#[derive(Default)]
+struct Step {
+    now: Now,
+    /// The bytes and the piece of all that it takes, in order, and how far it is.
+    order: Vec<(usize, sys::CUdeviceptr)>,
+    at: usize,
+    /// Its pieces by their bytes, and how many of them somebody has.
+    pieces: HashMap<usize, Vec<sys::CUdeviceptr>>,
+    out: usize,
+    /// What else was given back during the step, which is still to be queued.
+    late: Vec<sys::CUdeviceptr>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Now {
+    #[default]
+    Idle,
+    First,
+    Again,
+    /// It took something else than before.
+    Lost,
+}
+
+/// How a step begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// No memory is kept.
+    Not,
+    /// What it takes is noted.
+    First,
+    /// It is given what it took before.
+    Again,
+    /// Somebody has memory of it, so that it has not begun.
+    Busy,
 }
 
 type Shared = &'static Mutex<Rooms>;
@@ -37,6 +87,8 @@ static STREAMS: Mutex<Vec<(usize, Shared)>> = Mutex::new(Vec::new());
 thread_local! {
     /// The stream this thread asked for last.
     static LAST: Cell<Option<(usize, Shared)>> = const { Cell::new(None) };
+    /// The stream of the step that this thread is in.
+    static WITHIN: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
 fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -75,7 +127,8 @@ pub(super) unsafe fn take(
     }
     let bytes = rounded(bytes);
     let rooms = of(stream);
-    if let Some(kept) = held(rooms).free.get_mut(&bytes).and_then(Vec::pop) {
+    let is_within = WITHIN.get() == Some(stream as usize);
+    if let Some(kept) = held(rooms).taken(bytes, is_within) {
         return Ok(kept);
     }
     loop {
@@ -84,11 +137,114 @@ pub(super) unsafe fn take(
             Err(error) if is_full(error) && give_all_back() => {}
             other => {
                 let at = other?;
-                held(rooms).sizes.insert(at, bytes);
+                held(rooms).add(at, bytes, is_within);
                 return Ok(at);
             }
         }
     }
+}
+
+impl Rooms {
+    /// A piece that is there.
+    fn taken(&mut self, bytes: usize, is_within: bool) -> Option<sys::CUdeviceptr> {
+        let found = match self.step.now {
+            Now::Again if is_within => self.as_before(bytes),
+            Now::First if is_within => self.own(bytes),
+            _ => None,
+        };
+        let found = found.or_else(|| self.free.get_mut(&bytes).and_then(Vec::pop));
+        let is_lent = self.step.now == Now::Idle && bytes >= LENT;
+        let found = found.or_else(|| is_lent.then(|| self.own(bytes)).flatten())?;
+        self.out(found, is_within);
+        Some(found)
+    }
+
+    /// What the step took at this place before; from where that is not what it asks for, it is lost.
+    fn as_before(&mut self, bytes: usize) -> Option<sys::CUdeviceptr> {
+        let (before, at) = *self.step.order.get(self.step.at).unwrap_or(&(0, 0));
+        if before != bytes || self.pieces[&at].is_out {
+            self.step.now = Now::Lost;
+            return None;
+        }
+        self.step.at += 1;
+        Some(at)
+    }
+
+    /// A piece of the step that nobody has.
+    fn own(&self, bytes: usize) -> Option<sys::CUdeviceptr> {
+        let own = self.step.pieces.get(&bytes)?.iter();
+        own.copied().find(|at| !self.pieces[at].is_out)
+    }
+
+    fn add(&mut self, at: sys::CUdeviceptr, bytes: usize, is_within: bool) {
+        self.pieces.insert(at, Piece { bytes, is_out: false, is_of_step: false });
+        self.out(at, is_within);
+    }
+
+    /// Notes that somebody has a piece.
+    fn out(&mut self, at: sys::CUdeviceptr, is_within: bool) {
+        let piece = self.pieces.get_mut(&at).expect("a piece that is known");
+        piece.is_out = true;
+        if is_within && self.step.now == Now::First {
+            self.step.order.push((piece.bytes, at));
+            if !piece.is_of_step {
+                piece.is_of_step = true;
+                self.step.pieces.entry(piece.bytes).or_default().push(at);
+            }
+        }
+        self.step.out += usize::from(piece.is_of_step);
+    }
+
+    /// Gives the memory of the step to everybody.
+    fn forget_step(&mut self) {
+        let step = std::mem::take(&mut self.step);
+        self.step.late = step.late;
+        for at in step.pieces.into_values().flatten() {
+            let piece = self.pieces.get_mut(&at).expect("a piece that is known");
+            piece.is_of_step = false;
+            if !piece.is_out {
+                self.free.entry(piece.bytes).or_default().push(at);
+            }
+        }
+    }
+}
+
+/// Begins a step of this thread on a stream: what it queues is kept, so what it gives back is not taken
+/// by others before it ends.
+pub fn step_begins(stream: sys::CUstream) -> Begun {
+    if is_shared(stream) || keeps_nothing() || is_told("BALANCE_KEEPS_NO_STEPS") {
+        return Begun::Not;
+    }
+    let mut rooms = held(of(stream));
+    let (now, begun) = match rooms.step.order.is_empty() {
+        true => (Now::First, Begun::First),
+        false if rooms.step.out > 0 => return Begun::Busy,
+        false => (Now::Again, Begun::Again),
+    };
+    (rooms.step.now, rooms.step.at) = (now, 0);
+    WITHIN.set(Some(stream as usize));
+    begun
+}
+
+/// Says that what this thread takes from now on is not of its step.
+pub fn step_is_over() {
+    WITHIN.set(None);
+}
+
+/// Ends a step, all of which is queued.
+pub fn step_ends(stream: sys::CUstream) {
+    step_is_over();
+    let mut rooms = held(of(stream));
+    rooms.step.now = Now::Idle;
+    for at in std::mem::take(&mut rooms.step.late) {
+        let bytes = rooms.pieces[&at].bytes;
+        rooms.free.entry(bytes).or_default().push(at);
+    }
+}
+
+/// Forgets what a step takes, which is never begun again as it was.
+pub fn forget_step(stream: sys::CUstream) {
+    held(of(stream)).forget_step();
 }
 
 /// Whether it is one of CUDA's default streams, which every card and thread calls alike.
@@ -102,7 +258,11 @@ fn is_full(error: DriverError) -> bool {
 
 fn keeps_nothing() -> bool {
     static NOTHING: OnceLock<bool> = OnceLock::new();
-    *NOTHING.get_or_init(|| env::var_os("BALANCE_KEEPS_NO_MEMORY").is_some())
+    *NOTHING.get_or_init(|| is_told("BALANCE_KEEPS_NO_MEMORY"))
+}
+
+fn is_told(name: &str) -> bool {
+    env::var_os(name).is_some()
 }
 
 unsafe fn asked_for(stream: sys::CUstream, bytes: usize) -> Result<sys::CUdeviceptr, DriverError> {
@@ -119,10 +279,17 @@ pub(super) unsafe fn give(
     if keeps_nothing() {
         return sys::cuMemFreeAsync(at, stream).result();
     }
-    let mut rooms = held(of(stream));
-    match rooms.sizes.get(&at).copied() {
-        Some(bytes) => rooms.free.entry(bytes).or_default().push(at),
-        None => return sys::cuMemFreeAsync(at, stream).result(),
+    let rooms = &mut *held(of(stream));
+    let Some(piece) = rooms.pieces.get_mut(&at) else {
+        return sys::cuMemFreeAsync(at, stream).result();
+    };
+    piece.is_out = false;
+    if piece.is_of_step {
+        rooms.step.out -= 1;
+    } else if WITHIN.get() == Some(stream as usize) {
+        rooms.step.late.push(at);
+    } else {
+        rooms.free.entry(piece.bytes).or_default().push(at);
     }
     Ok(())
 }
@@ -131,7 +298,10 @@ pub(super) unsafe fn give(
 pub(super) unsafe fn end(stream: sys::CUstream) -> Result<(), DriverError> {
     let streams = held(&STREAMS);
     let known = streams.iter().find(|(known, _)| *known == stream as usize);
-    let given = known.map_or(Ok(()), |(_, rooms)| give_back(stream, rooms));
+    let given = known.map_or(Ok(()), |(_, rooms)| {
+        held(rooms).forget_step();
+        give_back(stream, rooms)
+    });
     sys::cuStreamDestroy_v2(stream).result().and(given)
 }
 
@@ -141,7 +311,7 @@ unsafe fn give_back(stream: sys::CUstream, rooms: Shared) -> Result<(), DriverEr
     let free = std::mem::take(&mut rooms.free);
     let mut given = Ok(());
     for at in free.into_values().flatten() {
-        rooms.sizes.remove(&at);
+        rooms.pieces.remove(&at);
         given = given.and(sys::cuMemFreeAsync(at, stream).result());
     }
     given
@@ -151,8 +321,19 @@ unsafe fn give_back(stream: sys::CUstream, rooms: Shared) -> Result<(), DriverEr
 /// was anything. No stream ends meanwhile, and one that has ended keeps nothing.
 unsafe fn give_all_back() -> bool {
     let mut had_any = false;
-    for (stream, rooms) in held(&STREAMS).iter() {
-        if held(rooms).free.values().all(Vec::is_empty) {
+    let streams = held(&STREAMS);
+    let has_free = |rooms: &Rooms| rooms.free.values().any(|pieces| !pieces.is_empty());
+    // What steps have for themselves goes last.
+    if !streams.iter().any(|(_, rooms)| has_free(&held(rooms))) {
+        for (_, rooms) in streams.iter() {
+            let mut rooms = held(rooms);
+            if rooms.step.now == Now::Idle {
+                rooms.forget_step();
+            }
+        }
+    }
+    for (stream, rooms) in streams.iter() {
+        if !has_free(&held(rooms)) {
             continue;
         }
         had_any = true;

@@ -10,7 +10,7 @@ use super::{Arg, is_half};
 
 /// A factor of a product: where it begins, elements from one row to the next, and whether it is
 /// taken transposed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Factor {
     pub(crate) at: Arg,
     pub(crate) dtype: DType,
@@ -38,7 +38,7 @@ impl Factor {
 }
 
 /// `to = scale · left right + onto · to`, with `to` [rows, columns] and `inner` terms in each sum.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Product {
     pub(crate) left: Factor,
     pub(crate) right: Factor,
@@ -79,13 +79,22 @@ fn operation(factor: &Factor) -> sys::cublasOperation_t {
     }
 }
 
-/// cuBLAS counts by columns: a matrix there is its transpose here, so the factors change places.
 pub(super) fn multiply(device: &CudaDevice, product: &Product) -> Result<()> {
-    let Product { left, right, to, size, scale, onto, batch } = product;
-    let [rows, columns, inner] = size.map(|it| it as i32);
-    if rows == 0 || columns == 0 || *batch == 0 {
+    let [rows, columns, _] = product.size;
+    if rows == 0 || columns == 0 || product.batch == 0 {
         return Ok(());
     }
+    #[cfg(feature = "opened")]
+    if super::replay::keeps_product(product) {
+        return Ok(());
+    }
+    queue(device, product)
+}
+
+/// cuBLAS counts by columns: a matrix there is its transpose here, so the factors change places.
+pub(super) fn queue(device: &CudaDevice, product: &Product) -> Result<()> {
+    let Product { left, right, to, size, scale, onto, batch } = product;
+    let [rows, columns, inner] = size.map(|it| it as i32);
     let blas = device.cublas_handle();
     let scalar = |value: &f32| std::ptr::from_ref(value).cast::<c_void>();
     // SAFETY: factors lie inside rooms that outlive what is queued on their stream.

@@ -11,6 +11,8 @@ use candle_core::cuda_backend::cudarc::cudnn::sys;
 use candle_core::{DType, Error, Result};
 
 pub(super) use library::is_used;
+#[cfg(feature = "opened")]
+pub(super) use library::lead;
 use library::with;
 pub use library::{has_cudnn, leave_cudnn, without_cudnn};
 
@@ -173,14 +175,12 @@ impl Plan {
     /// gradients; false where cuDNN refuses, which it is then not asked again.
     pub(super) fn run(&self, card: Card, arrays: [Arg; 3]) -> Result<bool> {
         let scratch = card.room(self.scratch, DType::U8)?;
-        let done = with(card, |library| {
-            let done = self.queue(arrays.map(pointer), pointer(scratch.at()));
-            if done.is_none() {
-                library.plans.insert(self.key, None);
-            }
-            done.is_some()
-        })?;
-        done.ok_or_else(|| Error::msg("cuDNN is gone"))
+        let run = Run { plan: *self, arrays, scratch: scratch.at() };
+        #[cfg(feature = "opened")]
+        if super::replay::keeps_convolution(&run) {
+            return Ok(true);
+        }
+        run.queue(card)
     }
 
     fn queue(&self, [x, weight, y]: [*mut c_void; 3], scratch: *mut c_void) -> Option<()> {
@@ -240,6 +240,35 @@ impl Plan {
             }
         };
         status.result().ok()
+    }
+}
+
+/// A convolution of some arrays.
+#[derive(Clone, Copy)]
+pub(super) struct Run {
+    plan: Plan,
+    arrays: [Arg; 3],
+    scratch: Arg,
+}
+
+impl PartialEq for Run {
+    fn eq(&self, other: &Self) -> bool {
+        let all = |run: &Self| (run.plan.key, run.arrays, run.scratch);
+        all(self) == all(other)
+    }
+}
+
+impl Run {
+    /// Queues it; false where cuDNN refuses.
+    pub(super) fn queue(&self, card: Card) -> Result<bool> {
+        let done = with(card, |library| {
+            let done = self.plan.queue(self.arrays.map(pointer), pointer(self.scratch));
+            if done.is_none() {
+                library.plans.insert(self.plan.key, None);
+            }
+            done.is_some()
+        })?;
+        done.ok_or_else(|| Error::msg("cuDNN is gone"))
     }
 }
 

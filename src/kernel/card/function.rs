@@ -61,7 +61,7 @@ sources! {
 }
 
 /// One argument of a kernel.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Arg {
     /// Where elements begin.
     At(u64),
@@ -144,7 +144,7 @@ type Modules = HashMap<(usize, &'static str, bool), Arc<CudaModule>>;
 
 thread_local! {
     /// Those that this thread has asked for, so that threads do not wait for each other.
-    static FUNCTIONS: RefCell<HashMap<Key, CudaFunction>> = RefCell::default();
+    static FUNCTIONS: RefCell<HashMap<Key, Known>> = RefCell::default();
 }
 
 static MODULES: Mutex<Option<Modules>> = Mutex::new(None);
@@ -152,8 +152,15 @@ static MODULES: Mutex<Option<Modules>> = Mutex::new(None);
 /// Bytes that a block may share without asking for more.
 const SHARED: usize = 48 * 1024;
 
-/// Held while a kernel is queued whose blocks share more.
-static LARGE: Mutex<()> = Mutex::new(());
+/// A kernel, and the bytes that its blocks may share.
+struct Known {
+    function: CudaFunction,
+    shared: usize,
+}
+
+/// The bytes that blocks of kernels may share, where that is more: all queues of a card share them, so
+/// they only become more.
+static LARGE: Mutex<Option<HashMap<Key, usize>>> = Mutex::new(None);
 
 pub(super) fn launch(
     device: &CudaDevice,
@@ -165,22 +172,34 @@ pub(super) fn launch(
     let half = is_half(dtype)?;
     FUNCTIONS.with_borrow_mut(|known| {
         let key = (device.cuda_stream().context().ordinal(), kernel.0.name, kernel.1, half);
-        let function = match known.entry(key) {
+        let known = match known.entry(key) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(function(device, kernel, half)?),
+            Entry::Vacant(place) => {
+                place.insert(Known { function: function(device, kernel, half)?, shared: SHARED })
+            }
         };
-        queue(device, function, grid, args)
+        if grid.shared > known.shared {
+            known.share(key, grid.shared)?;
+        }
+        queue(device, &known.function, grid, args)
     })
 }
 
-fn queue(device: &CudaDevice, function: &CudaFunction, grid: Grid, args: &[Arg]) -> Result<()> {
-    // All queues of a card share a function, and with it what its blocks may share.
-    let _alone =
-        (grid.shared > SHARED).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
-    if grid.shared > SHARED {
-        let most = CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-        function.set_attribute(most, grid.shared as i32).w()?;
+impl Known {
+    /// Lets blocks share so many bytes, or as many as they were let before.
+    fn share(&mut self, key: Key, bytes: usize) -> Result<()> {
+        let large = LARGE.lock();
+        let mut large = large.unwrap_or_else(PoisonError::into_inner);
+        let most = large.get_or_insert_default().entry(key).or_insert(bytes);
+        *most = bytes.max(*most);
+        let attribute = CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        self.function.set_attribute(attribute, *most as i32).w()?;
+        self.shared = *most;
+        Ok(())
     }
+}
+
+fn queue(device: &CudaDevice, function: &CudaFunction, grid: Grid, args: &[Arg]) -> Result<()> {
     let stream = device.cuda_stream();
     let mut builder = stream.launch_builder(function);
     for arg in args {

@@ -24,6 +24,8 @@ pub(crate) mod list;
 pub(crate) mod losses;
 pub(crate) mod paint;
 pub(crate) mod pixels;
+#[cfg(feature = "opened")]
+mod replay;
 mod room;
 pub(crate) mod spectral;
 pub(crate) mod statistics;
@@ -37,6 +39,8 @@ pub use dropout::{Draws, residual};
 pub use function::{Shelf, compile_all, keep_compiled};
 pub use list::bounded_on_card;
 pub use paint::{Touch, View, is_paintable, paint, resident};
+#[cfg(feature = "opened")]
+pub use replay::{Replay, held, is_sound};
 pub use tokens::tokens_on_card;
 
 pub(crate) use blas::{Factor, Product};

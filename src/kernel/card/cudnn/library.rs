@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use candle_core::cuda_backend::cudarc::cudnn::sys;
 use candle_core::cuda_backend::{DeviceId, WrapErr};
 use candle_core::{Device, Result};
+#[cfg(feature = "opened")]
+use candle_core::{Error, cuda_backend::cudarc::driver::sys::CUstream};
 
 use super::super::Card;
 use super::{Key, Plan};
@@ -75,6 +77,17 @@ pub(super) fn with<R>(card: Card, work: impl FnOnce(&mut Library) -> R) -> Resul
         .or_insert_with(new)
         .clone();
     Ok(known.map(|library| work(&mut held(&library))))
+}
+
+/// Lets cuDNN queue what it does on a stream, where it is there.
+#[cfg(feature = "opened")]
+pub(in crate::kernel::card) fn lead(card: Card, stream: CUstream) -> Result<()> {
+    if !is_used() {
+        return Ok(());
+    }
+    // SAFETY: the stream is of the context, and outlives what is queued on it.
+    let led = with(card, |it| unsafe { sys::cudnnSetStream(it.handle, stream.cast()).result() })?;
+    led.transpose().map(|_| ()).map_err(|error| Error::msg(format!("cuDNN: {error:?}")))
 }
 
 fn handle(card: Card) -> Option<sys::cudnnHandle_t> {

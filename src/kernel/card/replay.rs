@@ -1,0 +1,304 @@
+//! Steps of a training that are queued as one piece.
+//!
+//! To queue a kernel takes the CPU 4 µs and a product of cuBLAS 20, so that a step of some hundred waits
+//! for the CPU. What a step queues is kept instead, and becomes a graph of the driver, which is queued
+//! by one call. The next step is computed by the CPU all the same, up to where it would queue
+//! something: that is compared with what the graph has, arguments that differ are told to the graph, and
+//! where anything else differs all is queued as it comes. So a graph never runs but as exactly what the
+//! step asked for.
+
+mod call;
+mod captured;
+mod queue;
+mod sizes;
+mod sound;
+
+use std::cell::RefCell;
+
+use candle_core::cuda_backend::WrapErr;
+use candle_core::cuda_backend::cudarc::driver::result;
+use candle_core::cuda_backend::cudarc::driver::rooms::{self, Begun};
+use candle_core::cuda_backend::cudarc::driver::tape::{self, Listener, Work};
+use candle_core::{CudaDevice, Device, Error, Result, Tensor};
+
+use super::cudnn::Run;
+use super::{Arg, Product, on};
+use call::{Asked, Call};
+use captured::Captured;
+use queue::Queue;
+pub use sound::is_sound;
+
+/// Steps before the first that is kept: they load kernels and choose algorithms.
+const FIRST: usize = 2;
+/// Steps in a row that are not what was kept, after which it is forgotten.
+const MISSES: usize = 2;
+/// Steps that were to become graphs, after which none is any more if they were of little use.
+const GRAPHS: usize = 8;
+/// Launches of a graph that has been of use.
+const USES: usize = 4;
+
+/// The steps of a training, which are alike.
+pub struct Replay {
+    calls: Vec<Call>,
+    captured: Option<Captured>,
+    /// None where steps are queued as they come.
+    queue: Option<Queue>,
+    /// Steps that are still queued as they come.
+    plain: usize,
+    misses: usize,
+    graphs: usize,
+    launches: usize,
+}
+
+impl Replay {
+    /// Of steps on a device: on the CPU, and on a card whose driver does not make sound graphs, they are
+    /// queued as they come.
+    pub fn new(device: &Device) -> Self {
+        let sound = device.as_cuda_device().ok().filter(|_| is_sound(device));
+        Self::of(sound, FIRST)
+    }
+
+    fn of(device: Option<&CudaDevice>, plain: usize) -> Self {
+        let queue = device.and_then(|device| Queue::new(device).ok());
+        Self { queue, plain, calls: Vec::new(), captured: None, misses: 0, graphs: 0, launches: 0 }
+    }
+
+    /// How many steps were queued as one piece.
+    pub fn launches(&self) -> usize {
+        self.launches
+    }
+
+    /// Runs a step. What tensors it gives back hold is lost when the next one begins.
+    ///
+    /// # Errors
+    /// Those of `work`, and what the card says.
+    pub fn run<R, E: From<Error>>(
+        &mut self,
+        work: impl FnOnce() -> std::result::Result<R, E>,
+    ) -> std::result::Result<R, E> {
+        if self.plain > 0 {
+            self.plain -= 1;
+            return work();
+        }
+        let Some(queue) = self.queue.take() else { return work() };
+        let Some(is_first) = self.begun(&queue) else { return work() };
+        let kept = Kept::new(&queue.device, std::mem::take(&mut self.calls), is_first);
+        let (done, kept) = kept.during(work);
+        let stream = queue.device.cuda_stream().cu_stream();
+        // On an error nothing more is queued: the training is over.
+        let done = done.and_then(|done| Ok(self.queued(&queue, kept).map(|()| done)?));
+        rooms::step_ends(stream);
+        if self.misses >= MISSES {
+            self.forget(&queue);
+        }
+        if done.is_ok() && !self.is_vain() {
+            self.queue = Some(queue);
+        }
+        done
+    }
+
+    /// Whether steps are kept to become graphs, and hardly run as such.
+    fn is_vain(&self) -> bool {
+        self.graphs >= GRAPHS && self.launches < self.graphs * USES
+    }
+
+    /// Whether the step is the first that is kept; nothing where none can be.
+    fn begun(&mut self, queue: &Queue) -> Option<bool> {
+        let stream = queue.device.cuda_stream().cu_stream();
+        let mut begun = rooms::step_begins(stream);
+        if begun == Begun::Busy || (begun == Begun::Again && self.captured.is_none()) {
+            self.forget(queue);
+            begun = rooms::step_begins(stream);
+        }
+        match begun {
+            Begun::Not | Begun::Busy => None,
+            Begun::Again => Some(false),
+            Begun::First => {
+                (self.captured, self.misses) = (None, 0);
+                self.calls.clear();
+                self.graphs += 1;
+                Some(true)
+            }
+        }
+    }
+
+    /// Forgets the graph, and gives the memory that its step has for itself to everybody.
+    fn forget(&mut self, queue: &Queue) {
+        (self.captured, self.misses) = (None, 0);
+        self.calls.clear();
+        queue.forget();
+    }
+
+    /// Queues what was kept of a step.
+    fn queued(&mut self, queue: &Queue, kept: Kept) -> Result<()> {
+        rooms::step_is_over();
+        let Kept { device, mut calls, at, is_first, is_settled, error } = kept;
+        let is_whole = !is_settled && at == calls.len();
+        let done = match (error, is_whole, is_first) {
+            (Some(error), ..) => Err(error),
+            (None, true, true) => self.first(queue, &mut calls),
+            (None, true, false) => self.again(&mut calls),
+            (None, false, _) => {
+                self.misses = if is_first { MISSES } else { self.misses + 1 };
+                if is_settled { Ok(()) } else { queue_all(&device, &mut calls[..at]) }
+            }
+        };
+        self.calls = calls;
+        done
+    }
+
+    /// Makes the graph of a step, and queues that; or the step as it comes, where no graph can be made.
+    fn first(&mut self, queue: &Queue, calls: &mut [Call]) -> Result<()> {
+        match Captured::new(queue, calls) {
+            Ok(captured) => {
+                self.captured = Some(captured);
+                self.again(calls)
+            }
+            Err(_) => {
+                queue.lead(&queue.device.cuda_stream())?;
+                (self.misses, self.graphs, self.launches) = (MISSES, GRAPHS, 0);
+                queue_all(&queue.device, calls)
+            }
+        }
+    }
+
+    fn again(&mut self, calls: &mut [Call]) -> Result<()> {
+        let captured = self.captured.as_mut().expect("a step that was kept has a graph");
+        captured.launch(calls)?;
+        self.misses = 0;
+        self.launches += 1;
+        Ok(())
+    }
+}
+
+fn queue_all(device: &CudaDevice, calls: &mut [Call]) -> Result<()> {
+    let stream = device.cuda_stream().cu_stream();
+    calls.iter_mut().try_for_each(|call| call.queue(device, stream))
+}
+
+thread_local! {
+    /// What is kept of the step that this thread is in.
+    static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
+}
+
+/// What is kept of a step.
+struct Kept {
+    device: CudaDevice,
+    calls: Vec<Call>,
+    /// Calls of this step that are kept.
+    at: usize,
+    is_first: bool,
+    /// Whether something could not be kept, so that all before it was queued.
+    is_settled: bool,
+    error: Option<Error>,
+}
+
+/// Ends the keeping, however the step ends.
+struct Until;
+
+impl Drop for Until {
+    fn drop(&mut self) {
+        tape::listen(None);
+        rooms::step_is_over();
+    }
+}
+
+impl Kept {
+    fn new(device: &CudaDevice, calls: Vec<Call>, is_first: bool) -> Self {
+        Self { device: device.clone(), calls, at: 0, is_first, is_settled: false, error: None }
+    }
+
+    /// Runs `work`, and keeps what it queues.
+    fn during<R>(self, work: impl FnOnce() -> R) -> (R, Self) {
+        let stream = self.device.cuda_stream().cu_stream();
+        KEPT.set(Some(self));
+        let until = Until;
+        tape::listen(Some(Listener { stream, keep: kept, settle: settled }));
+        let done = work();
+        drop(until);
+        (done, KEPT.take().expect("it was set"))
+    }
+
+    fn keep(&mut self, asked: &Asked) -> bool {
+        let is_kept = match self.calls.get_mut(self.at) {
+            Some(call) => call.becomes(asked),
+            None if self.is_first => match Call::new(asked) {
+                Some(call) => {
+                    self.calls.push(call);
+                    true
+                }
+                None => false,
+            },
+            None => false,
+        };
+        if is_kept {
+            self.at += 1
+        } else {
+            self.settle()
+        }
+        is_kept
+    }
+
+    /// Queues what is kept, and keeps nothing more.
+    fn settle(&mut self) {
+        tape::listen(None);
+        rooms::step_is_over();
+        self.is_settled = true;
+        self.error = queue_all(&self.device, &mut self.calls[..self.at]).err();
+    }
+}
+
+fn keep(asked: &Asked) -> bool {
+    KEPT.with_borrow_mut(|kept| kept.as_mut().is_some_and(|kept| kept.keep(asked)))
+}
+
+fn kept(work: Work) -> bool {
+    keep(&Asked::Work(work))
+}
+
+fn settled() {
+    KEPT.with_borrow_mut(|kept| kept.iter_mut().for_each(Kept::settle));
+}
+
+/// Whether a product is kept for later.
+pub(super) fn keeps_product(product: &Product) -> bool {
+    tape::is_heard() && keep(&Asked::Product(product))
+}
+
+/// Whether a convolution of cuDNN is kept for later.
+pub(super) fn keeps_convolution(run: &Run) -> bool {
+    tape::is_heard() && keep(&Asked::Convolution(run))
+}
+
+/// A tensor that a step is given, where the step finds it each time.
+///
+/// # Errors
+/// When memory is short.
+pub fn held(given: &Tensor) -> Result<Tensor> {
+    if !tape::is_heard() {
+        return Ok(given.clone());
+    }
+    on([given], |[given]| {
+        let to = given.card().room(given.len(), given.dtype())?;
+        let (Arg::At(at), Arg::At(from)) = (to.at(), given.at()) else {
+            unreachable!("elements are at an address")
+        };
+        let bytes = given.len() * given.dtype().size_in_bytes();
+        now(|| {
+            let stream = given.card().device.cuda_stream().cu_stream();
+            // SAFETY: both are of as many bytes; nothing before this in the step writes to the room.
+            unsafe { result::memcpy_dtod_async(at, from, bytes, stream) }.w()
+        })?;
+        Ok(to.tensor(given.shape()))
+    })
+}
+
+/// Runs `work`, whatever it queues, before what is kept.
+fn now<R>(work: impl FnOnce() -> R) -> R {
+    let stream =
+        KEPT.with_borrow(|kept| kept.as_ref().map(|it| it.device.cuda_stream().cu_stream()));
+    tape::listen(None);
+    let done = work();
+    tape::listen(stream.map(|stream| Listener { stream, keep: kept, settle: settled }));
+    done
+}

@@ -1,0 +1,58 @@
+//! Whether graphs of a card's driver do what their calls do.
+
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::{DType, Device, Result, Tensor};
+
+use super::Replay;
+use crate::kernel::{Conv2d, Draws, conv2d, linear};
+
+/// Whether steps on a card are sound as graphs: a few small ones, each with other arguments, are
+/// computed as graphs and without, and compared bit by bit. A card is tried once.
+pub fn is_sound(card: &Device) -> bool {
+    static KNOWN: Mutex<Vec<(usize, bool)>> = Mutex::new(Vec::new());
+    let Ok(device) = card.as_cuda_device() else { return false };
+    let ordinal = device.cuda_stream().context().ordinal();
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, is_sound)) = known.iter().find(|(it, _)| *it == ordinal) {
+        return *is_sound;
+    }
+    let is_sound = tried(card).unwrap_or(false);
+    known.push((ordinal, is_sound));
+    is_sound
+}
+
+fn tried(card: &Device) -> Result<bool> {
+    let mut replay = Replay::of(Some(card.as_cuda_device()?), 1);
+    let images = Tensor::arange(0f32, 2.0 * 8.0 * 8.0 * 8.0, card)?.affine(1e-3, -0.5)?;
+    let images = images.reshape((2, 8, 8, 8))?;
+    for step in 0..5 {
+        let plain = values(&work(&images, step)?)?;
+        let kept = replay.run(|| work(&super::held(&images)?, step))?;
+        if values(&kept)? != plain {
+            return Ok(false);
+        }
+    }
+    Ok(replay.launches() == 4)
+}
+
+/// Uploads, products, a convolution, kernels of balance and of candle.
+fn work(images: &Tensor, step: u64) -> Result<Tensor> {
+    let card = images.device();
+    let numbers =
+        |count: usize| (0..count).map(move |at| ((at as u64 * 7 + step) % 11) as f32 / 11.0);
+    let given =
+        |shape: &[usize]| Tensor::from_vec(numbers(shape.iter().product()).collect(), shape, card);
+    let geometry = Conv2d { stride: 1, padding: 1 };
+    let convolved = conv2d(images, &given(&[3, 3, 8, 8])?, geometry)?;
+    let rows = convolved.reshape((2 * 8 * 8, 8))?;
+    let product = linear(&rows, &given(&[8, 8])?, None, false)?;
+    let factors = Draws::new(step, 0.5, 2.0).factors(product.dims(), DType::F32, card)?;
+    let zeros = Tensor::zeros_like(&product)?;
+    (product * factors)? + (zeros + step as f64)?.copy()?
+}
+
+fn values(of: &Tensor) -> Result<Vec<u32>> {
+    let values = of.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
+    Ok(values.into_iter().map(f32::to_bits).collect())
+}

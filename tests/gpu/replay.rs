@@ -1,0 +1,163 @@
+//! Steps that are queued as one piece against the same steps queued as they come.
+
+use std::path::Path;
+
+use balance::graph::{Batch, Model, build, clip, gradient, stage_stream};
+use balance::kernel::{Replay, card_device, held, is_sound};
+use balance::library::optimizer::{Optimizer, Stepper};
+use balance::library::{self, Library};
+use balance::plan::Stage;
+use candle_core::{DType, Device, Result, Tensor};
+
+use crate::beside::{card, tensor};
+use crate::planned::plan;
+
+/// Whether steps are never kept: this program was told to keep no memory.
+fn is_off() -> bool {
+    std::env::var_os("BALANCE_KEEPS_NO_MEMORY").is_some()
+}
+
+fn bits(of: &Tensor) -> Vec<u32> {
+    let values = of.to_device(&Device::Cpu).and_then(|it| it.flatten_all()?.to_vec1::<f32>());
+    values.expect("it is read").into_iter().map(f32::to_bits).collect()
+}
+
+struct Training {
+    stage: Stage,
+    model: Model,
+    stepper: Box<dyn Stepper>,
+    device: Device,
+}
+
+impl Training {
+    fn new(name: &str, device: &Device) -> Self {
+        let library = Library::standard();
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gpu/steps.exp");
+        let stage = plan(&library, file, Path::new("data"), name).stages.remove(0);
+        let model = build(&stage, &library, DType::F32, device).expect("a model");
+        let optimizer: Box<dyn Optimizer> = library::build(&library.optimizers, &stage.optimizer);
+        let stepper = optimizer.start(model.params().vars()).expect("an optimizer");
+        Self { stage, model, stepper, device: device.clone() }
+    }
+
+    /// Of some items, other ones at each step.
+    fn batch(&self, step: u64, items: usize) -> Batch {
+        let image = self.stage.data.image;
+        let images = |count: usize, seed: u64| {
+            tensor(&[count, image.height, image.width, image.channels], seed)
+                .to_device(&self.device)
+                .expect("there is room")
+        };
+        let classes = self.stage.data.classes.of_fine.len() as u64;
+        Batch {
+            images: images(self.stage.views * items, step),
+            clean: self.model.needs_clean().then(|| images(items, 100 + step)),
+            fine: (0..items as u64).map(|item| ((item * 3 + step) % classes) as u32).collect(),
+            groups: Vec::new(),
+            views: self.stage.views,
+            mixed: None,
+        }
+    }
+
+    fn step(&mut self, batch: Batch, step: u64) -> Result<Tensor> {
+        let stream = stage_stream(&self.stage, "dropout").at(step);
+        let method = &self.stage.method;
+        let (loss, mut grads) = gradient(&self.model, method, batch.held()?, stream)?;
+        if let Some(most) = method.clip {
+            (grads, _) = clip(self.model.params(), grads, most)?;
+        }
+        self.stepper.step(&grads, 1e-2 / (step + 1) as f64)?;
+        Ok(loss.total.detach())
+    }
+
+    /// The variables and what else training changes.
+    fn state(&self) -> Vec<(String, Vec<u32>)> {
+        let state = self.model.params().state().expect("a state");
+        state.into_iter().map(|(name, value)| (name, bits(&value))).collect()
+    }
+}
+
+/// Items of the batch of each step: now and then another number of them.
+const ITEMS: [usize; 12] = [6, 6, 6, 6, 6, 4, 6, 6, 5, 5, 5, 6];
+
+/// Trains twice, once with steps as one piece, and compares all that came of it.
+fn alike(name: &str, uses: usize) {
+    let mut plain = Training::new(name, &card());
+    let queue = card_device(0).expect("these tests need a card");
+    let (mut kept, mut replay) = (Training::new(name, &queue), Replay::new(&queue));
+    // Copies that are held for a while, as checkpoints are; and a loss that nobody copied.
+    let (mut copies, mut loss) = (Vec::new(), None);
+    for (step, items) in ITEMS.into_iter().enumerate() {
+        let at = step as u64;
+        let expected = plain.step(plain.batch(at, items), at).expect("a step");
+        let batch = kept.batch(at, items);
+        let found = replay.run(|| kept.step(batch, at)).expect("a step");
+        assert_eq!(bits(&found), bits(&expected), "the loss of step {step} of {name}");
+        if step == 6 {
+            loss = Some((found, bits(&expected)));
+        }
+        copies.push(kept.model.params().state().expect("a state"));
+        if step % 5 == 0 {
+            copies.clear();
+        }
+    }
+    let (loss, expected) = loss.expect("there is a sixth step");
+    assert_eq!(bits(&loss), expected, "the loss that was held of {name}");
+    assert_eq!(kept.state(), plain.state(), "{name}");
+    assert!(is_off() || replay.launches() >= uses, "{} of {name}", replay.launches());
+}
+
+#[test]
+fn graphs_are_sound() {
+    assert_eq!(is_sound(&card()), !is_off());
+    assert!(!is_sound(&Device::Cpu));
+}
+
+#[test]
+fn a_transformer_trains_alike() {
+    alike("transformer", 6);
+}
+
+#[test]
+fn a_decoder_trains_alike() {
+    alike("decoder", 6);
+}
+
+#[test]
+fn what_a_step_reads_back_is_what_it_queued() {
+    let queue = card_device(0).expect("these tests need a card");
+    let mut replay = Replay::new(&queue);
+    for step in 0..8u64 {
+        let given = tensor(&[5, 3], step).to_device(&queue).expect("there is room");
+        let found = replay.run(|| -> Result<(f32, Tensor)> {
+            let twice = (held(&given)? * 2.0)?;
+            // A number that the step waits for, in the middle of it.
+            let sum = twice.sum_all()?.to_device(&Device::Cpu)?.to_scalar::<f32>()?;
+            Ok((sum, (twice + f64::from(sum))?))
+        });
+        let (sum, found) = found.expect("a step");
+        let expected = (given * 2.0).and_then(|it| Ok((it.sum_all()?.to_scalar::<f32>()?, it)));
+        let (of_all, twice) = expected.expect("it is computed");
+        assert_eq!(sum.to_bits(), of_all.to_bits());
+        assert_eq!(bits(&found), bits(&(twice + f64::from(sum)).unwrap()));
+    }
+}
+
+#[test]
+fn a_step_that_fails_leaves_the_card_as_it_was() {
+    let queue = card_device(0).expect("these tests need a card");
+    let mut replay = Replay::new(&queue);
+    let sum = |x: &Tensor| x.sum_all()?.to_device(&Device::Cpu)?.to_scalar::<f32>();
+    for step in 0..6 {
+        let x = tensor(&[7], step).to_device(&queue).expect("there is room");
+        let found = replay.run(|| match step {
+            4 => candle_core::bail!("no"),
+            _ => held(&x)? + 1.0,
+        });
+        assert_eq!(found.is_err(), step == 4);
+        if let Ok(found) = found {
+            assert_eq!(bits(&found), bits(&(&x + 1.0).unwrap()));
+        }
+        assert!(sum(&x).is_ok());
+    }
+}
