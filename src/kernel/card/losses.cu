@@ -88,6 +88,26 @@ KERNEL cross_entropy_back(const T* logits, const u32* labels, const float* share
   }
 }
 
+// The sum of squared differences of 4096 numbers to each block.
+KERNEL squared_errors(const float* x, const float* target, float* to, long long n) {
+  __shared__ float room[32];
+  long long first = (long long)blockIdx.x * 4096, end = first + 4096 < n ? first + 4096 : n;
+  float sum = 0.0f;
+  for (long long i = first + threadIdx.x; i < end; i += blockDim.x) {
+    float apart = x[i] - target[i];
+    sum += apart * apart;
+  }
+  sum = block_sum(sum, room);
+  if (threadIdx.x == 0) to[blockIdx.x] = sum;
+}
+
+// The differences times `factor` and the gradient by the loss.
+KERNEL squared_errors_back(const float* x, const float* target, const float* by_loss, float* to,
+                           long long n, float factor) {
+  long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) to[i] = (x[i] - target[i]) * (*by_loss * factor);
+}
+
 // sum + weight * value, of single numbers; a sum that is not there is 0.
 KERNEL plus_weighted(const float* sum, const float* value, float* to, float weight) {
   if (threadIdx.x == 0) *to = (sum ? *sum : 0.0f) + weight * *value;

@@ -106,6 +106,34 @@ pub(crate) fn cross_entropy_back(
     })
 }
 
+/// Numbers whose squared errors a block adds up.
+const SHARE: usize = 4096;
+
+/// The mean of squared errors, of and in f32.
+pub(crate) fn squared_error(x: Operand, target: Operand) -> Result<Made> {
+    let (card, len) = (x.card(), x.len());
+    let blocks = len.div_ceil(SHARE);
+    let (sums, mean) = (card.room(blocks, DType::F32)?, card.room(1, DType::F32)?);
+    let args = [x.at(), target.at(), sums.at(), Arg::Long(len as i64)];
+    card.launch((Source::LOSSES, "squared_errors"), DType::F32, Grid::of(blocks, 256), &args)?;
+    let args = [sums.at(), mean.at(), Arg::size(blocks), Arg::Float((1.0 / len as f64) as f32)];
+    card.launch((Source::LOSSES, "scaled_sum"), DType::F32, Grid::of(1, 1024), &args)?;
+    Ok(mean.made(()))
+}
+
+/// The gradient of that by `x`.
+pub(crate) fn squared_error_back(x: &Tensor, target: &Tensor, by_loss: &Tensor) -> Result<Tensor> {
+    on([x, target, by_loss], |[of_x, target, by_loss]| {
+        let (card, len) = (of_x.card(), of_x.len());
+        let to = card.room(len, DType::F32)?;
+        let arrays = [of_x.at(), target.at(), by_loss.at(), to.at()];
+        let factor = Arg::Float((2.0 / len as f64) as f32);
+        let args = [&arrays[..], &[Arg::Long(len as i64), factor]].concat();
+        card.launch((Source::LOSSES, "squared_errors_back"), DType::F32, Grid::over(len), &args)?;
+        Ok(to.tensor(x.shape()))
+    })
+}
+
 /// `sum + weight · value` of scalars in f32, or without the sum.
 pub(crate) fn plus_weighted(sum: Option<Operand>, value: Operand, weight: f64) -> Result<Made> {
     let card = value.card();

@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor, bail};
 
 use super::{Activations, Loss, Single, Site, Term};
 use crate::catalog::{self, DecoderCall, Misfit, Part, Place, Port};
-use crate::kernel::{self, between};
+use crate::kernel::{self, between, squared_error};
 use crate::library::build;
 use crate::library::encoder::Network;
 use crate::nn::Mode;
@@ -152,12 +152,12 @@ impl Single for Autoencoder {
         let embedding = &batch.embedding;
         match &self.decoders {
             Decoders::Blind(decoder) => {
-                error(between(embedding, |z| decoder.forward(z, mode))?, &target)
+                squared_error(&between(embedding, |z| decoder.forward(z, mode))?, &target)
             }
             Decoders::Told(decoder, classes) => {
                 let told = one_hot(&classes_of(batch, *classes)?, *classes, embedding)?;
                 let embedding = Tensor::cat(&[embedding, &told], 1)?;
-                error(between(&embedding, |z| decoder.forward(z, mode))?, &target)
+                squared_error(&between(&embedding, |z| decoder.forward(z, mode))?, &target)
             }
             Decoders::Each(decoders) => {
                 let classes = classes_of(batch, decoders.len())?;
@@ -165,14 +165,10 @@ impl Single for Autoencoder {
                 let rows = Tensor::new(&routes.order[..], embedding.device())?;
                 let sorted = embedding.index_select(&rows, 0)?;
                 let restored = between(&sorted, |sorted| routes.restore(decoders, sorted, mode))?;
-                error(restored, &target.index_select(&rows, 0)?)
+                squared_error(&restored, &target.index_select(&rows, 0)?)
             }
         }
     }
-}
-
-fn error(restored: Tensor, target: &Tensor) -> Result<Tensor> {
-    (&restored - target.to_dtype(restored.dtype())?)?.sqr()?.mean_all()
 }
 
 /// What turns embeddings back into images.
