@@ -117,6 +117,10 @@ impl<'b> Crew<'_, 'b, '_> {
         let alarm = Alarm(self);
         let own = workers.and_then(|_| queue_of_its_own(self.around.device));
         let device = own.as_ref().unwrap_or(self.around.device);
+        // On one queue trainings would be in each other's way: the first has it.
+        if own.is_none() && workers.is_some() && device.is_cuda() && job > 0 {
+            return;
+        }
         let around = Surroundings { halt: Some(&self.halt), device, ..self.around };
         let mut reporter = Reporter { crew: self, job };
         let mut session = Session::within(around, &mut reporter, (workers, self.datasets.clone()));
