@@ -21,7 +21,7 @@ use std::thread_local;
 use std::vec::Vec;
 
 use super::result::{stream::synchronize, DriverError};
-use super::sys;
+use super::{sys, tape};
 
 /// Bytes of pieces that are lent between steps, at least: smaller ones may be had for long.
 const LENT: usize = 1 << 20;
@@ -34,6 +34,8 @@ struct Rooms {
     /// All pieces, by where they begin.
     pieces: HashMap<sys::CUdeviceptr, Piece>,
     step: Step,
+    /// Whether somebody had memory of a step when it was to begin: it is not lent any more.
+    is_never_lent: bool,
 }
 
 struct Piece {
@@ -62,8 +64,6 @@ enum Now {
     Idle,
     First,
     Again,
-    /// It took something else than before.
-    Lost,
 }
 
 /// How a step begins.
@@ -127,47 +127,66 @@ pub(super) unsafe fn take(
     }
     let bytes = rounded(bytes);
     let rooms = of(stream);
-    let is_within = WITHIN.get() == Some(stream as usize);
-    if let Some(kept) = held(rooms).taken(bytes, is_within) {
+    if is_within(stream) && held(rooms).is_lost(bytes) {
+        tape::settle();
+    }
+    if let Some(kept) = held(rooms).taken(bytes, is_within(stream)) {
         return Ok(kept);
     }
     loop {
         match asked_for(stream, bytes) {
+            // All that the step gave back can be had when it is queued.
+            Err(error) if is_full(error) && is_within(stream) => {
+                tape::settle();
+                if let Some(kept) = held(rooms).taken(bytes, is_within(stream)) {
+                    return Ok(kept);
+                }
+            }
             // Others may have taken what was given back, and given back more since.
             Err(error) if is_full(error) && give_all_back() => {}
             other => {
                 let at = other?;
-                held(rooms).add(at, bytes, is_within);
+                held(rooms).add(at, bytes, is_within(stream));
                 return Ok(at);
             }
         }
     }
 }
 
+/// Whether this thread is in a step on a stream.
+fn is_within(stream: sys::CUstream) -> bool {
+    WITHIN.get() == Some(stream as usize)
+}
+
 impl Rooms {
     /// A piece that is there.
     fn taken(&mut self, bytes: usize, is_within: bool) -> Option<sys::CUdeviceptr> {
         let found = match self.step.now {
-            Now::Again if is_within => self.as_before(bytes),
+            Now::Again if is_within => self.as_before(),
             Now::First if is_within => self.own(bytes),
             _ => None,
         };
         let found = found.or_else(|| self.free.get_mut(&bytes).and_then(Vec::pop));
-        let is_lent = self.step.now == Now::Idle && bytes >= LENT;
+        let is_lent = self.step.now == Now::Idle && bytes >= LENT && !self.is_never_lent;
         let found = found.or_else(|| is_lent.then(|| self.own(bytes)).flatten())?;
         self.out(found, is_within);
         Some(found)
     }
 
-    /// What the step took at this place before; from where that is not what it asks for, it is lost.
-    fn as_before(&mut self, bytes: usize) -> Option<sys::CUdeviceptr> {
-        let (before, at) = *self.step.order.get(self.step.at).unwrap_or(&(0, 0));
-        if before != bytes || self.pieces[&at].is_out {
-            self.step.now = Now::Lost;
-            return None;
-        }
+    /// Whether the step took something else at this place before, or somebody has that.
+    fn is_lost(&self, bytes: usize) -> bool {
+        let before = self.step.order.get(self.step.at);
+        let is_same = |(size, at): &(usize, sys::CUdeviceptr)| {
+            *size == bytes && !self.pieces[at].is_out
+        };
+        self.step.now == Now::Again && !before.is_some_and(is_same)
+    }
+
+    /// What the step took at this place before.
+    fn as_before(&mut self) -> Option<sys::CUdeviceptr> {
+        let (_, at) = self.step.order.get(self.step.at)?;
         self.step.at += 1;
-        Some(at)
+        Some(*at)
     }
 
     /// A piece of the step that nobody has.
@@ -216,10 +235,15 @@ pub fn step_begins(stream: sys::CUstream) -> Begun {
         return Begun::Not;
     }
     let mut rooms = held(of(stream));
-    let (now, begun) = match rooms.step.order.is_empty() {
-        true => (Now::First, Begun::First),
-        false if rooms.step.out > 0 => return Begun::Busy,
-        false => (Now::Again, Begun::Again),
+    let (now, begun) = match (rooms.step.now, rooms.step.order.is_empty()) {
+        (Now::Idle, true) => (Now::First, Begun::First),
+        (Now::Idle, false) if rooms.step.out > 0 => {
+            rooms.is_never_lent = true;
+            return Begun::Busy;
+        }
+        (Now::Idle, false) => (Now::Again, Begun::Again),
+        // Another thread's.
+        _ => return Begun::Not,
     };
     (rooms.step.now, rooms.step.at) = (now, 0);
     WITHIN.set(Some(stream as usize));
@@ -286,7 +310,7 @@ pub(super) unsafe fn give(
     piece.is_out = false;
     if piece.is_of_step {
         rooms.step.out -= 1;
-    } else if WITHIN.get() == Some(stream as usize) {
+    } else if is_within(stream) {
         rooms.step.late.push(at);
     } else {
         rooms.free.entry(piece.bytes).or_default().push(at);

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::ffi::{c_uint, c_void};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread_local;
 
 use super::sys;
@@ -33,6 +34,14 @@ pub struct Listener {
     pub keep: fn(Work) -> bool,
     /// Queues all that was kept, and listens no more.
     pub settle: fn(),
+}
+
+/// Held while a graph is noted: nobody may wait for all of a card meanwhile.
+static NOTING: Mutex<()> = Mutex::new(());
+
+/// Lets nobody note a graph, or wait for all of a card, until what is given back is dropped.
+pub fn alone() -> MutexGuard<'static, ()> {
+    NOTING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 thread_local! {

@@ -180,7 +180,11 @@ impl Plan {
         if super::replay::keeps_convolution(&run) {
             return Ok(true);
         }
-        run.queue(card)
+        let is_done = run.queue(card)?;
+        if !is_done {
+            with(card, |library| library.plans.insert(self.key, None))?;
+        }
+        Ok(is_done)
     }
 
     fn queue(&self, [x, weight, y]: [*mut c_void; 3], scratch: *mut c_void) -> Option<()> {
@@ -261,13 +265,8 @@ impl PartialEq for Run {
 impl Run {
     /// Queues it; false where cuDNN refuses.
     pub(super) fn queue(&self, card: Card) -> Result<bool> {
-        let done = with(card, |library| {
-            let done = self.plan.queue(self.arrays.map(pointer), pointer(self.scratch));
-            if done.is_none() {
-                library.plans.insert(self.plan.key, None);
-            }
-            done.is_some()
-        })?;
+        let arrays = self.arrays.map(pointer);
+        let done = with(card, |_| self.plan.queue(arrays, pointer(self.scratch)).is_some())?;
         done.ok_or_else(|| Error::msg("cuDNN is gone"))
     }
 }

@@ -18,12 +18,13 @@ use std::cell::RefCell;
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::result;
 use candle_core::cuda_backend::cudarc::driver::rooms::{self, Begun};
+use candle_core::cuda_backend::cudarc::driver::sys::CUstream;
 use candle_core::cuda_backend::cudarc::driver::tape::{self, Listener, Work};
 use candle_core::{CudaDevice, Device, Error, Result, Tensor};
 
 use super::cudnn::Run;
 use super::{Arg, Product, on};
-use call::{Asked, Call};
+use call::{Asked, Call, Calls};
 use captured::Captured;
 use queue::Queue;
 pub use sound::is_sound;
@@ -39,12 +40,12 @@ const USES: usize = 4;
 
 /// The steps of a training, which are alike.
 pub struct Replay {
-    calls: Vec<Call>,
+    calls: Calls,
     captured: Option<Captured>,
-    /// None where steps are queued as they come.
+    /// None on the CPU.
     queue: Option<Queue>,
-    /// Steps that are still queued as they come.
-    plain: usize,
+    /// Steps that are still queued as they come; all where it is none.
+    plain: Option<usize>,
     misses: usize,
     graphs: usize,
     launches: usize,
@@ -54,13 +55,20 @@ impl Replay {
     /// Of steps on a device: on the CPU, and on a card whose driver does not make sound graphs, they are
     /// queued as they come.
     pub fn new(device: &Device) -> Self {
-        let sound = device.as_cuda_device().ok().filter(|_| is_sound(device));
-        Self::of(sound, FIRST)
+        Self::of(device, is_sound(device).then_some(FIRST))
     }
 
-    fn of(device: Option<&CudaDevice>, plain: usize) -> Self {
-        let queue = device.and_then(|device| Queue::new(device).ok());
-        Self { queue, plain, calls: Vec::new(), captured: None, misses: 0, graphs: 0, launches: 0 }
+    fn of(device: &Device, plain: Option<usize>) -> Self {
+        let queue = device.as_cuda_device().ok().and_then(|device| Queue::new(device).ok());
+        Self {
+            queue,
+            plain,
+            calls: Calls::default(),
+            captured: None,
+            misses: 0,
+            graphs: 0,
+            launches: 0,
+        }
     }
 
     /// How many steps were queued as one piece.
@@ -76,24 +84,38 @@ impl Replay {
         &mut self,
         work: impl FnOnce() -> std::result::Result<R, E>,
     ) -> std::result::Result<R, E> {
-        if self.plain > 0 {
-            self.plain -= 1;
-            return work();
+        match &mut self.plain {
+            None => return work(),
+            Some(0) => {}
+            Some(plain) => {
+                *plain -= 1;
+                return work();
+            }
         }
         let Some(queue) = self.queue.take() else { return work() };
-        let Some(is_first) = self.begun(&queue) else { return work() };
-        let kept = Kept::new(&queue.device, std::mem::take(&mut self.calls), is_first);
-        let (done, kept) = kept.during(work);
-        let stream = queue.device.cuda_stream().cu_stream();
-        // On an error nothing more is queued: the training is over.
-        let done = done.and_then(|done| Ok(self.queued(&queue, kept).map(|()| done)?));
-        rooms::step_ends(stream);
+        let done = self.kept(&queue, work);
         if self.misses >= MISSES {
             self.forget(&queue);
         }
-        if done.is_ok() && !self.is_vain() {
-            self.queue = Some(queue);
+        if done.is_err() || self.is_vain() {
+            self.plain = None;
         }
+        self.queue = Some(queue);
+        done
+    }
+
+    /// Runs a step that is kept.
+    fn kept<R, E: From<Error>>(
+        &mut self,
+        queue: &Queue,
+        work: impl FnOnce() -> std::result::Result<R, E>,
+    ) -> std::result::Result<R, E> {
+        let Some(is_first) = self.begun(queue) else { return work() };
+        let kept = Kept::new(&queue.device, std::mem::take(&mut self.calls), is_first);
+        let (done, kept) = kept.during(work);
+        // On an error nothing more is queued: the training is over.
+        let done = done.and_then(|done| Ok(self.queued(queue, kept).map(|()| done)?));
+        rooms::step_ends(queue.device.cuda_stream().cu_stream());
         done
     }
 
@@ -115,7 +137,7 @@ impl Replay {
             Begun::Again => Some(false),
             Begun::First => {
                 (self.captured, self.misses) = (None, 0);
-                self.calls.clear();
+                self.calls = Calls::default();
                 self.graphs += 1;
                 Some(true)
             }
@@ -125,7 +147,7 @@ impl Replay {
     /// Forgets the graph, and gives the memory that its step has for itself to everybody.
     fn forget(&mut self, queue: &Queue) {
         (self.captured, self.misses) = (None, 0);
-        self.calls.clear();
+        self.calls = Calls::default();
         queue.forget();
     }
 
@@ -133,14 +155,14 @@ impl Replay {
     fn queued(&mut self, queue: &Queue, kept: Kept) -> Result<()> {
         rooms::step_is_over();
         let Kept { device, mut calls, at, is_first, is_settled, error } = kept;
-        let is_whole = !is_settled && at == calls.len();
+        let is_whole = !is_settled && at == calls.all.len();
         let done = match (error, is_whole, is_first) {
             (Some(error), ..) => Err(error),
-            (None, true, true) => self.first(queue, &mut calls),
-            (None, true, false) => self.again(&mut calls),
+            (None, true, true) => self.first(queue, &mut calls.all),
+            (None, true, false) => self.again(&mut calls.all),
             (None, false, _) => {
                 self.misses = if is_first { MISSES } else { self.misses + 1 };
-                if is_settled { Ok(()) } else { queue_all(&device, &mut calls[..at]) }
+                if is_settled { Ok(()) } else { queue_all(&device, &mut calls.all[..at]) }
             }
         };
         self.calls = calls;
@@ -156,7 +178,7 @@ impl Replay {
             }
             Err(_) => {
                 queue.lead(&queue.device.cuda_stream())?;
-                (self.misses, self.graphs, self.launches) = (MISSES, GRAPHS, 0);
+                self.misses = MISSES;
                 queue_all(&queue.device, calls)
             }
         }
@@ -184,7 +206,7 @@ thread_local! {
 /// What is kept of a step.
 struct Kept {
     device: CudaDevice,
-    calls: Vec<Call>,
+    calls: Calls,
     /// Calls of this step that are kept.
     at: usize,
     is_first: bool,
@@ -204,7 +226,7 @@ impl Drop for Until {
 }
 
 impl Kept {
-    fn new(device: &CudaDevice, calls: Vec<Call>, is_first: bool) -> Self {
+    fn new(device: &CudaDevice, calls: Calls, is_first: bool) -> Self {
         Self { device: device.clone(), calls, at: 0, is_first, is_settled: false, error: None }
     }
 
@@ -213,23 +235,16 @@ impl Kept {
         let stream = self.device.cuda_stream().cu_stream();
         KEPT.set(Some(self));
         let until = Until;
-        tape::listen(Some(Listener { stream, keep: kept, settle: settled }));
+        tape::listen(Some(listener(stream)));
         let done = work();
         drop(until);
         (done, KEPT.take().expect("it was set"))
     }
 
     fn keep(&mut self, asked: &Asked) -> bool {
-        let is_kept = match self.calls.get_mut(self.at) {
+        let is_kept = match self.calls.all.get_mut(self.at) {
             Some(call) => call.becomes(asked),
-            None if self.is_first => match Call::new(asked) {
-                Some(call) => {
-                    self.calls.push(call);
-                    true
-                }
-                None => false,
-            },
-            None => false,
+            None => self.is_first && self.calls.add(asked),
         };
         if is_kept {
             self.at += 1
@@ -242,9 +257,9 @@ impl Kept {
     /// Queues what is kept, and keeps nothing more.
     fn settle(&mut self) {
         tape::listen(None);
-        rooms::step_is_over();
         self.is_settled = true;
-        self.error = queue_all(&self.device, &mut self.calls[..self.at]).err();
+        self.error = queue_all(&self.device, &mut self.calls.all[..self.at]).err();
+        rooms::step_ends(self.device.cuda_stream().cu_stream());
     }
 }
 
@@ -270,15 +285,18 @@ pub(super) fn keeps_convolution(run: &Run) -> bool {
     tape::is_heard() && keep(&Asked::Convolution(run))
 }
 
-/// A tensor that a step is given, where the step finds it each time.
+/// A tensor that a step is given, where the step finds it each time; the tensor itself where the step
+/// has queued something before.
 ///
 /// # Errors
 /// When memory is short.
 pub fn held(given: &Tensor) -> Result<Tensor> {
-    if !tape::is_heard() {
+    let is_first = KEPT.with_borrow(|kept| kept.as_ref().is_some_and(|kept| kept.at == 0));
+    if !tape::is_heard() || !is_first {
         return Ok(given.clone());
     }
-    on([given], |[given]| {
+    let given = now(|| given.contiguous())?;
+    on([&given], |[given]| {
         let to = given.card().room(given.len(), given.dtype())?;
         let (Arg::At(at), Arg::At(from)) = (to.at(), given.at()) else {
             unreachable!("elements are at an address")
@@ -295,10 +313,14 @@ pub fn held(given: &Tensor) -> Result<Tensor> {
 
 /// Runs `work`, whatever it queues, before what is kept.
 fn now<R>(work: impl FnOnce() -> R) -> R {
-    let stream =
-        KEPT.with_borrow(|kept| kept.as_ref().map(|it| it.device.cuda_stream().cu_stream()));
+    let kept = |kept: &Kept| (!kept.is_settled).then(|| kept.device.cuda_stream().cu_stream());
+    let stream = KEPT.with_borrow(|it| it.as_ref().and_then(kept));
     tape::listen(None);
     let done = work();
-    tape::listen(stream.map(|stream| Listener { stream, keep: kept, settle: settled }));
+    tape::listen(stream.map(listener));
     done
+}
+
+fn listener(stream: CUstream) -> Listener {
+    Listener { stream, keep: kept, settle: settled }
 }

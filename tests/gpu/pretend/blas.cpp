@@ -152,7 +152,10 @@ struct Handle {
 };
 
 API cublasCreate_v2(Handle** handle) { return *handle = new Handle{}, 0; }
-API cublasDestroy_v2(Handle* handle) { return delete handle, 0; }
+API cublasDestroy_v2(Handle* handle) {
+  if (card::wait_for_all("a handle of cuBLAS ends")) return Invalid;
+  return delete handle, 0;
+}
 API cublasSetStream_v2(Handle* handle, void* stream) { return handle->stream = stream, 0; }
 API cublasSetMathMode(void*, int) { return 0; }
 API cublasSetWorkspace_v2(void*, void*, size_t) { return 0; }

@@ -69,6 +69,8 @@ struct Node {
 };
 bool notes(void* stream, Node node);
 bool is_noting(void* stream);
+// An error while any stream does: all of the card cannot be waited for then.
+int wait_for_all(const char* what);
 
 // The folder of this library.
 std::string home();

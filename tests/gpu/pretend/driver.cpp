@@ -153,7 +153,7 @@ API cuDevicePrimaryCtxRetain(void** found, int) { return *found = &address_of_co
 API cuDevicePrimaryCtxRelease_v2(int) { return Success; }
 API cuCtxGetCurrent(void** found) { return *found = context, Success; }
 API cuCtxSetCurrent(void* it) { return context = it, Success; }
-API cuCtxSynchronize() { return Success; }
+API cuCtxSynchronize() { return wait_for_all("the card is waited for"); }
 API cuCtxSetFlags(unsigned) { return Success; }
 API cuCtxGetStreamPriorityRange(int* least, int* most) { return *least = *most = 0, Success; }
 

@@ -56,6 +56,11 @@ namespace card {
 
 bool is_noting(void* stream) { return graph_of(stream) != nullptr; }
 
+int wait_for_all(const char* what) {
+  std::lock_guard lock(guard);
+  return noting.empty() ? Success : failure(NotWhileNoting, std::string(what) + " while a graph is noted");
+}
+
 bool notes(void* stream, Node node) {
   Graph* graph = graph_of(stream);
   if (graph) graph->nodes.push_back(new Node(std::move(node)));

@@ -331,10 +331,11 @@ struct Counts {
   }
 };
 
-void count_launch(const Function& function) {
+void count_launch(const Function& function, const Launch& it) {
   static bool is_asked = getenv("PRETEND_COUNT") != nullptr;
   static Counts counts;
-  if (is_asked) counts.of[function.kernel->name]++;
+  std::string blocks = std::to_string((size_t)it.blocks.x * it.blocks.y * it.blocks.z);
+  if (is_asked) counts.of[std::string(function.kernel->name) + ", blocks: " + blocks]++;
 }
 
 int check_around(const Function& function, void** arguments) {
@@ -361,7 +362,7 @@ int launch(const Function& function, const Launch& launch, void** arguments) {
   std::lock_guard lock(guard);
   if (int bad = check_sizes(function, launch)) return bad;
   if (int bad = check_arguments(function, arguments)) return bad;
-  count_launch(function);
+  count_launch(function, launch);
   if (is_idle()) return Success;
   pretend::Hooks* hooks = function.of->module->hooks;
   char* shared = shared_memory(launch.shared);

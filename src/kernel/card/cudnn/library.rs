@@ -7,11 +7,13 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+#[cfg(feature = "opened")]
+use candle_core::Error;
 use candle_core::cuda_backend::cudarc::cudnn::sys;
+#[cfg(feature = "opened")]
+use candle_core::cuda_backend::cudarc::driver::{sys::CUstream, tape};
 use candle_core::cuda_backend::{DeviceId, WrapErr};
 use candle_core::{Device, Result};
-#[cfg(feature = "opened")]
-use candle_core::{Error, cuda_backend::cudarc::driver::sys::CUstream};
 
 use super::super::Card;
 use super::{Key, Plan};
@@ -79,19 +81,20 @@ pub(super) fn with<R>(card: Card, work: impl FnOnce(&mut Library) -> R) -> Resul
     Ok(known.map(|library| work(&mut held(&library))))
 }
 
-/// Lets cuDNN queue what it does on a stream, where it is there.
+/// Lets cuDNN queue what it does for a card on a stream, where it has done something before.
 #[cfg(feature = "opened")]
 pub(in crate::kernel::card) fn lead(card: Card, stream: CUstream) -> Result<()> {
-    if !is_used() {
-        return Ok(());
-    }
+    let known = held(&LIBRARIES).as_ref().and_then(|all| all.get(&card.device.id()).cloned());
+    let Some(library) = known.flatten() else { return Ok(()) };
     // SAFETY: the stream is of the context, and outlives what is queued on it.
-    let led = with(card, |it| unsafe { sys::cudnnSetStream(it.handle, stream.cast()).result() })?;
-    led.transpose().map(|_| ()).map_err(|error| Error::msg(format!("cuDNN: {error:?}")))
+    let led = unsafe { sys::cudnnSetStream(held(&library).handle, stream.cast()).result() };
+    led.map(|_| ()).map_err(|error| Error::msg(format!("cuDNN: {error:?}")))
 }
 
 fn handle(card: Card) -> Option<sys::cudnnHandle_t> {
     let mut handle = std::ptr::null_mut();
+    #[cfg(feature = "opened")]
+    let _alone = tape::alone();
     // SAFETY: the context is that of the thread, and the stream lives as long as the device.
     unsafe {
         sys::cudnnCreate(&mut handle).result().ok()?;
@@ -108,6 +111,8 @@ pub fn leave_cudnn(device: &Device) {
     let _ = device.cuda_stream().context().bind_to_thread();
     let known = held(&LIBRARIES).as_mut().and_then(|known| known.remove(&device.id()));
     if let Some(library) = known.flatten() {
+        #[cfg(feature = "opened")]
+        let _alone = tape::alone();
         // SAFETY: plans that know the handle go with the library.
         let _ = unsafe { sys::cudnnDestroy(held(&library).handle) };
     }

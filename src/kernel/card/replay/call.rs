@@ -11,7 +11,7 @@ use candle_core::{CudaDevice, Result, bail};
 
 use super::super::cudnn::Run;
 use super::super::{Card, Product, blas};
-use super::sizes::sizes;
+use super::sizes::Sizes;
 
 /// What a step is about to queue.
 pub(super) enum Asked<'a> {
@@ -44,12 +44,28 @@ pub(super) struct Launch {
     pub(super) is_new: bool,
 }
 
+/// What a step queues, in order.
+#[derive(Default)]
+pub(super) struct Calls {
+    pub(super) all: Vec<Call>,
+    sizes: Sizes,
+}
+
+impl Calls {
+    /// Adds what is asked for; false where the driver does not say how large arguments are.
+    pub(super) fn add(&mut self, asked: &Asked) -> bool {
+        let call = Call::new(asked, &mut self.sizes);
+        let is_known = call.is_some();
+        self.all.extend(call);
+        is_known
+    }
+}
+
 impl Call {
-    /// What is asked for, to be kept; nothing where the driver does not say how large arguments are.
-    pub(super) fn new(asked: &Asked) -> Option<Self> {
+    fn new(asked: &Asked, sizes: &mut Sizes) -> Option<Self> {
         Some(match *asked {
             Asked::Work(Work::Launch { function, blocks, threads, shared, arguments }) => {
-                let sizes = sizes(function, arguments.len())?;
+                let sizes = sizes.of(function, arguments.len())?;
                 let words = words(&sizes, arguments).collect();
                 let is_new = false;
                 Self::Launch(Launch { function, blocks, threads, shared, sizes, words, is_new })

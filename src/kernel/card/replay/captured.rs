@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::backend::BackendDevice;
 use candle_core::cuda_backend::WrapErr;
-use candle_core::cuda_backend::cudarc::driver::{CudaStream, result, sys};
+use candle_core::cuda_backend::cudarc::driver::{CudaStream, result, sys, tape};
 use candle_core::{CudaDevice, DType, Result, bail};
 
 use super::super::{Arg, Card, Room};
@@ -21,8 +21,8 @@ pub(super) struct Captured {
     device: CudaDevice,
     graph: sys::CUgraph,
     whole: sys::CUgraphExec,
-    /// Of each call the last node.
-    nodes: Vec<sys::CUgraphNode>,
+    /// Of each kernel its node; nothing for other calls.
+    nodes: Vec<Option<sys::CUgraphNode>>,
     /// The bytes of all uploads, on the card and as they were last copied there.
     arena: Room,
     bytes: Vec<u8>,
@@ -57,13 +57,17 @@ impl Captured {
     fn note(&mut self, beside: &Arc<CudaStream>, calls: &mut [Call]) -> Result<()> {
         let stream = beside.cu_stream();
         let alone = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
+        let _alone = tape::alone();
         // SAFETY: nothing else is on the stream, and what is noted there ends with this function.
         unsafe {
             result::stream::begin_capture(stream, alone).w()?;
             let noted = self.note_all(stream, calls);
             let graph = result::stream::end_capture(stream).w();
+            if let Ok(graph) = graph {
+                self.graph = graph;
+            }
             noted?;
-            self.graph = graph?;
+            graph?;
         }
         if self.graph.is_null() {
             bail!("the driver made no graph")
@@ -74,6 +78,7 @@ impl Captured {
     fn note_all(&mut self, stream: sys::CUstream, calls: &mut [Call]) -> Result<()> {
         let mut first = 0;
         for call in calls {
+            let is_kernel = matches!(call, Call::Launch(_));
             match call {
                 Call::Upload { to, bytes } => {
                     let Arg::At(from) = self.arena.from(first) else { unreachable!("an address") };
@@ -83,7 +88,7 @@ impl Captured {
                 }
                 call => call.queue(&self.device, stream)?,
             }
-            self.nodes.push(last(stream)?);
+            self.nodes.push(is_kernel.then(|| last(stream)).transpose()?);
         }
         Ok(())
     }
@@ -92,7 +97,7 @@ impl Captured {
     pub(super) fn launch(&mut self, calls: &mut [Call]) -> Result<()> {
         let stream = self.device.cuda_stream().cu_stream();
         for (call, node) in calls.iter_mut().zip(&self.nodes) {
-            if let Call::Launch(launch) = call
+            if let (Call::Launch(launch), Some(node)) = (call, node)
                 && launch.is_new
             {
                 launch.tell(self.whole, *node)?;

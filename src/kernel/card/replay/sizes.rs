@@ -1,27 +1,26 @@
-//! How large the arguments of a kernel are.
+//! How large the arguments of kernels are.
 
 #![allow(clippy::disallowed_types, reason = "a map that is only asked by key")]
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use candle_core::cuda_backend::cudarc::driver::sys::{CUfunction, cuFuncGetParamInfo};
 
-thread_local! {
-    static SIZES: RefCell<HashMap<usize, Rc<[usize]>>> = RefCell::default();
-}
+/// The bytes of each argument of kernels that stay loaded.
+#[derive(Default)]
+pub(super) struct Sizes(HashMap<usize, Rc<[usize]>>);
 
-/// The bytes of each of a kernel's arguments; nothing where the driver does not say.
-pub(super) fn sizes(function: CUfunction, count: usize) -> Option<Rc<[usize]>> {
-    SIZES.with_borrow_mut(|known| {
-        if let Some(sizes) = known.get(&(function as usize)) {
-            return Some(sizes.clone());
+impl Sizes {
+    /// Those of a kernel; nothing where the driver does not say.
+    pub(super) fn of(&mut self, function: CUfunction, count: usize) -> Option<Rc<[usize]>> {
+        if let Some(sizes) = self.0.get(&(function as usize)) {
+            return (sizes.len() == count).then(|| sizes.clone());
         }
         let sizes: Rc<[usize]> = (0..count).map(|at| size(function, at)).collect::<Option<_>>()?;
-        known.insert(function as usize, sizes.clone());
+        self.0.insert(function as usize, sizes.clone());
         Some(sizes)
-    })
+    }
 }
 
 fn size(function: CUfunction, at: usize) -> Option<usize> {
