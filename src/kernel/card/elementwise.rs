@@ -9,6 +9,7 @@ pub(crate) fn add(x: Operand, y: Operand) -> Result<Made> {
     let (card, len) = (x.card(), x.len());
     let to = card.room(len, x.dtype())?;
     let args = [x.at(), y.at(), to.at(), Arg::Long(len as i64)];
-    card.launch((Source::ELEMENTWISE, "add"), x.dtype(), Grid::over(len), &args)?;
+    let grid = Grid::chunks(len, x.dtype());
+    card.launch((Source::ELEMENTWISE, "add"), x.dtype(), grid, &args)?;
     Ok(to.made(x.shape()))
 }
