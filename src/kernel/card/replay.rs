@@ -9,23 +9,19 @@
 
 mod call;
 mod captured;
+mod kept;
 mod queue;
 mod sizes;
 mod sound;
 
-use std::cell::RefCell;
-
-use candle_core::cuda_backend::WrapErr;
-use candle_core::cuda_backend::cudarc::driver::result;
 use candle_core::cuda_backend::cudarc::driver::rooms::{self, Begun};
-use candle_core::cuda_backend::cudarc::driver::sys::CUstream;
-use candle_core::cuda_backend::cudarc::driver::tape::{self, Listener, Work};
-use candle_core::{CudaDevice, Device, Error, Result, Tensor};
+use candle_core::{Device, Error, Result};
 
-use super::cudnn::Run;
-use super::{Arg, Product, on};
-use call::{Asked, Call, Calls};
+use call::{Call, Calls};
 use captured::Captured;
+pub use kept::held;
+use kept::{Kept, queue_all};
+pub(super) use kept::{keeps_convolution, keeps_product};
 use queue::Queue;
 pub use sound::is_sound;
 
@@ -93,7 +89,7 @@ impl Replay {
             }
         }
         let Some(queue) = self.queue.take() else { return work() };
-        let done = self.kept(&queue, work);
+        let done = self.run_kept(&queue, work);
         if self.misses >= MISSES {
             self.forget(&queue);
         }
@@ -105,7 +101,7 @@ impl Replay {
     }
 
     /// Runs a step that is kept.
-    fn kept<R, E: From<Error>>(
+    fn run_kept<R, E: From<Error>>(
         &mut self,
         queue: &Queue,
         work: impl FnOnce() -> std::result::Result<R, E>,
@@ -191,136 +187,4 @@ impl Replay {
         self.launches += 1;
         Ok(())
     }
-}
-
-fn queue_all(device: &CudaDevice, calls: &mut [Call]) -> Result<()> {
-    let stream = device.cuda_stream().cu_stream();
-    calls.iter_mut().try_for_each(|call| call.queue(device, stream))
-}
-
-thread_local! {
-    /// What is kept of the step that this thread is in.
-    static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
-}
-
-/// What is kept of a step.
-struct Kept {
-    device: CudaDevice,
-    calls: Calls,
-    /// Calls of this step that are kept.
-    at: usize,
-    is_first: bool,
-    /// Whether something could not be kept, so that all before it was queued.
-    is_settled: bool,
-    error: Option<Error>,
-}
-
-/// Ends the keeping, however the step ends.
-struct Until;
-
-impl Drop for Until {
-    fn drop(&mut self) {
-        tape::listen(None);
-        rooms::step_is_over();
-    }
-}
-
-impl Kept {
-    fn new(device: &CudaDevice, calls: Calls, is_first: bool) -> Self {
-        Self { device: device.clone(), calls, at: 0, is_first, is_settled: false, error: None }
-    }
-
-    /// Runs `work`, and keeps what it queues.
-    fn during<R>(self, work: impl FnOnce() -> R) -> (R, Self) {
-        let stream = self.device.cuda_stream().cu_stream();
-        KEPT.set(Some(self));
-        let until = Until;
-        tape::listen(Some(listener(stream)));
-        let done = work();
-        drop(until);
-        (done, KEPT.take().expect("it was set"))
-    }
-
-    fn keep(&mut self, asked: &Asked) -> bool {
-        let is_kept = match self.calls.all.get_mut(self.at) {
-            Some(call) => call.becomes(asked),
-            None => self.is_first && self.calls.add(asked),
-        };
-        if is_kept {
-            self.at += 1
-        } else {
-            self.settle()
-        }
-        is_kept
-    }
-
-    /// Queues what is kept, and keeps nothing more.
-    fn settle(&mut self) {
-        tape::listen(None);
-        self.is_settled = true;
-        self.error = queue_all(&self.device, &mut self.calls.all[..self.at]).err();
-        rooms::step_ends(self.device.cuda_stream().cu_stream());
-    }
-}
-
-fn keep(asked: &Asked) -> bool {
-    KEPT.with_borrow_mut(|kept| kept.as_mut().is_some_and(|kept| kept.keep(asked)))
-}
-
-fn kept(work: Work) -> bool {
-    keep(&Asked::Work(work))
-}
-
-fn settled() {
-    KEPT.with_borrow_mut(|kept| kept.iter_mut().for_each(Kept::settle));
-}
-
-/// Whether a product is kept for later.
-pub(super) fn keeps_product(product: &Product) -> bool {
-    tape::is_heard() && keep(&Asked::Product(product))
-}
-
-/// Whether a convolution of cuDNN is kept for later.
-pub(super) fn keeps_convolution(run: &Run) -> bool {
-    tape::is_heard() && keep(&Asked::Convolution(run))
-}
-
-/// A tensor that a step is given, where the step finds it each time; the tensor itself where the step
-/// has queued something before.
-///
-/// # Errors
-/// When memory is short.
-pub fn held(given: &Tensor) -> Result<Tensor> {
-    let is_first = KEPT.with_borrow(|kept| kept.as_ref().is_some_and(|kept| kept.at == 0));
-    if !tape::is_heard() || !is_first {
-        return Ok(given.clone());
-    }
-    let given = now(|| given.contiguous())?;
-    on([&given], |[given]| {
-        let to = given.card().room(given.len(), given.dtype())?;
-        let (Arg::At(at), Arg::At(from)) = (to.at(), given.at()) else {
-            unreachable!("elements are at an address")
-        };
-        let bytes = given.len() * given.dtype().size_in_bytes();
-        now(|| {
-            let stream = given.card().device.cuda_stream().cu_stream();
-            // SAFETY: both are of as many bytes; nothing before this in the step writes to the room.
-            unsafe { result::memcpy_dtod_async(at, from, bytes, stream) }.w()
-        })?;
-        Ok(to.tensor(given.shape()))
-    })
-}
-
-/// Runs `work`, whatever it queues, before what is kept.
-fn now<R>(work: impl FnOnce() -> R) -> R {
-    let kept = |kept: &Kept| (!kept.is_settled).then(|| kept.device.cuda_stream().cu_stream());
-    let stream = KEPT.with_borrow(|it| it.as_ref().and_then(kept));
-    tape::listen(None);
-    let done = work();
-    tape::listen(stream.map(listener));
-    done
-}
-
-fn listener(stream: CUstream) -> Listener {
-    Listener { stream, keep: kept, settle: settled }
 }
