@@ -87,8 +87,9 @@ static STREAMS: Mutex<Vec<(usize, Shared)>> = Mutex::new(Vec::new());
 thread_local! {
     /// The stream this thread asked for last.
     static LAST: Cell<Option<(usize, Shared)>> = const { Cell::new(None) };
-    /// The stream of the step that this thread is in.
+    /// The stream of the step that this thread is in, and that of the last it was in.
     static WITHIN: Cell<Option<usize>> = const { Cell::new(None) };
+    static OWN: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
 fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -130,15 +131,16 @@ pub(super) unsafe fn take(
     if is_within(stream) && held(rooms).is_lost(bytes) {
         tape::settle();
     }
-    if let Some(kept) = held(rooms).taken(bytes, is_within(stream)) {
+    let is_own = OWN.get() == Some(stream as usize);
+    if let Some(kept) = held(rooms).taken(bytes, is_within(stream), is_own) {
         return Ok(kept);
     }
     loop {
         match asked_for(stream, bytes) {
             // All that the step gave back can be had when it is queued.
-            Err(error) if is_full(error) && is_within(stream) => {
+            Err(error) if is_full(error) && is_within(stream) && tape::is_heard() => {
                 tape::settle();
-                if let Some(kept) = held(rooms).taken(bytes, is_within(stream)) {
+                if let Some(kept) = held(rooms).taken(bytes, is_within(stream), is_own) {
                     return Ok(kept);
                 }
             }
@@ -159,15 +161,22 @@ fn is_within(stream: sys::CUstream) -> bool {
 }
 
 impl Rooms {
-    /// A piece that is there.
-    fn taken(&mut self, bytes: usize, is_within: bool) -> Option<sys::CUdeviceptr> {
+    /// A piece that is there, for a thread that is within a step, or whose own the steps are: others
+    /// have what they take for longer than until the next begins.
+    fn taken(
+        &mut self,
+        bytes: usize,
+        is_within: bool,
+        is_own: bool,
+    ) -> Option<sys::CUdeviceptr> {
         let found = match self.step.now {
-            Now::Again if is_within => self.as_before(),
+            Now::Again if is_within && !self.is_lost(bytes) => self.as_before(),
             Now::First if is_within => self.own(bytes),
             _ => None,
         };
         let found = found.or_else(|| self.free.get_mut(&bytes).and_then(Vec::pop));
-        let is_lent = self.step.now == Now::Idle && bytes >= LENT && !self.is_never_lent;
+        let is_idle = self.step.now == Now::Idle && bytes >= LENT;
+        let is_lent = is_own && is_idle && !self.is_never_lent;
         let found = found.or_else(|| is_lent.then(|| self.own(bytes)).flatten())?;
         self.out(found, is_within);
         Some(found)
@@ -247,6 +256,7 @@ pub fn step_begins(stream: sys::CUstream) -> Begun {
     };
     (rooms.step.now, rooms.step.at) = (now, 0);
     WITHIN.set(Some(stream as usize));
+    OWN.set(Some(stream as usize));
     begun
 }
 
