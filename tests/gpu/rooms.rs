@@ -23,6 +23,9 @@ use std::vec::Vec;
 use super::result::{stream::synchronize, DriverError};
 use super::{sys, tape};
 
+/// How often all is given back for one piece.
+const ROUNDS: usize = 8;
+
 /// Bytes of pieces that are lent between steps, at least: smaller ones may be had for long.
 const LENT: usize = 1 << 20;
 
@@ -135,17 +138,20 @@ pub(super) unsafe fn take(
     if let Some(kept) = held(rooms).taken(bytes, is_within(stream), is_own) {
         return Ok(kept);
     }
+    let mut rounds = 0;
     loop {
         match asked_for(stream, bytes) {
             // All that the step gave back can be had when it is queued.
-            Err(error) if is_full(error) && is_within(stream) && tape::is_heard() => {
+            Err(error) if is_full(error) && tape::is_heard() => {
                 tape::settle();
                 if let Some(kept) = held(rooms).taken(bytes, is_within(stream), is_own) {
                     return Ok(kept);
                 }
             }
             // Others may have taken what was given back, and given back more since.
-            Err(error) if is_full(error) && give_all_back() => {}
+            Err(error) if is_full(error) && rounds < ROUNDS && give_all_back(rounds > 0) => {
+                rounds += 1;
+            }
             other => {
                 let at = other?;
                 held(rooms).add(at, bytes, is_within(stream));
@@ -351,14 +357,14 @@ unsafe fn give_back(stream: sys::CUstream, rooms: Shared) -> Result<(), DriverEr
     given
 }
 
-/// Gives what is kept of all streams back, so that it can be asked for at once; says whether there
-/// was anything. No stream ends meanwhile, and one that has ended keeps nothing.
-unsafe fn give_all_back() -> bool {
+/// Gives what is kept of all streams back, so that it can be asked for at once, and what steps have that
+/// are not at work, if so or where there is nothing else; says whether there was anything. No stream ends meanwhile, and one that has ended keeps nothing.
+unsafe fn give_all_back(with_steps: bool) -> bool {
     let mut had_any = false;
     let streams = held(&STREAMS);
     let has_free = |rooms: &Rooms| rooms.free.values().any(|pieces| !pieces.is_empty());
     // What steps have for themselves goes last.
-    if !streams.iter().any(|(_, rooms)| has_free(&held(rooms))) {
+    if with_steps || !streams.iter().any(|(_, rooms)| has_free(&held(rooms))) {
         for (_, rooms) in streams.iter() {
             let mut rooms = held(rooms);
             if rooms.step.now == Now::Idle {

@@ -61,6 +61,8 @@ pub(super) struct Plan {
     /// Bytes of scratch memory.
     scratch: usize,
     key: Key,
+    /// Whether cuDNN did not refuse.
+    has_run: bool,
 }
 
 /// How cuDNN computes a convolution of some sizes; none where it is not there or refuses.
@@ -168,7 +170,7 @@ impl Plan {
         let described = Described::new(handle, key)?;
         let algorithm = described.algorithm(key.0)?;
         let scratch = described.scratch(algorithm)?;
-        Some(Self { described, algorithm, scratch, key })
+        Some(Self { described, algorithm, scratch, key, has_run: false })
     }
 
     /// Queues the convolution with the arrays of its input, weight and output or of their
@@ -177,12 +179,13 @@ impl Plan {
         let scratch = card.room(self.scratch, DType::U8)?;
         let run = Run { plan: *self, arrays, scratch: scratch.at() };
         #[cfg(feature = "opened")]
-        if super::replay::keeps_convolution(&run) {
+        if super::replay::keeps_convolution(&run, self.has_run) {
             return Ok(true);
         }
         let is_done = run.queue(card)?;
-        if !is_done {
-            with(card, |library| library.plans.insert(self.key, None))?;
+        if !is_done || !self.has_run {
+            let plan = is_done.then_some(Self { has_run: true, ..*self });
+            with(card, |library| library.plans.insert(self.key, plan))?;
         }
         Ok(is_done)
     }

@@ -190,11 +190,11 @@ impl Known {
     fn share(&mut self, key: Key, bytes: usize) -> Result<()> {
         let large = LARGE.lock();
         let mut large = large.unwrap_or_else(PoisonError::into_inner);
-        let most = large.get_or_insert_default().entry(key).or_insert(bytes);
-        *most = bytes.max(*most);
+        let known = large.get_or_insert_default().entry(key).or_insert(SHARED);
+        let most = bytes.max(*known);
         let attribute = CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-        self.function.set_attribute(attribute, *most as i32).w()?;
-        self.shared = *most;
+        self.function.set_attribute(attribute, most as i32).w()?;
+        (*known, self.shared) = (most, most);
         Ok(())
     }
 }

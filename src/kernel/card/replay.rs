@@ -90,11 +90,12 @@ impl Replay {
         }
         let Some(queue) = self.queue.take() else { return work() };
         let done = self.run_kept(&queue, work);
-        if self.misses >= MISSES {
-            self.forget(&queue);
-        }
-        if done.is_err() || self.is_vain() {
+        let is_over = done.is_err() || self.is_vain();
+        if is_over {
             self.plain = None;
+        }
+        if is_over || self.misses >= MISSES {
+            self.forget(&queue);
         }
         self.queue = Some(queue);
         done

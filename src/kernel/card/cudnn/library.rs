@@ -71,14 +71,18 @@ fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) fn with<R>(card: Card, work: impl FnOnce(&mut Library) -> R) -> Result<Option<R>> {
     // The library works in the context of the thread.
     card.device.cuda_stream().context().bind_to_thread().w()?;
-    let new =
-        || Some(Arc::new(Mutex::new(Library { handle: handle(card)?, plans: HashMap::new() })));
-    let known = held(&LIBRARIES)
-        .get_or_insert_default()
-        .entry(card.device.id())
-        .or_insert_with(new)
-        .clone();
-    Ok(known.map(|library| work(&mut held(&library))))
+    let id = card.device.id();
+    let known = held(&LIBRARIES).get_or_insert_default().get(&id).cloned();
+    let library = match known {
+        Some(known) => known,
+        None => {
+            // Others go on meanwhile: to make a handle waits for graphs that are noted, with convolutions.
+            let new = handle(card)
+                .map(|handle| Arc::new(Mutex::new(Library { handle, plans: HashMap::new() })));
+            held(&LIBRARIES).get_or_insert_default().entry(id).or_insert(new).clone()
+        }
+    };
+    Ok(library.map(|library| work(&mut held(&library))))
 }
 
 /// Lets cuDNN queue what it does for a card on a stream, where it has done something before.

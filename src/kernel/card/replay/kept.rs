@@ -43,6 +43,9 @@ impl Drop for Until {
     fn drop(&mut self) {
         tape::listen(None);
         rooms::step_is_over();
+        if std::thread::panicking() {
+            KEPT.take();
+        }
     }
 }
 
@@ -102,8 +105,11 @@ pub(in crate::kernel::card) fn keeps_product(product: &Product) -> bool {
     tape::is_heard() && keep(&Asked::Product(product))
 }
 
-/// Whether a convolution of cuDNN is kept for later.
-pub(in crate::kernel::card) fn keeps_convolution(run: &Run) -> bool {
+/// Whether a convolution of cuDNN is kept for later. One that has not run is not: it may be refused.
+pub(in crate::kernel::card) fn keeps_convolution(run: &Run, has_run: bool) -> bool {
+    if !has_run {
+        tape::settle();
+    }
     tape::is_heard() && keep(&Asked::Convolution(run))
 }
 
