@@ -10,7 +10,7 @@
 
 namespace {
 
-constexpr int F32 = 0, BF16 = 14, NotSupported = 15, Invalid = 7;
+constexpr int F32 = 0, BF16 = 14, NotInitialized = 1, NotSupported = 15, Invalid = 7;
 // Tiles of the result, and the terms that are added up before they go to a total: the sums of long rows stay exact.
 constexpr int ROWS = 16, COLUMNS = 4, TERMS = 256;
 
@@ -166,6 +166,7 @@ API cublasGemmStridedBatchedEx(Handle* handle, int left_as, int right_as, int m,
                                const void* left, int left_type, int lda, long long left_stride, const void* right,
                                int right_type, int ldb, long long right_stride, const float* onto, void* to, int type,
                                int ldc, long long stride, int batch, int compute, int) {
+  if (!handle) return refused(NotInitialized, "there is no handle");
   // In f32, whether or not the card may round factors: 68 to 77 without 72 and 73, which are of integers.
   if (compute < 68 || compute > 77 || compute == 72 || compute == 73)
     return refused(NotSupported, "sums are in f32 only");

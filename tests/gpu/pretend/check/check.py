@@ -55,12 +55,12 @@ def read(at, count, kind="f"):
     return list(struct.unpack(f"{count}{kind}", data.raw))
 
 
-def launch(name, blocks, threads, shared, *arguments):
+def launch(name, blocks, threads, shared, *arguments, stream=None):
     """Nothing, or what the card says is wrong."""
     function, text = c_void_p(), c_char_p()
     assert card.cuModuleGetFunction(byref(function), MODULE, name.encode()) == 0
     places = (c_void_p * len(arguments))(*[ctypes.addressof(it) for it in arguments])
-    error = card.cuLaunchKernel(function, blocks, 1, 1, threads, 1, 1, shared, None, places, None)
+    error = card.cuLaunchKernel(function, blocks, 1, 1, threads, 1, 1, shared, stream, places, None)
     if error == 0:
         return None
     card.cuGetErrorString(error, byref(text))
@@ -125,7 +125,7 @@ def product(size, as_is, rows, scale=1.0, onto=0.0, batch=1):
     right = [float(it % 7 - 3) for it in range(k * n * batch)]
     to = upload([1.0] * (m * n * batch))
     error = card.cublasGemmStridedBatchedEx(
-        None, as_is[0], as_is[1], m, n, k, byref(c_float(scale)), upload(left), F32, rows[0], c_longlong(m * k),
+        HANDLE, as_is[0], as_is[1], m, n, k, byref(c_float(scale)), upload(left), F32, rows[0], c_longlong(m * k),
         upload(right), F32, rows[1], c_longlong(k * n), byref(c_float(onto)), to, F32, m, c_longlong(m * n),
         batch, IN_F32, 0,
     )  # fmt: skip
@@ -149,10 +149,34 @@ def products():
     assert product((m, n, k), (0, 0), (m - 1, k))[0] != 0
 
 
+def graphs():
+    """What a stream notes is done when the graph is launched, as often as it is, and not before."""
+    stream, graph, whole, at = c_void_p(), c_void_p(), c_void_p(), c_uint64()
+    x, y = upload([1.0, 2.0, 3.0]), upload([0.0])
+    assert card.cuStreamCreate(byref(stream), 1) == 0
+    assert card.cuStreamBeginCapture_v2(stream, 2) == 0
+    assert launch("totals", 1, 32, 32 * 4, x, y, c_int(3), stream=stream) is None
+    assert card.cuStreamSynchronize(stream) != 0 and card.cuCtxSynchronize() != 0
+    assert card.cuMemAllocAsync(byref(at), c_size_t(4), stream) != 0
+    assert card.cuStreamEndCapture(stream, byref(graph)) == 0
+    assert card.cuStreamSynchronize(stream) == 0 and card.cuCtxSynchronize() == 0
+    assert card.cuGraphInstantiateWithFlags(byref(whole), graph, c_uint64(0)) == 0
+    assert read(y, 1) == [0.0]
+    for numbers in [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]:
+        data = struct.pack("3f", *numbers)
+        assert card.cuMemcpyHtoD_v2(x, data, c_size_t(len(data))) == 0
+        assert card.cuGraphLaunch(whole, stream) == 0
+        assert read(y, 1) == [sum(numbers)]
+    assert card.cuGraphExecDestroy(whole) == 0 and card.cuGraphDestroy(graph) == 0
+
+
 assert card.cuInit(0) == 0
 MODULE = module()
+HANDLE = c_void_p()
+assert card.cublasCreate_v2(byref(HANDLE)) == 0
 right_results()
 wrong_numbers()
 refusals()
 products()
+graphs()
 print("the make-believe card is as it should be")
