@@ -248,7 +248,8 @@ fn reverse_graph(result: &Tensor, gradient: &Tensor, gradients: &mut GradStore) 
     collect(gradients, leaves.map(|leaf| (leaf.clone(), found.remove(leaf))))
 }
 
-/// A scalar whose gradient by its input is known. It is not computed.
+/// A scalar whose gradient by its input is known: candle's way back begins at one. It is not computed,
+/// since the sum of a product takes passes over all elements, on a card by a single block.
 struct Known {
     gradient: Tensor,
 }

@@ -34,11 +34,11 @@ struct Sitting {
     first_step: usize,
     last_step: usize,
     /// Steps that a card was given as one piece.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     as_graphs: usize,
 }
 
-fn is_none(count: &usize) -> bool {
+fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 

@@ -88,10 +88,12 @@ KERNEL cross_entropy_back(const T* logits, const u32* labels, const float* share
   }
 }
 
-// The sum of squared differences of 4096 numbers to each block.
+#define SHARE 4096
+
+// The sums of squared differences of SHARE numbers each.
 KERNEL squared_errors(const float* x, const float* target, float* to, long long n) {
   __shared__ float room[32];
-  long long first = (long long)blockIdx.x * 4096, end = first + 4096 < n ? first + 4096 : n;
+  long long first = (long long)blockIdx.x * SHARE, end = first + SHARE < n ? first + SHARE : n;
   float sum = 0.0f;
   for (long long i = first + threadIdx.x; i < end; i += blockDim.x) {
     float apart = x[i] - target[i];

@@ -52,6 +52,9 @@ use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute;
 use candle_core::{CudaDevice, CudaStorage, DType, Device, Result, Shape, Tensor, bail};
 
+/// Bytes that are copied to a card at once: the driver lets more wait for all that is queued.
+const COPIED: usize = 60 * 1024;
+
 /// What an operation gives back.
 pub(crate) type Made = (CudaStorage, Shape);
 

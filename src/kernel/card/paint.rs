@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::{Arg, Card, Grid, Operand, Source, device, on};
+use super::{Arg, COPIED, Card, Grid, Operand, Source, device, on};
 
 /// Words that describe a view: five, and the numbers of its touches.
 const WORDS: usize = 20;
@@ -20,9 +20,6 @@ const TAP: usize = 12;
 
 /// Longest side of images: a block has room for the taps of two.
 const LONGEST: usize = SHARED / TAP / 2;
-
-/// Bytes of descriptions that are copied to the card at once: more would wait for it.
-const COPIED: usize = 60 * 1024;
 
 /// Bytes of images that are copied to the card at once.
 const BLOCK: usize = 16 << 20;

@@ -7,12 +7,10 @@ use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::{CudaStream, result, sys, tape};
 use candle_core::{CudaDevice, DType, Result, bail};
 
-use super::super::{Arg, Card, Room};
+use super::super::{Arg, COPIED, Card, Room};
 use super::call::Call;
 use super::queue::Queue;
 
-/// Bytes that are copied to the card at once: more would wait for it.
-const COPIED: usize = 60 * 1024;
 /// Bytes between the beginnings of uploads, at least.
 const APART: usize = 16;
 

@@ -42,9 +42,7 @@ impl Queue {
         }
         cudnn::lead(Card { device: &self.device }, to.cu_stream())
     }
-}
 
-impl Queue {
     /// Gives the memory that a step has for itself to everybody.
     pub(super) fn forget(&self) {
         rooms::forget_step(self.device.cuda_stream().cu_stream());
