@@ -39,7 +39,7 @@ pub(super) const EVAL_BATCH: usize = 256;
 /// Seconds from one checkpoint to the next, at least.
 const REST: f64 = 0.25;
 /// And at least so many times as long as the last checkpoint took.
-const SHARE: f64 = 50.0;
+const SHARE: f64 = 100.0;
 
 /// Trains stage number `at` of `plan`, unless it is done already. Says whether it was done.
 pub(super) fn train(session: &mut Session, plan: &Plan, at: usize) -> Result<bool, RunError> {

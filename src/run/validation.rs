@@ -11,8 +11,9 @@ use super::groups::Groups;
 use super::pool::Pool;
 use super::train::EVAL_BATCH;
 use crate::graph::Model;
+use crate::kernel::in_halves;
 use crate::library::eval::Split;
-use crate::plan::{Stage, WORST_FOUND_GROUP, WORST_GROUP};
+use crate::plan::{Precision, Stage, WORST_FOUND_GROUP, WORST_GROUP};
 
 /// The number that the best state of a stage is chosen by, as [`validate`] names it.
 pub(super) fn chosen(stage: &Stage) -> Option<String> {
@@ -20,7 +21,7 @@ pub(super) fn chosen(stage: &Stage) -> Option<String> {
 }
 
 /// The accuracy of each classifier, and what the best state is chosen by, where that is another
-/// number.
+/// number; computed in the precision of the training.
 pub(super) fn validate(
     (stage, model, transforms): (&Stage, &Model, &Transforms),
     (pool, groups): (&Pool, &Groups),
@@ -31,7 +32,9 @@ pub(super) fn validate(
     for items in val.chunks(EVAL_BATCH) {
         let images = transforms.untouched(pool, items, device)?;
         let fine: Vec<u32> = items.iter().map(|item| pool.fine[*item as usize]).collect();
-        for (at, (name, hits)) in model.right(&images, &fine)?.into_iter().enumerate() {
+        let halves = stage.method.precision == Some(Precision::Bf16);
+        let found = in_halves(halves, || model.right(&images, &fine))?;
+        for (at, (name, hits)) in found.into_iter().enumerate() {
             match right.get_mut(at) {
                 Some((_, all)) => all.extend(hits),
                 None => right.push((name, hits)),
