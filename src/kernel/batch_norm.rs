@@ -30,26 +30,27 @@ pub struct BatchNormed {
     pub variance: Tensor,
 }
 
-impl BatchNormed {
-    /// Moves running statistics, mean and variance, towards these: `share` of them is replaced, of
-    /// the variance by `unbiased` times that of the batch.
-    ///
-    /// # Errors
-    /// When shapes do not fit.
-    pub fn record(&self, running: [&Var; 2], share: f64, unbiased: f64) -> Result<()> {
-        let [mean, variance] = running;
-        #[cfg(feature = "cuda")]
-        if self.output.device().is_cuda() {
-            let batch = [&self.mean, &self.variance];
-            return statistics::record([mean, variance], batch, share, unbiased);
-        }
-        record(mean, &self.mean, share, 1.0)?;
-        record(variance, &self.variance, share, unbiased)
+/// Running statistics [C] that are moved towards those of a batch.
+#[derive(Debug, Clone)]
+pub struct Running {
+    pub mean: Var,
+    pub variance: Var,
+    /// The part of them that is replaced.
+    pub share: f64,
+    /// What the variance of a batch is multiplied by.
+    pub unbiased: f64,
+}
+
+impl Running {
+    /// Moves them towards the mean and the variance of a batch.
+    fn record(&self, [mean, variance]: [&Tensor; 2]) -> Result<()> {
+        move_towards(&self.mean, mean, self.share, 1.0)?;
+        move_towards(&self.variance, variance, self.share, self.unbiased)
     }
 }
 
 /// Moves a running statistic towards `factor` times the statistic of a batch.
-fn record(running: &Var, batch: &Tensor, share: f64, factor: f64) -> Result<()> {
+fn move_towards(running: &Var, batch: &Tensor, share: f64, factor: f64) -> Result<()> {
     let kept = running.as_detached_tensor().affine(1.0 - share, 0.0)?;
     running.set(&(kept + batch.affine(share * factor, 0.0)?)?)
 }
@@ -65,6 +66,20 @@ pub fn batch_norm(
     residual: Option<&Tensor>,
     norm: BatchNorm,
 ) -> Result<BatchNormed> {
+    batch_norm_recorded(x, scale_shift, residual, norm, None)
+}
+
+/// The same, with the statistics recorded in `running`.
+///
+/// # Errors
+/// As [`batch_norm`], and when running statistics have another shape.
+pub fn batch_norm_recorded(
+    x: &Tensor,
+    scale_shift: &Tensor,
+    residual: Option<&Tensor>,
+    norm: BatchNorm,
+    running: Option<&Running>,
+) -> Result<BatchNormed> {
     if x.elem_count() == 0 {
         bail!("batch normalisation needs at least one pixel");
     }
@@ -76,6 +91,8 @@ pub fn batch_norm(
         statistics: statistics.clone(),
         #[cfg(feature = "cuda")]
         on_card: on_card.clone(),
+        #[cfg(feature = "cuda")]
+        running: running.cloned(),
     };
     let output = apply(x, scale_shift, residual, map)?;
     #[cfg(feature = "cuda")]
@@ -84,7 +101,11 @@ pub fn batch_norm(
     }
     let Statistics { mean, variance } = statistics.get().expect("the operation has run");
     let channel = |values: &[f64]| Tensor::new(values, x.device())?.to_dtype(x.dtype());
-    Ok(BatchNormed { output, mean: channel(mean)?, variance: channel(variance)? })
+    let (mean, variance) = (channel(mean)?, channel(variance)?);
+    if let Some(running) = running {
+        running.record([&mean, &variance])?;
+    }
+    Ok(BatchNormed { output, mean, variance })
 }
 
 /// Scales each channel of `x` [..., C] by `scale_shift[0]`, shifts it by `scale_shift[1]` [2,C],
@@ -112,6 +133,8 @@ struct Standardize {
     statistics: Arc<OnceLock<Statistics>>,
     #[cfg(feature = "cuda")]
     on_card: Arc<OnceLock<statistics::Statistics>>,
+    #[cfg(feature = "cuda")]
+    running: Option<Running>,
 }
 
 impl ChannelMap for Standardize {
@@ -144,7 +167,8 @@ impl ChannelMap for Standardize {
 
     #[cfg(feature = "cuda")]
     fn prepare(&self, x: Operand, scale_shift: Operand) -> Result<()> {
-        let found = statistics::of_batch(x, scale_shift, self.norm.epsilon)?;
+        let running = self.running.as_ref();
+        let found = statistics::of_batch(x, scale_shift, self.norm.epsilon, running)?;
         self.on_card.get_or_init(|| found);
         Ok(())
     }

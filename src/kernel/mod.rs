@@ -47,7 +47,8 @@ pub(crate) mod wide;
 
 pub use activation::{gelu, relu};
 pub use attention::{Attention, attention, attention_from};
-pub use batch_norm::{BatchNorm, BatchNormed, batch_norm, channel_affine};
+pub use batch_norm::{BatchNorm, BatchNormed, Running};
+pub use batch_norm::{batch_norm, batch_norm_recorded, channel_affine};
 #[cfg(feature = "cuda")]
 pub use card::{
     Draws, Shelf, Touch, View, bounded_on_card, card_device, cards, compile_all, gelu_of_sums,

@@ -49,22 +49,44 @@ impl BatchNorm {
         mode: &Mode,
     ) -> Result<Tensor> {
         match mode {
-            Mode::Train(_) => self.train(x, residual, relu),
+            Mode::Train(_) => self.train(x, residual, relu, 1),
             Mode::Drop(_) | Mode::Eval => self.eval(x, residual, relu),
         }
     }
 
-    fn train(&self, x: &Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
-        let count = x.elem_count() / x.dim(D::Minus1)?.max(1);
+    /// Normalises `x` [..., C] whose pixels are then repeated, each as often: what is recorded is of
+    /// all `copies`.
+    ///
+    /// # Errors
+    /// As [`BatchNorm::forward`].
+    pub fn forward_repeated(&self, x: &Tensor, copies: usize, mode: &Mode) -> Result<Tensor> {
+        match mode {
+            Mode::Train(_) => self.train(x, None, false, copies),
+            Mode::Drop(_) | Mode::Eval => self.eval(x, None, false),
+        }
+    }
+
+    fn train(
+        &self,
+        x: &Tensor,
+        residual: Option<&Tensor>,
+        relu: bool,
+        copies: usize,
+    ) -> Result<Tensor> {
+        let count = copies * x.elem_count() / x.dim(D::Minus1)?.max(1);
         if count < 2 {
             bail!("batch normalisation needs at least 2 values for each channel, found {count}");
         }
         let scale_shift = kernel::stacked(&self.weight, &self.bias)?;
         let norm = kernel::BatchNorm { epsilon: EPSILON, relu };
-        let result = kernel::batch_norm(x, &scale_shift, residual, norm)?;
-        let unbiased = count as f64 / (count - 1) as f64;
-        result.record([&self.running_mean, &self.running_var], MOMENTUM, unbiased)?;
-        Ok(result.output)
+        let running = kernel::Running {
+            mean: self.running_mean.clone(),
+            variance: self.running_var.clone(),
+            share: MOMENTUM,
+            unbiased: count as f64 / (count - 1) as f64,
+        };
+        let normed = kernel::batch_norm_recorded(x, &scale_shift, residual, norm, Some(&running))?;
+        Ok(normed.output)
     }
 
     fn eval(&self, x: &Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {

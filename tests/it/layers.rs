@@ -84,6 +84,25 @@ fn batch_norm_in_evaluation_uses_and_keeps_what_was_recorded() {
 }
 
 #[test]
+fn pixels_are_normalised_before_they_are_repeated_as_after() {
+    for mode in [train(), Mode::Eval] {
+        let params = params();
+        let (before, after) = (params.root().pp("before"), params.root().pp("after"));
+        let x = normal("x", &[2, 3, 2, 4]);
+        let larger = |x: &Tensor| kernel::upsample_nearest(x, 6, 6).unwrap();
+        let first = BatchNorm::new(&before, 4).unwrap().forward_repeated(&x, 6, &mode).unwrap();
+        let norm = BatchNorm::new(&after, 4).unwrap();
+        let then = norm.forward(&larger(&x), None, false, &mode).unwrap();
+        assert!(difference(&larger(&first), &then) < 1e-12);
+        let state = params.state().unwrap();
+        for name in ["running_mean", "running_var"] {
+            let of = |norm: &str| &state[&format!("{norm}.{name}")];
+            assert!(difference(of("before"), of("after")) < 1e-12, "{name}");
+        }
+    }
+}
+
+#[test]
 fn batch_norm_trains_in_both_modes() {
     for mode in [train(), Mode::Eval] {
         let x = [normal("x", &[5, 3]), normal("residual", &[5, 3])];

@@ -31,27 +31,30 @@ __device__ __forceinline__ void of_channels(const float* table, long long at, fl
   for (int i = 0; i < W; i++) to[i] = table ? table[at + i] : 0.0f;
 }
 
-// Adds the sums of a block's rows up and writes them to `parts` [images, shares, 2, channels].
+// Adds the sums of a block's rows up and writes them to `parts` [images, shares, 2, channels]: the
+// rows of a warp first, `lanes` threads apart, then those of its 8 warps.
 template <int W>
-__device__ void write_sums(const Part<W>& part, const float (*sums)[W], float* parts, int channels,
-                           int lanes) {
-  __shared__ float room[2 * W][256];
+__device__ void write_sums(float (&sums)[2][W], float* parts, int channels, int lanes) {
+  __shared__ float room[8 * 32][2 * W + 1];
 #pragma unroll
-  for (int i = 0; i < 2 * W; i++) room[i][threadIdx.x] = sums[i / W][i % W];
-  __syncthreads();
-  for (int half = part.rows >> 1; half > 0; half >>= 1) {
-    if (part.row < half) {
-#pragma unroll
-      for (int i = 0; i < 2 * W; i++) room[i][threadIdx.x] += room[i][threadIdx.x + half * lanes];
-    }
-    __syncthreads();
+  for (int i = 0; i < 2 * W; i++) {
+    float& sum = sums[i / W][i % W];
+    for (int by = lanes; by < 32; by <<= 1) sum += __shfl_xor_sync(FULL, sum, by);
   }
-  if (part.row > 0 || !part.is_inside) return;
-  float* to = parts + (long long)blockIdx.x * 2 * channels + part.channel;
+  int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, first = blockIdx.y * lanes * W;
+  if (lane < lanes) {
 #pragma unroll
-  for (int i = 0; i < W; i++) {
-    to[i] = room[i][threadIdx.x];
-    to[channels + i] = room[W + i][threadIdx.x];
+    for (int i = 0; i < 2 * W; i++) room[warp * lanes + lane][i] = sums[i / W][i % W];
+  }
+  __syncthreads();
+  float* to = parts + (long long)blockIdx.x * 2 * channels + first;
+  for (int at = threadIdx.x; at < 2 * lanes * W; at += blockDim.x) {
+    int which = at / (lanes * W), channel = at % (lanes * W);
+    if (first + channel >= channels) continue;
+    float sum = 0.0f;
+    for (int other = 0; other < 8; other++)
+      sum += room[other * lanes + channel / W][which * W + channel % W];
+    to[which * channels + channel] = sum;
   }
 }
 
@@ -78,7 +81,7 @@ __device__ __forceinline__ void distances(const T* __restrict__ x, float* __rest
       }
     }
   }
-  write_sums<W>(part, sums, parts, channels, lanes);
+  write_sums<W>(sums, parts, channels, lanes);
 }
 
 #define DISTANCES(name, W)                                                                      \
@@ -176,7 +179,7 @@ __device__ __forceinline__ void slopes(const T* __restrict__ x, const T* __restr
       if constexpr (MASK == FROM_OUTPUT) write_vector<W>(passed + at, slope);
     }
   }
-  write_sums<W>(part, sums, parts, channels, lanes);
+  write_sums<W>(sums, parts, channels, lanes);
 }
 
 #define SLOPES(name, W, MASK)                                                                   \

@@ -9,8 +9,9 @@ use super::{Arg, Grid, Made, Operand, Room, Source, on};
 const THREADS: usize = 256;
 /// Most threads of a block side by side.
 const LANES: usize = 32;
-/// Blocks that sums are shared among, where there is enough to add up.
-const BLOCKS: usize = 2048;
+/// Blocks that sums are shared among, where there is enough to add up: three for each
+/// multiprocessor of an H100 have room at a time.
+const BLOCKS: usize = 396;
 /// Pixels that a thread maps.
 const PIXELS: usize = 8;
 

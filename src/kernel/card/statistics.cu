@@ -1,34 +1,41 @@
 // What normalisations do with sums over pixels: statistics, and the factors of affine maps.
 
 #define COLUMNS 8
-#define ROWS 32
+
+// Adds both numbers up over the threads of a warp that have the same of COLUMNS.
+__device__ __forceinline__ void add_rows(double* both) {
+#pragma unroll
+  for (int by = COLUMNS; by < 32; by <<= 1) {
+    both[0] += __shfl_xor_sync(FULL, both[0], by);
+    both[1] += __shfl_xor_sync(FULL, both[1], by);
+  }
+}
 
 // The two sums of a channel over `shares` rows of `parts` [shares, 2, channels], for a block of
-// COLUMNS channels by ROWS threads; in all of a channel's threads.
+// COLUMNS channels by whole warps; in the channel's threads of the first warp.
 __device__ void totals(const float* parts, int shares, int channels, int channel, double* both) {
-  __shared__ double room[2][ROWS][COLUMNS];
-  int column = threadIdx.x % COLUMNS, row = threadIdx.x / COLUMNS;
-  double sums[2] = {0.0, 0.0};
+  __shared__ double room[2][32][COLUMNS];
+  int column = threadIdx.x % COLUMNS, row = threadIdx.x / COLUMNS, rows = blockDim.x / COLUMNS;
+  int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
+  both[0] = both[1] = 0.0;
   if (channel < channels) {
-#pragma unroll 4
-    for (int share = row; share < shares; share += ROWS) {
+#pragma unroll 8
+    for (int share = row; share < shares; share += rows) {
       const float* from = parts + (long long)share * 2 * channels + channel;
-      sums[0] += (double)from[0];
-      sums[1] += (double)from[channels];
+      both[0] += (double)from[0];
+      both[1] += (double)from[channels];
     }
   }
-  room[0][row][column] = sums[0];
-  room[1][row][column] = sums[1];
+  add_rows(both);
+  if (lane < COLUMNS) room[0][warp][lane] = both[0], room[1][warp][lane] = both[1];
   __syncthreads();
-  for (int half = ROWS / 2; half > 0; half >>= 1) {
-    if (row < half) {
-      room[0][row][column] += room[0][row + half][column];
-      room[1][row][column] += room[1][row + half][column];
-    }
-    __syncthreads();
+  if (warp > 0) return;
+  both[0] = both[1] = 0.0;
+  for (int other = lane / COLUMNS; other < warps; other += 32 / COLUMNS) {
+    both[0] += room[0][other][column];
+    both[1] += room[1][other][column];
   }
-  both[0] = room[0][0][column];
-  both[1] = room[1][0][column];
+  add_rows(both);
 }
 
 __device__ __forceinline__ int channel_of_thread(int block) {
@@ -49,9 +56,12 @@ __device__ __forceinline__ void moments_of(const double* sums, const T* x, int c
 }
 
 // Statistics [2, channels] of a batch, mean and variance, and `table` [3, channels] of its
-// normalisation, factors, summands and centers.
-KERNEL of_batch(const T* x, const float* parts, const float* scale_shift, float* statistics,
-                float* table, int pixels, int channels, int shares, float epsilon) {
+// normalisation, factors, summands and centers. Running statistics, if there are any, are moved
+// towards those of the batch: `share` of them is replaced, of the variance by `unbiased` times that of
+// the batch.
+KERNEL __launch_bounds__(1024) of_batch(const T* x, const float* parts, const float* scale_shift, float* statistics,
+                float* table, int pixels, int channels, int shares, float epsilon,
+                float* running_mean, float* running_variance, float share, float unbiased) {
   int channel = channel_of_thread(blockIdx.x);
   double sums[2], mean, variance;
   totals(parts, shares, channels, channel, sums);
@@ -63,11 +73,15 @@ KERNEL of_batch(const T* x, const float* parts, const float* scale_shift, float*
   table[channel] = (float)factor;
   table[channels + channel] = (float)((double)scale_shift[channels + channel] - mean * factor);
   table[2 * channels + channel] = (float)mean;
+  if (!running_mean) return;
+  float kept = 1.0f - share, other = share * unbiased;
+  running_mean[channel] = kept * running_mean[channel] + share * (float)mean;
+  running_variance[channel] = kept * running_variance[channel] + other * (float)variance;
 }
 
 // What the way back through a batch's normalisation is made of: `terms` [3, channels], and the
 // gradient [2, channels] of scales and shifts.
-KERNEL of_batch_back(const float* parts, const float* scale_shift, const float* statistics,
+KERNEL __launch_bounds__(1024) of_batch_back(const float* parts, const float* scale_shift, const float* statistics,
                      float* terms, float* gradient, int pixels, int channels, int shares,
                      float epsilon) {
   int channel = channel_of_thread(blockIdx.x);
@@ -84,7 +98,7 @@ KERNEL of_batch_back(const float* parts, const float* scale_shift, const float* 
 }
 
 // The same of a map with scales and shifts that are known.
-KERNEL of_known_back(const float* parts, const float* scale_shift, float* terms, float* gradient,
+KERNEL __launch_bounds__(1024) of_known_back(const float* parts, const float* scale_shift, float* terms, float* gradient,
                      int channels, int shares) {
   int channel = channel_of_thread(blockIdx.x);
   double sums[2];
@@ -179,24 +193,13 @@ KERNEL of_groups_back(float* sums, const float* scale_shift, const float* statis
 }
 
 // The gradient [2, channels] of scales and shifts, of the shares of images [images, 2, channels].
-KERNEL of_scales(const float* sums, float* gradient, int channels, int images) {
+KERNEL __launch_bounds__(1024) of_scales(const float* sums, float* gradient, int channels, int images) {
   int channel = channel_of_thread(blockIdx.x);
   double both[2];
   totals(sums, images, channels, channel, both);
   if (!writes(channel, channels)) return;
   gradient[channel] = (float)both[1];
   gradient[channels + channel] = (float)both[0];
-}
-
-// Moves running statistics towards those of a batch: `share` of them is replaced, of the variance by
-// `unbiased` times that of the batch.
-KERNEL record(float* mean, float* variance, const float* of_mean, const float* of_variance,
-              int channels, float share, float unbiased) {
-  int channel = blockIdx.x * blockDim.x + threadIdx.x;
-  if (channel >= channels) return;
-  float kept = 1.0f - share;
-  mean[channel] = kept * mean[channel] + share * of_mean[channel];
-  variance[channel] = kept * variance[channel] + share * unbiased * of_variance[channel];
 }
 
 // Two arrays one behind the other.

@@ -4,8 +4,9 @@ use candle_core::{DType, Result, Tensor, bail};
 
 use super::channel_map::{Parts, Sizes, Terms, distances};
 use super::{Arg, Card, Grid, Made, Operand, Source, on};
+use crate::kernel::Running;
 
-/// Channels of a block of 256 threads.
+/// Channels of a block.
 const COLUMNS: usize = 8;
 
 /// What data are normalised by, on the card.
@@ -16,9 +17,9 @@ pub(crate) struct Statistics {
     pub(crate) table: Tensor,
 }
 
-/// Blocks over channels.
-fn over(channels: usize) -> Grid {
-    Grid::of(channels.div_ceil(COLUMNS), 256)
+/// Blocks over channels, with more threads where there is more to add up.
+fn over(channels: usize, shares: usize) -> Grid {
+    Grid::of(channels.div_ceil(COLUMNS), if shares > 64 { 1024 } else { 256 })
 }
 
 /// Blocks over the channels of images.
@@ -30,18 +31,43 @@ fn launch(card: Card, name: &'static str, dtype: DType, grid: Grid, args: &[Arg]
     card.launch((Source::STATISTICS, name), dtype, grid, args)
 }
 
-/// The statistics of a batch.
-pub(crate) fn of_batch(x: Operand, scale_shift: Operand, epsilon: f64) -> Result<Statistics> {
+/// The statistics of a batch, recorded in `running`.
+pub(crate) fn of_batch(
+    x: Operand,
+    scale_shift: Operand,
+    epsilon: f64,
+    running: Option<&Running>,
+) -> Result<Statistics> {
     let (card, channels) = (x.card(), scale_shift.len() / 2);
     let pixels = x.len() / channels;
     let Parts { sums, shares, .. } = distances(x, [1, pixels, channels])?;
     let values = card.room(2 * channels, DType::F32)?;
     let table = card.room(3 * channels, DType::F32)?;
-    let sizes = [pixels, channels, shares].map(Arg::size);
-    let arrays = [x.at(), sums.at(), scale_shift.at(), values.at(), table.at()];
-    let args = [&arrays[..], &sizes, &[Arg::Float(epsilon as f32)]].concat();
-    launch(card, "of_batch", x.dtype(), over(channels), &args)?;
+    recording(running, channels, |recorded| {
+        let sizes = [pixels, channels, shares].map(Arg::size);
+        let arrays = [x.at(), sums.at(), scale_shift.at(), values.at(), table.at()];
+        let args = [&arrays[..], &sizes, &[Arg::Float(epsilon as f32)], &recorded].concat();
+        launch(card, "of_batch", x.dtype(), over(channels, shares), &args)
+    })?;
     Ok(Statistics { values: values.tensor((2, channels)), table: table.tensor((3, channels)) })
+}
+
+/// Runs `work` on where running statistics are, if there are any, and how they are moved.
+fn recording(
+    running: Option<&Running>,
+    channels: usize,
+    work: impl FnOnce([Arg; 4]) -> Result<()>,
+) -> Result<()> {
+    let Some(Running { mean, variance, share, unbiased }) = running else {
+        return work([Arg::NONE, Arg::NONE, Arg::Float(0.0), Arg::Float(0.0)]);
+    };
+    on([mean, variance], |[mean, variance]| {
+        if [mean.len(), variance.len()] != [channels; 2] {
+            bail!("running statistics of {} channels for {channels}", mean.len());
+        }
+        let [share, unbiased] = [*share, *unbiased].map(|it| Arg::Float(it as f32));
+        work([mean.at(), variance.at(), share, unbiased])
+    })
 }
 
 /// What the way back through a batch's normalisation is made of.
@@ -59,7 +85,7 @@ pub(crate) fn of_batch_back(
         let made = [terms.at(), gradient.at()];
         let sizes = [pixels, channels, parts.shares].map(Arg::size);
         let args = [&arrays[..], &made, &sizes, &[Arg::Float(epsilon as f32)]].concat();
-        launch(card, "of_batch_back", DType::F32, over(channels), &args)
+        launch(card, "of_batch_back", DType::F32, over(channels, parts.shares), &args)
     })?;
     Ok([terms, gradient])
 }
@@ -71,7 +97,7 @@ pub(crate) fn of_known_back(parts: &Parts, scale_shift: Operand) -> Result<Terms
     let gradient = card.room(2 * channels, DType::F32)?;
     let arrays = [parts.sums.at(), scale_shift.at(), terms.at(), gradient.at()];
     let args = [&arrays[..], &[channels, parts.shares].map(Arg::size)].concat();
-    launch(card, "of_known_back", DType::F32, over(channels), &args)?;
+    launch(card, "of_known_back", DType::F32, over(channels, parts.shares), &args)?;
     Ok([terms, gradient])
 }
 
@@ -122,25 +148,8 @@ pub(crate) fn of_groups_back(
     })?;
     let gradient = card.room(2 * channels, DType::F32)?;
     let args = [sums.at(), gradient.at(), Arg::size(channels), Arg::size(images)];
-    launch(card, "of_scales", DType::F32, over(channels), &args)?;
+    launch(card, "of_scales", DType::F32, over(channels, images), &args)?;
     Ok([terms, gradient])
-}
-
-/// Moves running statistics towards those of a batch, in place: `share` of them is replaced, of the
-/// variance by `unbiased` times that of the batch.
-pub(crate) fn record(
-    running: [&Tensor; 2],
-    batch: [&Tensor; 2],
-    share: f64,
-    unbiased: f64,
-) -> Result<()> {
-    let [mean, variance] = running;
-    on([mean, variance, batch[0], batch[1]], |operands| {
-        let (card, channels) = (operands[0].card(), operands[0].len());
-        let factors = [Arg::Float(share as f32), Arg::Float(unbiased as f32)];
-        let args = [&operands.map(|it| it.at())[..], &[Arg::size(channels)], &factors].concat();
-        launch(card, "record", DType::F32, Grid::over(channels), &args)
-    })
 }
 
 /// Two tensors of parameters as one of `shape`.

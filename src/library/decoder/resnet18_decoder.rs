@@ -99,6 +99,13 @@ impl Size {
         Self { height: image.height.div_ceil(divisor), width: image.width.div_ceil(divisor) }
     }
 
+    /// How often each pixel of an image [H,W,C] is in one of this size, where all are as often.
+    fn copies(self, image: &[usize]) -> Option<usize> {
+        let &[height, width, _] = image else { return None };
+        let is_whole = self.height.is_multiple_of(height) && self.width.is_multiple_of(width);
+        is_whole.then(|| self.height / height * (self.width / width))
+    }
+
     fn resized(self, x: &Tensor) -> Result<Tensor> {
         kernel::upsample_nearest(x, self.height, self.width)
     }
@@ -147,7 +154,12 @@ impl Block {
         };
         let (network, skip) = match from != to || enlarged.is_some() {
             true => {
-                let network = enlarge(network.conv(to, 1, 1)).batch_norm(None);
+                let conv = network.conv(to, 1, 1);
+                let copies = enlarged.and_then(|size| size.copies(conv.shape()));
+                let network = match copies {
+                    Some(_) => enlarge(conv.batch_norm(None)),
+                    None => enlarge(conv).batch_norm(None),
+                };
                 let skip = network.here();
                 (network, skip)
             }
@@ -181,8 +193,14 @@ impl Block {
             None => Ok(x),
         };
         let skip = match &self.shortcut {
-            // A 1 × 1 convolution of repeated pixels is the repeated convolution, which costs less.
-            Some((conv, norm)) => norm.forward(&enlarge(conv.forward(x)?)?, None, false, mode)?,
+            // What is done to each of repeated pixels costs less before they are repeated.
+            Some((conv, norm)) => {
+                let y = conv.forward(x)?;
+                match self.enlarged.and_then(|size| size.copies(&y.dims()[1..])) {
+                    Some(copies) => enlarge(norm.forward_repeated(&y, copies, mode)?)?,
+                    None => norm.forward(&enlarge(y)?, None, false, mode)?,
+                }
+            }
             None => x.clone(),
         };
         let y = enlarge(self.norm1.forward(&self.conv1.forward(x)?, None, true, mode)?)?;
