@@ -89,6 +89,12 @@ impl Stream {
     }
 }
 
+/// What a number of 32 random bits is below with `probability`, to within 2⁻³², and never 0 for one
+/// that is not.
+pub fn threshold(probability: f64) -> u64 {
+    (probability * (1u64 << 32) as f64).ceil() as u64
+}
+
 /// SplitMix64's finaliser.
 fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

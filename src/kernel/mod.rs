@@ -20,6 +20,7 @@ mod channels;
 mod contrastive;
 mod conv;
 mod cross_entropy;
+mod first_token;
 mod group_norm;
 mod lanes;
 mod layer_norm;
@@ -46,14 +47,14 @@ mod values;
 pub(crate) mod wide;
 
 pub use activation::{gelu, relu};
-pub use attention::{Attention, attention, attention_from};
+pub use attention::{Attention, PairFactors, attention, attention_from};
 pub use batch_norm::{BatchNorm, BatchNormed, Running};
 pub use batch_norm::{batch_norm, batch_norm_recorded, channel_affine};
 #[cfg(feature = "cuda")]
 pub use card::{
     Draws, Shelf, Touch, View, bounded_on_card, card_device, cards, compile_all, gelu_of_sums,
     has_cudnn, holding_at_once, is_paintable, keep_compiled, leave_cudnn, most_used, paint,
-    resident, residual, tokens_on_card, without_cudnn,
+    patches_on_card, resident, residual, tokens_on_card, without_cudnn,
 };
 #[cfg(feature = "opened")]
 pub use card::{Replay, held, is_sound};
@@ -65,6 +66,7 @@ pub use contrastive::{
 };
 pub use conv::{Conv2d, conv2d};
 pub use cross_entropy::{Portion, cross_entropy, cross_entropy_mixed, cross_entropy_weighted};
+pub use first_token::first_token;
 pub use group_norm::{GroupNorm, group_norm};
 pub use layer_norm::layer_norm;
 pub use linear::linear;

@@ -2,7 +2,9 @@
 
 use candle_core::{Result, Tensor};
 
-use super::dropout::Dropout;
+#[cfg(feature = "cuda")]
+use super::dropout::residual_of_sums;
+use super::dropout::{DropPath, Dropout, residual};
 use super::mode::Mode;
 use super::spectral::Spectral;
 use crate::kernel;
@@ -83,6 +85,26 @@ impl Linear {
             return kernel::gelu_of_sums(&y, bias, dropout.draws(mode));
         }
         dropout.forward(&kernel::gelu(&self.forward(x)?)?, mode)
+    }
+
+    /// `x` plus [`Linear::forward`] of `y` as a branch [N, ...], of which `drops` leave out elements
+    /// and then samples.
+    ///
+    /// # Errors
+    /// When `y` has another number of features, or `x` another shape than the branch.
+    pub fn forward_onto(
+        &self,
+        x: &Tensor,
+        y: &Tensor,
+        drops: (&Dropout, &DropPath),
+        mode: &Mode,
+    ) -> Result<Tensor> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let branch = kernel::linear(y, &self.weight, None, false)?;
+            return residual_of_sums(x, (&branch, self.bias.as_ref()), drops, mode);
+        }
+        residual(x, &self.forward(y)?, drops, mode)
     }
 
     /// As [`Linear::forward`], then rectified.

@@ -11,7 +11,7 @@ mod spectral;
 
 pub use crate::kernel::{gradients, without_gradients};
 pub use conv::Conv2d;
-pub use dropout::{DropPath, Dropout, keep_factors, residual};
+pub use dropout::{DropPath, Dropout, keep_factors, pair_factors, residual};
 pub use linear::Linear;
 pub use mode::Mode;
 pub use norm::{BatchNorm, GroupNorm, LayerNorm};

@@ -69,7 +69,7 @@ use serde::Serialize;
 use crate::catalog::{Bound, ClassMap, Course, Features, Horizon, ImageShape, Subsample, Value};
 
 /// Raised when the numbers of training or evaluation change, so that no old result is reused.
-pub const NUMERICS: u32 = 3;
+pub const NUMERICS: u32 = 4;
 
 /// Everything a design has to train and to evaluate.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]

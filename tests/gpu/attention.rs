@@ -1,6 +1,8 @@
 //! Attention, there and back.
 
-use balance::kernel::{Attention, attention, attention_from};
+use balance::kernel::{Attention, PairFactors, attention, attention_from};
+use balance::nn::{Mode, pair_factors};
+use balance::seed::Stream;
 use candle_core::{DType, Device, Result, Tensor};
 
 use crate::beside::{same, same_in, tensor};
@@ -30,7 +32,8 @@ impl Case {
             heads,
             scale: (width as f64).powf(-0.5) * 3.0,
             query_factors: on(thinned[0], kept(&[batch, queries], 8))?,
-            probability_factors: on(thinned[1], kept(&[batch, heads, queries, tokens], 9))?,
+            probability_factors: on(thinned[1], kept(&[batch, heads, queries, tokens], 9))?
+                .map(PairFactors::Given),
         })
     }
 
@@ -92,6 +95,39 @@ fn queries_of_their_own_attend_as_on_the_cpu() {
         for [batch, tokens, heads, width] in cases.clone() {
             for thinned in [[false, false], [true, true]] {
                 Case { batch, queries, tokens, heads, width, thinned }.apart();
+            }
+        }
+    }
+}
+
+#[test]
+fn pairs_are_dropped_as_on_the_cpu() {
+    let mode = Mode::Train(Stream::new(7));
+    // Fewer than a block, a rest behind blocks, and pieces that end within a row.
+    for [batch, tokens, heads, width] in CASES.into_iter().chain([[2, 130, 2, 16]]) {
+        for (queries, probability) in [(1, 0.2), (tokens, 0.1), (tokens, 0.0), (83, 0.5)] {
+            let attention_of = |like: &Tensor| -> Result<Attention> {
+                let shape = [batch, heads, queries, tokens];
+                let queries = kept(&[batch, queries], 8).to_device(like.device())?;
+                Ok(Attention {
+                    heads,
+                    scale: (width as f64).powf(-0.5) * 3.0,
+                    query_factors: Some(queries),
+                    probability_factors: pair_factors((&mode, "pairs"), probability, &shape, like)?,
+                })
+            };
+            let total = heads * width;
+            let name = format!("{batch} x {queries} x {tokens}, {heads} heads of {width}");
+            if queries == tokens {
+                let qkv = tensor(&[batch, tokens, 3 * total], 1);
+                same(&name, &[qkv], |it| attention(&it[0], &attention_of(&it[0])?));
+            } else if tokens > 1 {
+                let inputs =
+                    [tensor(&[batch, queries, total], 1), tensor(&[batch, tokens, 2 * total], 2)];
+                same(&name, &inputs, |it| {
+                    let kv = it[1].to_dtype(it[0].dtype())?;
+                    attention_from(&it[0], &kv, &attention_of(&it[0])?)
+                });
             }
         }
     }

@@ -89,6 +89,32 @@ fn what_gelu_makes_of_a_layer_is_dropped_as_on_the_cpu() {
 }
 
 #[test]
+fn what_a_layer_makes_is_dropped_and_added_as_on_the_cpu() {
+    let sizes = [(1, 2, 3, 1), (9, 5, 5, 7), (3, 33, 16, 64), (2, 300, 8, 130), (70, 1, 4, 16)];
+    for (samples, tokens, inputs, outputs) in sizes {
+        let shapes = [
+            &[samples, tokens, outputs][..],
+            &[samples, tokens, inputs],
+            &[outputs, inputs],
+            &[outputs],
+        ];
+        let tensors: Vec<Tensor> = (1..).zip(shapes).map(|(at, it)| tensor(it, at)).collect();
+        for (of_elements, of_samples) in [(0.3, 0.4), (0.0, 0.0)] {
+            for mode in [Mode::Train(Stream::new(2)), Mode::Eval] {
+                same("a layer onto a branch", &tensors, |it| {
+                    let params = Params::new(Stream::new(1), DType::F32, it[0].device().clone());
+                    let dropout = Dropout::new(&params.root().pp("dropout"), of_elements);
+                    let path = DropPath::new(&params.root().pp("path"), of_samples);
+                    let layer = Linear::of(it[2].clone(), Some(it[3].clone()));
+                    let y = it[1].to_dtype(it[0].dtype())?;
+                    layer.forward_onto(&it[0], &y, (&dropout, &path), &mode)
+                });
+            }
+        }
+    }
+}
+
+#[test]
 fn nothing_is_dropped_in_an_evaluation() {
     let params = Params::new(Stream::new(1), DType::F32, Device::Cpu);
     let dropout = Dropout::new(&params.root(), 0.3);

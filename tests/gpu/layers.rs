@@ -1,9 +1,9 @@
 //! Normalisation of rows and activation functions.
 
-use balance::kernel::{gelu, layer_norm, relu, scaled, tokens_on_card};
+use balance::kernel::{gelu, layer_norm, relu, scaled, sum, tokens_on_card};
 use candle_core::Tensor;
 
-use crate::beside::{same, tensor};
+use crate::beside::{same, same_in, tensor};
 
 #[test]
 fn normalised_rows_are_those_of_the_cpu() {
@@ -24,7 +24,24 @@ fn normalised_rows_are_those_of_the_cpu() {
         let x = (tensor(shape, 1) + 0.5).unwrap();
         let inputs = [x, tensor(&width, 2), tensor(&width, 3)];
         same("layer_norm", &inputs, |it| layer_norm(&it[0], &it[1], &it[2], 1e-5));
+        // The gradient of the sum is there before that of the normalisation.
+        same("layer_norm beside its input", &inputs, |it| {
+            sum(&it[0], &layer_norm(&it[0], &it[1], &it[2], 1e-5)?)
+        });
     }
+}
+
+#[test]
+fn a_number_far_from_its_row_spoils_no_variance() -> candle_core::Result<()> {
+    let far = Tensor::full(100f32, (5, 1), &candle_core::Device::Cpu)?;
+    for width in [64usize, 256, 700] {
+        let x = Tensor::cat(&[&far, &tensor(&[5, width - 1], 1)], 1)?;
+        let inputs = [x, tensor(&[width], 2), tensor(&[width], 3)];
+        same_in("layer_norm", &inputs, &[(candle_core::DType::F32, 1e-5)], |it| {
+            layer_norm(&it[0], &it[1], &it[2], 1e-5)
+        });
+    }
+    Ok(())
 }
 
 #[test]

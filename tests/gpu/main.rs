@@ -23,4 +23,5 @@ mod pooling;
 #[cfg(feature = "opened")]
 mod replay;
 mod spectral;
+mod tokens;
 mod views;

@@ -142,9 +142,10 @@ fn attention_with_and_without_factors() {
     };
     let queries = normal("queries", &[batch, tokens]).abs().unwrap();
     let keep = normal("keep", &[batch, heads, tokens, tokens]).gt(0.0).unwrap();
+    let keep = (keep.to_dtype(DType::F64).unwrap() * 2.0).unwrap();
     let factors = Attention {
         query_factors: Some(queries.clone()),
-        probability_factors: Some((keep.to_dtype(DType::F64).unwrap() * 2.0).unwrap()),
+        probability_factors: Some(PairFactors::Given(keep.clone())),
         ..plain.clone()
     };
     let qkv = [normal("qkv", &[batch, tokens, 3 * heads * width])];
@@ -153,7 +154,7 @@ fn attention_with_and_without_factors() {
     let first = |factors: Tensor, dim| factors.narrow(dim, 0, 1).unwrap();
     let of_first = Attention {
         query_factors: Some(first(queries, 1)),
-        probability_factors: factors.probability_factors.clone().map(|it| first(it, 2)),
+        probability_factors: Some(PairFactors::Given(first(keep, 2))),
         ..plain.clone()
     };
     let q = normal("q", &[batch, 1, heads * width]);

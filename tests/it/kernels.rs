@@ -35,11 +35,15 @@ fn cases() -> Vec<Case> {
         heads: 4,
         scale: 0.25,
         query_factors: Some(normal("queries", &[6, 17]).abs().unwrap()),
-        probability_factors: Some(normal("factors", &[6, 4, 17, 17]).abs().unwrap()),
+        probability_factors: Some(PairFactors::Given(
+            normal("factors", &[6, 4, 17, 17]).abs().unwrap(),
+        )),
     };
     let others = Attention {
         query_factors: Some(normal("queries", &[6, 3]).abs().unwrap()),
-        probability_factors: Some(normal("factors", &[6, 4, 3, 17]).abs().unwrap()),
+        probability_factors: Some(PairFactors::Given(
+            normal("factors", &[6, 4, 3, 17]).abs().unwrap(),
+        )),
         ..heads
     };
     vec![

@@ -27,7 +27,28 @@ pub struct Attention {
     /// A factor on all logits of a query [B,M], the same for all heads; constant.
     pub query_factors: Option<Tensor>,
     /// A factor on each probability [B,H,M,N], for dropout; constant.
-    pub probability_factors: Option<Tensor>,
+    pub probability_factors: Option<PairFactors>,
+}
+
+/// Constant factors on probabilities.
+#[derive(Debug, Clone)]
+pub enum PairFactors {
+    /// As they are.
+    Given(Tensor),
+    /// Drawn on a card as they are used.
+    #[cfg(feature = "cuda")]
+    Drawn(super::Draws),
+}
+
+/// Attention with factors as kernels read them.
+struct Fitted {
+    heads: usize,
+    scale: f64,
+    query_factors: Option<Tensor>,
+    probability_factors: Option<PairFactors>,
+    /// What a card knows on the way back.
+    #[cfg(feature = "cuda")]
+    known: card::Known,
 }
 
 /// `softmax(Q Kᵀ · scale) V` for each head: `qkv` [B,N,3·H·W] holds queries, keys and values one
@@ -64,28 +85,36 @@ pub fn attention_from(q: &Tensor, kv: &Tensor, attention: &Attention) -> Result<
 }
 
 impl Attention {
-    /// The same with factors as the kernel reads them.
-    fn fitted(&self, [batch, queries, tokens]: [usize; 3], like: &Tensor) -> Result<Self> {
-        let fitted = |factors: &Option<Tensor>, expected: &[usize], dtype| match factors {
-            None => Ok(None),
-            Some(factors) if factors.dims() != expected => {
+    fn fitted(&self, [batch, queries, tokens]: [usize; 3], like: &Tensor) -> Result<Fitted> {
+        let fitted = |factors: &Tensor, expected: &[usize], dtype| {
+            if factors.dims() != expected {
                 bail!("expected factors of shape {expected:?}, found {:?}", factors.dims())
             }
-            Some(factors) => factors.to_dtype(dtype)?.contiguous()?.flatten_all().map(Some),
+            factors.to_dtype(dtype)?.contiguous()?.flatten_all()
         };
         // A card multiplies logits in f32, whatever activations are.
         let of_logits = if like.device().is_cuda() { DType::F32 } else { like.dtype() };
-        Ok(Self {
-            query_factors: fitted(&self.query_factors, &[batch, queries], of_logits)?,
-            probability_factors: fitted(
-                &self.probability_factors,
-                &[batch, self.heads, queries, tokens],
-                like.dtype(),
-            )?,
-            ..*self
+        let of_query = |it: &Tensor| fitted(it, &[batch, queries], of_logits);
+        let of_pair = |factors: &PairFactors| match factors {
+            PairFactors::Given(factors) => {
+                let shape = [batch, self.heads, queries, tokens];
+                fitted(factors, &shape, like.dtype()).map(PairFactors::Given)
+            }
+            #[cfg(feature = "cuda")]
+            drawn @ PairFactors::Drawn(_) => Ok(drawn.clone()),
+        };
+        Ok(Fitted {
+            heads: self.heads,
+            scale: self.scale,
+            query_factors: self.query_factors.as_ref().map(of_query).transpose()?,
+            probability_factors: self.probability_factors.as_ref().map(of_pair).transpose()?,
+            #[cfg(feature = "cuda")]
+            known: card::Known::default(),
         })
     }
+}
 
+impl Fitted {
     /// The sizes of the problem, and its factors, as a card has them.
     #[cfg(feature = "cuda")]
     fn on_card(
@@ -97,7 +126,8 @@ impl Attention {
         let width = width / heads;
         let sizes = card::Sizes { batch, queries, tokens, heads, width, scale, is_packed };
         let of_queries = self.query_factors.as_ref();
-        (sizes, card::Factors { of_queries, of_pairs: self.probability_factors.as_ref() })
+        let of_pairs = self.probability_factors.as_ref();
+        (sizes, card::Factors { of_queries, of_pairs, known: &self.known })
     }
 
     /// Runs `work` on the problem in slices, for queries of `width` in all heads.
@@ -107,7 +137,12 @@ impl Attention {
         work: impl FnOnce(Problem<T>) -> Result<R>,
     ) -> Result<R> {
         let of_queries = self.query_factors.as_ref().map(Values::<T>::of).transpose()?;
-        let probabilities = self.probability_factors.as_ref().map(Values::<T>::of).transpose()?;
+        let probabilities = match &self.probability_factors {
+            None => None,
+            Some(PairFactors::Given(factors)) => Some(Values::<T>::of(factors)?),
+            #[cfg(feature = "cuda")]
+            Some(PairFactors::Drawn(_)) => bail!("these factors are drawn on a card alone"),
+        };
         work(Problem {
             queries,
             tokens,
@@ -120,7 +155,7 @@ impl Attention {
     }
 }
 
-impl CustomOp1 for Attention {
+impl CustomOp1 for Fitted {
     fn name(&self) -> &'static str {
         "attention"
     }
@@ -161,7 +196,7 @@ impl CustomOp1 for Attention {
     }
 }
 
-impl CustomOp2 for Attention {
+impl CustomOp2 for Fitted {
     fn name(&self) -> &'static str {
         "attention-from"
     }

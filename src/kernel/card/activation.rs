@@ -2,9 +2,9 @@
 
 use candle_core::{CpuStorage, CudaStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
 
-use super::dropout::Draws;
-use super::linear::column_sums;
-use super::{Arg, Grid, Made, Operand, Source, leaf, on};
+use super::dropout::{Draws, Kept, known};
+use super::linear::{room_for_columns, totals_of_columns};
+use super::{Arg, Grid, Made, Operand, Room, Source, leaf, on};
 use crate::kernel::tape::apply2;
 
 /// The function of a name for each element of `x`.
@@ -28,7 +28,7 @@ pub(crate) fn backward(name: &'static str, x: &Tensor, dy: &Tensor) -> Result<Te
 }
 
 /// GELU of rows `x` plus `bias` [columns], times drawn factors if there are any: drawn as they are
-/// used, and again on the way back.
+/// used; which are 0 is kept for the way back.
 ///
 /// # Errors
 /// When rows have another length, or are not on a card.
@@ -38,27 +38,50 @@ pub fn gelu_of_sums(x: &Tensor, bias: &Tensor, draws: Option<Draws>) -> Result<T
         bail!("a bias {:?} of {:?} for rows of {:?}", bias.dtype(), bias.dims(), x.dims());
     }
     let draws = draws.unwrap_or(Draws::NONE);
-    apply2(&x.contiguous()?, &bias.contiguous()?, GeluOfSums { draws })
+    apply2(&x.contiguous()?, &bias.contiguous()?, GeluOfSums { draws, kept: Kept::new() })
 }
 
 struct GeluOfSums {
     draws: Draws,
+    kept: Kept,
 }
 
 impl GeluOfSums {
-    fn apply(&self, x: Operand, bias: Operand, dy: Option<Operand>) -> Result<Made> {
+    fn launch(&self, name: &'static str, places: &[Arg], x: Operand, columns: usize) -> Result<()> {
+        let sizes = [Arg::Long(x.len() as i64), Arg::size(columns)];
+        let args = [places, &sizes, &self.draws.args()].concat();
+        let grid = Grid::spans(x.len(), x.dtype());
+        x.card().launch((Source::ACTIVATION, name), x.dtype(), grid, &args)
+    }
+
+    fn forward(&self, x: Operand, bias: Operand) -> Result<Made> {
         let (card, dtype, len) = (x.card(), x.dtype(), x.len());
-        if let Some(other) = dy.map(|dy| dy.dtype()).filter(|other| *other != dtype) {
-            bail!("a gradient in {other:?} of activations in {dtype:?}");
-        }
         let y = card.room(len, dtype)?;
-        let slope = dy.map_or(Arg::NONE, |dy| dy.at());
-        let sizes = [Arg::Long(len as i64), Arg::size(bias.len())];
-        let arrays = [x.at(), bias.at(), slope, y.at()];
-        let args = [&arrays[..], &sizes, &self.draws.args()].concat();
-        let grid = Grid::chunks(len, dtype);
-        card.launch((Source::ACTIVATION, "gelu_of_sums"), dtype, grid, &args)?;
+        let kept = self.draws.room_for_kept(card, (len, dtype), &self.kept)?;
+        self.launch("gelu_of_sums", &[x.at(), bias.at(), y.at(), kept], x, bias.len())?;
         Ok(y.made(x.shape()))
+    }
+
+    /// The gradient of `x`, and sums of its columns if they are wanted and made with it.
+    fn backward(
+        &self,
+        [x, bias, dy]: [Operand; 3],
+        wants_sums: bool,
+    ) -> Result<(Made, Option<Room>)> {
+        if dy.dtype() != x.dtype() {
+            bail!("a gradient in {:?} of activations in {:?}", dy.dtype(), x.dtype());
+        }
+        let (card, form) = (x.card(), (x.len(), x.dtype()));
+        let dx = card.room(x.len(), x.dtype())?;
+        let is_even = [x.at(), bias.at(), dy.at(), dx.at()].iter().all(|it| it.is_even());
+        let parts = match wants_sums && is_even {
+            true => room_for_columns(card, form, bias.len())?,
+            false => None,
+        };
+        let to = parts.as_ref().map_or(Arg::NONE, Room::at);
+        let places = [x.at(), bias.at(), dy.at(), dx.at(), known(&self.kept)?, to];
+        self.launch("gelu_of_sums_back", &places, x, bias.len())?;
+        Ok((dx.made(x.shape()), parts))
     }
 }
 
@@ -84,7 +107,7 @@ impl CustomOp2 for GeluOfSums {
         bias: &CudaStorage,
         bias_layout: &Layout,
     ) -> Result<Made> {
-        self.apply(Operand::new(x, x_layout)?, Operand::new(bias, bias_layout)?, None)
+        self.forward(Operand::new(x, x_layout)?, Operand::new(bias, bias_layout)?)
     }
 
     fn bwd(
@@ -94,15 +117,10 @@ impl CustomOp2 for GeluOfSums {
         _y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let dx = on([x, bias, dy], |[x, bias, dy]| self.apply(x, bias, Some(dy))).map(leaf)?;
-        let of_bias = || {
-            on([&dx], |[of_dx]| {
-                let (columns, dtype) = (bias.elem_count(), of_dx.dtype());
-                let size = [of_dx.len() / columns.max(1), columns];
-                Ok(column_sums(of_dx.card(), of_dx.at(), dtype, size)?.tensor(columns))
-            })
-        };
-        let of_bias = bias.track_op().then(of_bias).transpose()?;
+        let wants_sums = bias.track_op();
+        let (dx, parts) = on([x, bias, dy], |all| self.backward(all, wants_sums))?;
+        let dx = leaf(dx);
+        let of_bias = wants_sums.then(|| totals_of_columns(&dx, parts)).transpose()?;
         Ok((x.track_op().then_some(dx), of_bias))
     }
 }

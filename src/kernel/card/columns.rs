@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Result, Tensor};
 
+use super::linear::column_totals;
 use super::{Arg, Card, Factor, Grid, Product, Room, Source};
 use crate::kernel::conv::Geometry;
 
@@ -154,13 +155,7 @@ pub(super) fn product_of_columns(
         let factors = [(laid.at(), inner), (dy, filters)];
         add_product(card, dtype, factors, (&parts, shares), chunk)?;
     }
-    if shares == 1 {
-        return Ok(parts.tensor((inner, filters)));
-    }
-    let to = card.room(size, DType::F32)?;
-    let args = [parts.at(), to.at(), Arg::size(shares), Arg::size(size)];
-    card.launch((Source::LINEAR, "column_totals"), dtype, Grid::over(size), &args)?;
-    Ok(to.tensor((inner, filters)))
+    Ok(column_totals(card, parts, [shares, size])?.tensor((inner, filters)))
 }
 
 /// Adds the products of shares of a chunk's windows to `parts`, or begins them.

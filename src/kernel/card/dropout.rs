@@ -1,20 +1,26 @@
 //! Constant factors on elements, given or drawn on the card.
 
+use std::sync::OnceLock;
+
 use candle_core::{
-    CpuStorage, CudaStorage, CustomOp1, CustomOp2, DType, Device, Layout, Result, Shape, Tensor,
-    bail,
+    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, DType, Device, Layout, Result, Shape,
+    Tensor, bail,
 };
 
-use super::{Arg, Card, Grid, Made, Operand, Source, leaf, on};
+use super::linear::{room_for_columns, totals_of_columns};
+use super::{Arg, Card, Grid, Made, Operand, Room, Source, leaf, on};
 use crate::kernel::sum;
-use crate::kernel::tape::{apply1, apply2};
+use crate::kernel::tape::{apply1, apply2, apply3};
+
+/// Which elements were kept on the way there, a byte for each 16 bytes of them, for the way back.
+pub(super) type Kept = OnceLock<Tensor>;
 
 /// Factors that are 0 with a probability and what keeps the mean otherwise: drawn by the stream of
 /// a state, in pieces that have streams of their own.
 #[derive(Debug, Clone, Copy)]
 pub struct Draws {
     state: u64,
-    /// Numbers of 53 bits below it are left out.
+    /// Numbers of 32 bits below it are left out.
     limit: u64,
     kept: f32,
 }
@@ -23,11 +29,31 @@ impl Draws {
     /// Those of which nothing is 0.
     pub(super) const NONE: Self = Self { state: 0, limit: 0, kept: 1.0 };
 
-    /// Draws by the stream that is at `state`, 0 with `probability` and `kept` otherwise.
-    pub fn new(state: u64, probability: f64, kept: f32) -> Self {
-        // A number is `bits / 2^53`, and is compared to the probability exactly.
-        let limit = (probability * (1u64 << 53) as f64).ceil() as u64;
+    /// Draws by the stream that is at `state`, 0 where a number of 32 bits is below `limit`, and `kept`
+    /// elsewhere.
+    pub fn new(state: u64, limit: u64, kept: f32) -> Self {
         Self { state, limit, kept }
+    }
+
+    /// Whether any are 0.
+    pub(super) fn thins(self) -> bool {
+        self.limit > 0
+    }
+
+    /// Where kernels write down which of `len` elements of a type they keep; nowhere if all.
+    pub(super) fn room_for_kept(
+        self,
+        card: Card,
+        (len, dtype): (usize, DType),
+        kept: &Kept,
+    ) -> Result<Arg> {
+        if !self.thins() {
+            return Ok(Arg::NONE);
+        }
+        let room = card.room(len.div_ceil(16 / dtype.size_in_bytes()), DType::U8)?;
+        let len = room.len();
+        kept.get_or_init(|| room.tensor(len));
+        known(kept)
     }
 
     pub(super) fn args(self) -> [Arg; 3] {
@@ -49,6 +75,25 @@ impl Draws {
         Ok(to.tensor(shape))
     }
 
+    /// Factors of rows, each of which has a stream of its own.
+    ///
+    /// # Errors
+    /// As [`Draws::factors`].
+    pub(super) fn factors_of_rows(
+        self,
+        [rows, columns]: [usize; 2],
+        dtype: DType,
+        card: Card,
+    ) -> Result<Tensor> {
+        let to = card.room(rows * columns, dtype)?;
+        let [state, limit, kept] = self.args();
+        let (n, columns) = (Arg::Long(to.len() as i64), Arg::size(columns));
+        let args = [to.at(), n, columns, state, limit, kept];
+        card.launch((Source::DROPOUT, "draw_rows"), dtype, Grid::over(to.len()), &args)?;
+        let len = to.len();
+        Ok(to.tensor(len))
+    }
+
     /// `x` on a card times the factors, one for each of the first axes of `x` of a shape: drawn as
     /// they are used, and again on the way back.
     ///
@@ -64,39 +109,105 @@ impl Draws {
 }
 
 /// `x` plus `branch` times factors, one for each element and one for each of the first axis; all 1
-/// where none are drawn. The factors are drawn as they are used, and again on the way back.
+/// where none are drawn. A `bias` [columns], if there is one, is added to the rows of the branch
+/// before. The factors are drawn as they are used; which are 0 is kept for the way back.
 ///
 /// # Errors
 /// When the shapes differ.
-pub fn residual(x: &Tensor, branch: &Tensor, draws: [Option<Draws>; 2]) -> Result<Tensor> {
+pub fn residual(
+    x: &Tensor,
+    branch: &Tensor,
+    bias: Option<&Tensor>,
+    draws: [Option<Draws>; 2],
+) -> Result<Tensor> {
     if x.dims() != branch.dims() {
         bail!("a branch of shape {:?} beside {:?}", branch.dims(), x.dims());
     }
-    if draws.iter().all(Option::is_none) {
+    if bias.is_none() && draws.iter().all(Option::is_none) {
         return sum(x, branch);
     }
     let run = branch.dims().iter().skip(1).product();
     let draws = draws.map(|draws| draws.unwrap_or(Draws::NONE));
-    apply2(&x.contiguous()?, &branch.contiguous()?, Residual { draws, run })
+    let residual = Residual { draws, run, kept: Kept::new() };
+    let (x, branch) = (x.contiguous()?, branch.contiguous()?);
+    let Some(bias) = bias else { return apply2(&x, &branch, residual) };
+    if bias.rank() != 1 || branch.dims().last() != bias.dims().first() || bias.dtype() != DType::F32
+    {
+        bail!("a bias {:?} of {:?} for rows of {:?}", bias.dtype(), bias.dims(), branch.dims());
+    }
+    apply3(&x, &branch, &bias.contiguous()?, residual)
+}
+
+/// Where those that were kept on the way there are written down; nowhere if all were.
+pub(super) fn known(kept: &Kept) -> Result<Arg> {
+    kept.get().map_or(Ok(Arg::NONE), |kept| on([kept], |[kept]| Ok(kept.at())))
 }
 
 struct Residual {
     draws: [Draws; 2],
     /// Elements of one of the first axis.
     run: usize,
+    kept: Kept,
 }
 
 impl Residual {
-    fn apply(&self, x: Option<Operand>, branch: Operand) -> Result<Made> {
+    fn launch(&self, name: &'static str, places: &[Arg], like: Operand) -> Result<()> {
+        let columns = Arg::size(columns_of(like));
+        let sizes = [Arg::Long(like.len() as i64), columns, Arg::size(self.run)];
+        let [of_elements, of_runs] = self.draws.map(Draws::args);
+        let args = [places, &sizes, &of_elements, &of_runs].concat();
+        let grid = Grid::spans(like.len(), like.dtype());
+        like.card().launch((Source::DROPOUT, name), like.dtype(), grid, &args)
+    }
+
+    fn forward(&self, x: Operand, branch: Operand, bias: Option<Operand>) -> Result<Made> {
+        if x.dtype() != branch.dtype() {
+            bail!("a branch in {:?} beside {:?}", branch.dtype(), x.dtype());
+        }
         let (card, dtype, len) = (branch.card(), branch.dtype(), branch.len());
         let y = card.room(len, dtype)?;
-        let at = x.map_or(Arg::NONE, |x| x.at());
-        let arrays = [at, branch.at(), y.at(), Arg::Long(len as i64), Arg::size(self.run)];
-        let [of_elements, of_runs] = self.draws.map(Draws::args);
-        let args = [&arrays[..], &of_elements, &of_runs].concat();
-        card.launch((Source::DROPOUT, "residual"), dtype, Grid::chunks(len, dtype), &args)?;
+        let kept = self.draws[0].room_for_kept(card, (len, dtype), &self.kept)?;
+        let bias = bias.map_or(Arg::NONE, |bias| bias.at());
+        self.launch("residual", &[x.at(), branch.at(), bias, y.at(), kept], branch)?;
         Ok(y.made(branch.shape()))
     }
+
+    /// The gradient of the branch, and the sums of its columns if they are wanted.
+    fn backward(
+        &self,
+        dy: &Tensor,
+        branch: &Tensor,
+        wants_sums: bool,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        if dy.dtype() != branch.dtype() {
+            bail!("a gradient in {:?} of a branch in {:?}", dy.dtype(), branch.dtype());
+        }
+        let (dbranch, parts) = on([dy], |[it]| {
+            let (card, form) = (it.card(), (it.len(), it.dtype()));
+            let dbranch = card.room(it.len(), it.dtype())?;
+            let is_even = it.at().is_even() && dbranch.at().is_even();
+            let parts = match wants_sums && is_even && self.has_long_runs(it.dtype()) {
+                true => room_for_columns(card, form, columns_of(it))?,
+                false => None,
+            };
+            let to = parts.as_ref().map_or(Arg::NONE, Room::at);
+            let places = [it.at(), dbranch.at(), known(&self.kept)?, to];
+            self.launch("residual_back", &places, it)?;
+            Ok((dbranch.tensor(dy.shape()), parts))
+        })?;
+        let sums = wants_sums.then(|| totals_of_columns(&dbranch, parts)).transpose()?;
+        Ok((dbranch, sums))
+    }
+
+    /// Whether a block of [`Grid::spans`] meets two runs at most, or all have one factor.
+    fn has_long_runs(&self, dtype: DType) -> bool {
+        !self.draws[1].thins() || self.run >= Grid::span(dtype)
+    }
+}
+
+/// The elements of a row.
+fn columns_of(rows: Operand) -> usize {
+    rows.shape().dims().last().copied().unwrap_or(1).max(1)
 }
 
 impl CustomOp2 for Residual {
@@ -121,11 +232,7 @@ impl CustomOp2 for Residual {
         branch: &CudaStorage,
         branch_layout: &Layout,
     ) -> Result<Made> {
-        let (x, branch) = (Operand::new(x, x_layout)?, Operand::new(branch, branch_layout)?);
-        if x.dtype() != branch.dtype() {
-            bail!("a branch in {:?} beside {:?}", branch.dtype(), x.dtype());
-        }
-        self.apply(Some(x), branch)
+        self.forward(Operand::new(x, x_layout)?, Operand::new(branch, branch_layout)?, None)
     }
 
     fn bwd(
@@ -135,9 +242,51 @@ impl CustomOp2 for Residual {
         _y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let of_branch = || on([dy], |[dy]| self.apply(None, dy)).map(leaf);
-        let of_branch = branch.track_op().then(of_branch).transpose()?;
-        Ok((x.track_op().then(|| dy.clone()), of_branch))
+        let of_branch = branch.track_op().then(|| self.backward(dy, branch, false)).transpose()?;
+        Ok((x.track_op().then(|| dy.clone()), of_branch.map(|(of_branch, _)| of_branch)))
+    }
+}
+
+impl CustomOp3 for Residual {
+    fn name(&self) -> &'static str {
+        "residual-of-sums"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _x: &CpuStorage,
+        _x_layout: &Layout,
+        _branch: &CpuStorage,
+        _branch_layout: &Layout,
+        _bias: &CpuStorage,
+        _bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        bail!("these factors are drawn on a card alone")
+    }
+
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        branch: &CudaStorage,
+        branch_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<Made> {
+        let bias = Operand::new(bias, bias_layout)?;
+        self.forward(Operand::new(x, x_layout)?, Operand::new(branch, branch_layout)?, Some(bias))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        branch: &Tensor,
+        bias: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (of_branch, of_bias) = self.backward(dy, branch, bias.track_op())?;
+        Ok((x.track_op().then(|| dy.clone()), Some(of_branch), of_bias))
     }
 }
 

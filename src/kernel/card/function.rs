@@ -25,7 +25,7 @@ pub(crate) struct Source {
 }
 
 /// What every file of kernels begins with.
-const COMMON: &str = include_str!("common.cuh");
+const COMMON: &str = concat!(include_str!("common.cuh"), "\n", include_str!("fragments.cuh"));
 
 macro_rules! sources {
     ($($name:ident = $file:literal;)*) => {
@@ -120,6 +120,16 @@ impl Grid {
     /// A thread for each 16 bytes of some elements of a type.
     pub(crate) fn chunks(elements: usize, dtype: DType) -> Self {
         Self::over(elements.div_ceil(16 / dtype.size_in_bytes()))
+    }
+
+    /// `SPAN` elements of a type, as common.cuh has it.
+    pub(crate) fn span(dtype: DType) -> usize {
+        256 * 4 * 16 / dtype.size_in_bytes()
+    }
+
+    /// A block for each [`Grid::span`].
+    pub(crate) fn spans(elements: usize, dtype: DType) -> Self {
+        Self::of(elements.div_ceil(Self::span(dtype)), 256)
     }
 
     pub(super) fn is_empty(self) -> bool {

@@ -2,10 +2,12 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
+use super::linear::column_totals;
 use super::{Arg, Grid, Made, Operand, Source, on};
+use crate::kernel::tape::known_gradient;
 
-/// Blocks that all rows are shared among, at most: as many as a card runs at a time.
-const FORWARD: usize = 1056;
+/// Blocks that all rows are shared among, at most: as many as an H100 runs at a time, of short rows.
+const FORWARD: usize = 660;
 const BACKWARD: usize = 528;
 
 /// Which kernels take rows of some elements: those of a warp, or those of a block.
@@ -62,8 +64,15 @@ pub(crate) fn forward(x: Operand, scale: Operand, shift: Operand, epsilon: f64) 
     Ok(y.made(x.shape()))
 }
 
-/// The gradients of input, scale and shift.
+/// The gradients of input, scale and shift, that of the input with what is known of it.
 pub(crate) fn backward([x, scale, dy]: [&Tensor; 3], epsilon: f64) -> Result<[Tensor; 3]> {
+    match known_gradient(x.dtype()) {
+        None => gradients([x, scale, dy], Arg::NONE, epsilon),
+        Some(known) => on([&known], |[it]| gradients([x, scale, dy], it.at(), epsilon)),
+    }
+}
+
+fn gradients([x, scale, dy]: [&Tensor; 3], known: Arg, epsilon: f64) -> Result<[Tensor; 3]> {
     on([x, scale, dy], |[of_x, of_scale, of_dy]| {
         let (card, dtype, channels) = (of_x.card(), of_x.dtype(), of_scale.len());
         let most = card.most_shared()? / 8;
@@ -72,12 +81,13 @@ pub(crate) fn backward([x, scale, dy]: [&Tensor; 3], epsilon: f64) -> Result<[Te
         }
         let rows = of_x.len() / channels.max(1);
         let dx = card.room(of_x.len(), dtype)?;
-        let path = Path::new(channels, dtype, &[of_x.at(), of_dy.at(), dx.at()]);
+        let path = Path::new(channels, dtype, &[of_x.at(), of_dy.at(), dx.at(), known]);
         let blocks = path.blocks(rows, BACKWARD);
         let parts = card.room(blocks * 2 * channels, DType::F32)?;
         let args = [
             of_x.at(),
             of_dy.at(),
+            known,
             of_scale.at(),
             dx.at(),
             parts.at(),
@@ -88,10 +98,7 @@ pub(crate) fn backward([x, scale, dy]: [&Tensor; 3], epsilon: f64) -> Result<[Te
         let shared = if let Path::Block = path { 8 * channels } else { 0 };
         let grid = Grid { shared, ..Grid::of(blocks, 256) };
         card.launch((Source::LAYER_NORM, path.names()[1]), dtype, grid, &args)?;
-        let sums = card.room(2 * channels, DType::F32)?;
-        let args = [parts.at(), sums.at(), Arg::size(blocks), Arg::size(2 * channels)];
-        let grid = Grid::of((2 * channels).div_ceil(32), 512);
-        card.launch((Source::LAYER_NORM, "totals"), dtype, grid, &args)?;
+        let sums = column_totals(card, parts, [blocks, 2 * channels])?;
         let sums = sums.tensor((2, channels));
         Ok([dx.tensor(x.shape()), sums.get(0)?, sums.get(1)?])
     })

@@ -44,30 +44,58 @@ KERNEL rounded(const float* x, T* to, long long n) {
   if (i < n) put(to + i, x[i]);
 }
 
-// The sums of columns over a share of the rows: blocks of 32 x 8 threads, a row of blocks for each
-// share; `to` [shares, columns].
-KERNEL column_shares(const T* x, float* to, int rows, int columns, int share) {
-  __shared__ float sums[8][33];
+// The sums of columns over a share of the rows: blocks of 32 threads side by side, each with W columns,
+// by 8; a row of blocks for each share; `to` [shares, columns].
+template <int W>
+__device__ __forceinline__ void column_shares(const T* x, float* to, int rows, int columns,
+                                              int share) {
+  __shared__ float room[8][32 * W];
   int lane = threadIdx.x & 31, line = threadIdx.x >> 5;
-  int column = blockIdx.x * 32 + lane;
+  int column = (blockIdx.x * 32 + lane) * W;
   int first = blockIdx.y * share, end = min(first + share, rows);
-  float sum = 0.0f;
-  if (column < columns)
-    for (int row = first + line; row < end; row += 8)
-      sum += to_float(x[(long long)row * columns + column]);
-  sums[line][lane] = sum;
+  float sums[W] = {};
+  if (column < columns) {
+#pragma unroll 4
+    for (int row = first + line; row < end; row += 8) {
+      float found[W];
+      read_vector<W>(x + (long long)row * columns + column, found);
+#pragma unroll
+      for (int at = 0; at < W; at++) sums[at] += found[at];
+    }
+  }
+#pragma unroll
+  for (int at = 0; at < W; at++) room[line][lane * W + at] = sums[at];
   __syncthreads();
-  if (line == 0 && column < columns) {
-    for (int other = 1; other < 8; other++) sum += sums[other][lane];
-    to[(long long)blockIdx.y * columns + column] = sum;
+  for (int at = threadIdx.x; at < 32 * W; at += blockDim.x) {
+    int own = blockIdx.x * 32 * W + at;
+    if (own >= columns) continue;
+    float sum = 0.0f;
+    for (int other = 0; other < 8; other++) sum += room[other][at];
+    to[(long long)blockIdx.y * columns + own] = sum;
   }
 }
 
-// The sums of columns of `shares` rows, one after the other.
-KERNEL column_totals(const float* x, float* to, int shares, int columns) {
-  int column = blockIdx.x * blockDim.x + threadIdx.x;
-  if (column >= columns) return;
+KERNEL column_shares_wide(const T* x, float* to, int rows, int columns, int share) {
+  column_shares<VECTOR>(x, to, rows, columns, share);
+}
+
+KERNEL column_shares_narrow(const T* x, float* to, int rows, int columns, int share) {
+  column_shares<1>(x, to, rows, columns, share);
+}
+
+// The sums of columns of `shares` rows: blocks of 32 columns x 32 lines.
+KERNEL __launch_bounds__(1024) column_totals(const float* x, float* to, int shares, int columns) {
+  __shared__ float sums[32][33];
+  int lane = threadIdx.x & 31, line = threadIdx.x >> 5, column = blockIdx.x * 32 + lane;
   float sum = 0.0f;
-  for (int share = 0; share < shares; share++) sum += x[(long long)share * columns + column];
+  if (column < columns)
+#pragma unroll 8
+    for (int share = line; share < shares; share += 32)
+      sum += x[(long long)share * columns + column];
+  sums[line][lane] = sum;
+  __syncthreads();
+  if (line || column >= columns) return;
+#pragma unroll
+  for (int other = 1; other < 32; other++) sum += sums[other][lane];
   to[column] = sum;
 }

@@ -103,13 +103,10 @@ pub(crate) fn backward(
             ))?;
             Ok(to.tensor((outputs, inputs)))
         };
-        let db = |_: &Tensor| -> Result<Tensor> {
-            Ok(column_sums(card, of_dy.at(), dtype, [rows, outputs])?.tensor(outputs))
-        };
         Ok([
             x.track_op().then(dx).transpose()?,
             weight.track_op().then(dw).transpose()?,
-            bias.filter(|bias| bias.track_op()).map(db).transpose()?,
+            bias.filter(|bias| bias.track_op()).map(|_| sums_of_columns(&dy)).transpose()?,
         ])
     })
 }
@@ -125,8 +122,9 @@ pub(crate) fn rectified(y: &Tensor, dy: &Tensor) -> Result<Tensor> {
     })
 }
 
-/// Shares of rows that columns are added up in.
-const SHARES: usize = 64;
+/// Blocks that sums of columns are shared among, where there is enough to add up: two for each
+/// multiprocessor of an H100.
+const BLOCKS: usize = 264;
 
 /// The sum of each column of `x` [rows, columns], in f32.
 pub(crate) fn column_sums(
@@ -135,17 +133,63 @@ pub(crate) fn column_sums(
     dtype: DType,
     [rows, columns]: [usize; 2],
 ) -> Result<Room> {
-    let share = rows.div_ceil(SHARES).max(8);
+    let is_wide = columns.is_multiple_of(wide(dtype)) && x.is_even();
+    let across = columns.div_ceil(32 * if is_wide { wide(dtype) } else { 1 }).max(1);
+    let share = rows.div_ceil(BLOCKS.div_ceil(across)).max(32);
     let shares = rows.div_ceil(share).max(1);
     let parts = card.room(shares * columns, DType::F32)?;
     let args = [x, parts.at(), Arg::size(rows), Arg::size(columns), Arg::size(share)];
-    let grid = Grid { blocks: [columns.div_ceil(32), shares, 1], threads: 256, shared: 0 };
-    card.launch((Source::LINEAR, "column_shares"), dtype, grid, &args)?;
+    let grid = Grid { blocks: [across, shares, 1], threads: 256, shared: 0 };
+    let name = if is_wide { "column_shares_wide" } else { "column_shares_narrow" };
+    card.launch((Source::LINEAR, name), dtype, grid, &args)?;
+    column_totals(card, parts, [shares, columns])
+}
+
+/// The sum of each column of `parts` [shares, columns].
+pub(super) fn column_totals(
+    card: Card,
+    parts: Room,
+    [shares, columns]: [usize; 2],
+) -> Result<Room> {
     if shares == 1 {
         return Ok(parts);
     }
     let to = card.room(columns, DType::F32)?;
     let args = [parts.at(), to.at(), Arg::size(shares), Arg::size(columns)];
-    card.launch((Source::LINEAR, "column_totals"), dtype, Grid::over(columns), &args)?;
+    let grid = Grid::of(columns.div_ceil(32), 1024);
+    card.launch((Source::LINEAR, "column_totals"), DType::F32, grid, &args)?;
     Ok(to)
+}
+
+/// Room for the sums of columns that the blocks of [`Grid::spans`] write beside what they make of `len`
+/// elements; none where they do not, as when their threads have no whole columns.
+pub(super) fn room_for_columns(
+    card: Card,
+    (len, dtype): (usize, DType),
+    columns: usize,
+) -> Result<Option<Room>> {
+    let row = 256 * wide(dtype);
+    if !columns.is_multiple_of(wide(dtype)) || !row.is_multiple_of(columns) {
+        return Ok(None);
+    }
+    let [blocks, ..] = Grid::spans(len, dtype).blocks;
+    card.room(blocks * columns, DType::F32).map(Some)
+}
+
+/// The sum of each column of rows, over all other axes, in f32: from `parts`, where they are there.
+pub(super) fn totals_of_columns(rows: &Tensor, parts: Option<Room>) -> Result<Tensor> {
+    let Some(parts) = parts else { return sums_of_columns(rows) };
+    let columns = rows.dims().last().copied().unwrap_or(1);
+    let size = [parts.len() / columns.max(1), columns];
+    Ok(column_totals(Card::from(rows)?, parts, size)?.tensor(columns))
+}
+
+/// The sum of each column of rows, over all other axes, in f32.
+pub(super) fn sums_of_columns(rows: &Tensor) -> Result<Tensor> {
+    on([rows], |[of_rows]| {
+        let columns = rows.dims().last().copied().unwrap_or(1);
+        let size = [rows.elem_count() / columns.max(1), columns];
+        let sums = column_sums(of_rows.card(), of_rows.at(), of_rows.dtype(), size)?;
+        Ok(sums.tensor(columns))
+    })
 }

@@ -41,7 +41,7 @@ pub use list::bounded_on_card;
 pub use paint::{Touch, View, is_paintable, paint, resident};
 #[cfg(feature = "opened")]
 pub use replay::{Replay, held, is_sound};
-pub use tokens::tokens_on_card;
+pub use tokens::{patches_on_card, tokens_on_card};
 
 pub(crate) use blas::{Factor, Product};
 pub(crate) use function::{Arg, Grid, Source};

@@ -9,11 +9,11 @@ struct Place {
   __device__ Place(int height, int width, int channels) {
     index = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     int pieces = channels / W;
-    long long pixel = index / pieces;
-    channel = (int)(index % pieces) * W;
-    x = (int)(pixel % width);
-    y = (int)(pixel / width % height);
-    image = (int)(pixel / width / height);
+    long long pixel = over(index, pieces), row = over(pixel, width), all = over(row, height);
+    channel = (int)(index - pixel * pieces) * W;
+    x = (int)(pixel - row * width);
+    y = (int)(row - all * height);
+    image = (int)all;
   }
 };
 
@@ -184,28 +184,41 @@ __device__ __forceinline__ void average_back(const T* __restrict__ dy, T* __rest
 AVERAGE(wide, VECTOR)
 AVERAGE(narrow, 1)
 
-// The pixel that a pixel of an enlarged or reduced side is a copy of.
-__device__ __forceinline__ int source(int at, int from, int to) {
-  return (int)((long long)at * from / to);
-}
-
 // The first pixel that is a copy of pixel `at` or of one behind it.
 __device__ __forceinline__ int first_copy(int at, int from, int to) {
-  return (int)(((long long)at * to + from - 1) / from);
+  return (int)over((long long)at * to + from - 1, from);
 }
 
-// Images of [height, width] pixels as ones of [to_height, to_width], by the nearest pixels.
+// The copies of a pixel, and where they begin.
+struct Copies {
+  int y, end_y, x, end_x;
+
+  __device__ __forceinline__ Copies(int at_y, int at_x, int height, int width, int to_height,
+                                    int to_width)
+      : y(first_copy(at_y, height, to_height)),
+        end_y(first_copy(at_y + 1, height, to_height)),
+        x(first_copy(at_x, width, to_width)),
+        end_x(first_copy(at_x + 1, width, to_width)) {}
+
+  // Whether they are two by two, as mostly.
+  __device__ __forceinline__ bool is_square() const { return end_y == y + 2 && end_x == x + 2; }
+};
+
+// Images of [height, width] pixels as ones of [to_height, to_width], by the nearest pixels: a thread
+// writes all copies of what it has read. Where an image becomes smaller some have none.
 template <int W>
 __device__ __forceinline__ void nearest(const T* __restrict__ x, T* __restrict__ y,
                                         long long count, int height, int width, int channels,
                                         int to_height, int to_width) {
-  Place<W> at(to_height, to_width, channels);
+  Place<W> at(height, width, channels);
   if (at.index >= count) return;
-  int i = source(at.y, height, to_height), j = source(at.x, width, to_width);
-  long long pixel = ((long long)at.image * height + i) * width + j;
   float found[W];
-  read_vector<W>(x + pixel * channels + at.channel, found);
-  write_vector<W>(y + at.index * W, found);
+  read_vector<W>(x + at.index * W, found);
+  Copies copies(at.y, at.x, height, width, to_height, to_width);
+  T* to = y + ((long long)at.image * to_height * to_width) * channels + at.channel;
+  for (int i = copies.y; i < copies.end_y; i++)
+    for (int j = copies.x; j < copies.end_x; j++)
+      write_vector<W>(to + ((long long)i * to_width + j) * channels, found);
 }
 
 // The gradients of all copies of each pixel, added up.
@@ -215,17 +228,28 @@ __device__ __forceinline__ void nearest_back(const T* __restrict__ dy, T* __rest
                                              int to_height, int to_width) {
   Place<W> at(height, width, channels);
   if (at.index >= count) return;
+  Copies copies(at.y, at.x, height, width, to_height, to_width);
+  const T* from = dy + ((long long)at.image * to_height * to_width) * channels + at.channel;
   float sums[W] = {};
-  int end_y = first_copy(at.y + 1, height, to_height);
-  int end_x = first_copy(at.x + 1, width, to_width);
-  for (int i = first_copy(at.y, height, to_height); i < end_y; i++)
-    for (int j = first_copy(at.x, width, to_width); j < end_x; j++) {
-      long long pixel = ((long long)at.image * to_height + i) * to_width + j;
-      float found[W];
-      read_vector<W>(dy + pixel * channels + at.channel, found);
+  if (copies.is_square()) {
+    float found[4][W];
+    const T* first = from + ((long long)copies.y * to_width + copies.x) * channels;
 #pragma unroll
-      for (int each = 0; each < W; each++) sums[each] += found[each];
-    }
+    for (int copy = 0; copy < 4; copy++)
+      read_vector<W>(first + ((copy / 2) * (long long)to_width + copy % 2) * channels, found[copy]);
+#pragma unroll
+    for (int copy = 0; copy < 4; copy++)
+#pragma unroll
+      for (int each = 0; each < W; each++) sums[each] += found[copy][each];
+  } else {
+    for (int i = copies.y; i < copies.end_y; i++)
+      for (int j = copies.x; j < copies.end_x; j++) {
+        float found[W];
+        read_vector<W>(from + ((long long)i * to_width + j) * channels, found);
+#pragma unroll
+        for (int each = 0; each < W; each++) sums[each] += found[each];
+      }
+  }
   write_vector<W>(dx + at.index * W, sums);
 }
 

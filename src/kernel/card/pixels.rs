@@ -91,11 +91,10 @@ pub(crate) fn average_back(x: &Tensor, dy: &Tensor) -> Result<Tensor> {
 /// Images resized by their nearest pixels.
 pub(crate) fn nearest(x: Operand, [height, width]: [usize; 2]) -> Result<Made> {
     let (batch, from_height, from_width, channels) = x.shape().dims4()?;
-    let (card, len) = (x.card(), batch * height * width * channels);
-    let y = card.room(len, x.dtype())?;
+    let y = x.card().room(batch * height * width * channels, x.dtype())?;
     let names = ["nearest_wide", "nearest_narrow"];
     let sizes = [from_height, from_width, channels, height, width];
-    over(card, (names, x.dtype()), &[x.at(), y.at()], (len, channels), &sizes)?;
+    over(x.card(), (names, x.dtype()), &[x.at(), y.at()], (x.len(), channels), &sizes)?;
     Ok(y.made((batch, height, width, channels)))
 }
 

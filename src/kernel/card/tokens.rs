@@ -1,4 +1,5 @@
-//! Tokens of a transformer: embedded patches with one more before them, and positions added.
+//! Tokens of a transformer: patches of images; embedded ones with one more before them, and positions
+//! added; and the first alone.
 
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
 
@@ -18,6 +19,53 @@ pub fn tokens_on_card(patches: &Tensor, before: &Tensor, positions: &Tensor) -> 
         bail!("a token and positions {found:?} do not fit {:?}", patches.dims());
     }
     apply3(&patches.contiguous()?, &before.contiguous()?, &positions.contiguous()?, Tokens)
+}
+
+/// Each patch of `images` [B,H,W,C] on a card as one vector in the order row, column, channel: [B, P,
+/// side·side·C]. It has no gradient.
+///
+/// # Errors
+/// When the images are not on a card.
+pub fn patches_on_card(images: &Tensor, side: usize) -> Result<Tensor> {
+    let (batch, height, width, channels) = images.dims4()?;
+    let (down, across) = (height / side, width / side);
+    on([images], |[of_images]| {
+        let (card, dtype, size) = (of_images.card(), of_images.dtype(), side * side * channels);
+        let to = card.room(batch * down * across * size, dtype)?;
+        let sizes = [height, width, channels, side].map(Arg::size);
+        let args = [&[of_images.at(), to.at(), Arg::Long(to.len() as i64)][..], &sizes].concat();
+        card.launch((Source::TOKENS, "patches"), dtype, Grid::over(to.len()), &args)?;
+        Ok(to.tensor((batch, down * across, size)))
+    })
+}
+
+/// The first token of each sample of `x` [B,N,D].
+pub(crate) fn first(x: Operand) -> Result<Made> {
+    let (batch, tokens, width) = x.shape().dims3()?;
+    let y = x.card().room(batch * width, x.dtype())?;
+    let args = [x.at(), y.at(), Arg::Long(y.len() as i64), Arg::size(tokens), Arg::size(width)];
+    x.card().launch((Source::TOKENS, "first"), x.dtype(), Grid::over(y.len()), &args)?;
+    Ok(y.made((batch, 1, width)))
+}
+
+/// The gradient of all tokens from that of the first.
+pub(crate) fn first_back(dy: &Tensor, tokens: usize) -> Result<Tensor> {
+    let (batch, _, width) = dy.dims3()?;
+    on([dy], |[of_dy]| {
+        let (card, dtype) = (of_dy.card(), of_dy.dtype());
+        let dx = card.room(batch * tokens * width, dtype)?;
+        let args = [
+            of_dy.at(),
+            dx.at(),
+            Arg::Long(dx.len() as i64),
+            Arg::size(tokens),
+            Arg::size(width),
+            is_wide(width, dtype, [of_dy.at(), dx.at()]),
+        ];
+        let grid = Grid::chunks(dx.len(), dtype);
+        card.launch((Source::TOKENS, "first_back"), dtype, grid, &args)?;
+        Ok(dx.tensor((batch, tokens, width)))
+    })
 }
 
 struct Tokens;

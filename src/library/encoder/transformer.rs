@@ -5,8 +5,9 @@ use candle_core::{DType, Result, Tensor};
 use super::Network;
 use super::vit::{Form, Pool, Vit};
 use crate::catalog::{self, Fraction, ImageShape, product};
-use crate::kernel::{self, Attention};
-use crate::nn::{Conv2d, DropPath, Dropout, LayerNorm, Linear, Mode, keep_factors, residual};
+use crate::kernel::{self, Attention, PairFactors};
+use crate::nn::{Conv2d, DropPath, Dropout, LayerNorm, Linear, Mode};
+use crate::nn::{keep_factors, pair_factors, residual};
 use crate::tensor::{Init, Scope};
 
 /// The layers of [`Transformer::forward`], declared.
@@ -159,6 +160,10 @@ impl Transformer {
     fn patches(&self, images: &Tensor) -> Result<Tensor> {
         let (rows, height, width, channels) = images.dims4()?;
         let side = self.patch;
+        #[cfg(feature = "cuda")]
+        if images.device().is_cuda() && !images.track_op() {
+            return kernel::patches_on_card(images, side);
+        }
         let (down, across) = (height / side, width / side);
         let cut = images.reshape(&[rows, down, side, across, side, channels][..])?;
         let cut = cut.permute([0, 1, 3, 2, 4, 5])?;
@@ -336,7 +341,7 @@ impl Block {
     /// The first token of `x` with what it reads from the others.
     fn attend_first(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
         let (_, tokens, dim) = x.dims3()?;
-        let (first, normed) = (x.narrow(1, 0, 1)?.contiguous()?, self.norm1.forward(x)?);
+        let (first, normed) = (kernel::first_token(x)?, self.norm1.forward(x)?);
         let q = self.qkv.part(0, dim)?.forward(&self.norm1.forward(&first)?)?;
         let kv = self.qkv.part(dim, 2 * dim)?.forward(&normed)?;
         let attention = self.attention(x, (1, tokens), mode)?;
@@ -353,23 +358,23 @@ impl Block {
             heads,
             scale: self.scale,
             query_factors: self.head_dropout.draw((&[rows, queries], of_logits), x, mode)?,
-            probability_factors: self.attention_dropout.draw((weights, x.dtype()), x, mode)?,
+            probability_factors: self.attention_dropout.of_pairs(weights, x, mode)?,
         })
     }
 
     /// `x` with what was read, `y`.
-    fn attended(&self, x: &Tensor, mut y: Tensor, mode: &Mode) -> Result<Tensor> {
-        if let Some(proj) = &self.proj {
-            y = proj.forward(&y)?;
+    fn attended(&self, x: &Tensor, y: Tensor, mode: &Mode) -> Result<Tensor> {
+        let drops = (&self.output_dropout, &self.path1);
+        match &self.proj {
+            Some(proj) => proj.forward_onto(x, &y, drops, mode),
+            None => residual(x, &y, drops, mode),
         }
-        residual(x, &y, (&self.output_dropout, &self.path1), mode)
     }
 
     /// `x` with what the feed-forward layers make of each token.
     fn feed(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
         let y = self.fc1.forward_gelu(&self.norm2.forward(x)?, &self.fc1_dropout, mode)?;
-        let y = self.fc2.forward(&y)?;
-        residual(x, &y, (&self.fc2_dropout, &self.path2), mode)
+        self.fc2.forward_onto(x, &y, (&self.fc2_dropout, &self.path2), mode)
     }
 }
 
@@ -383,5 +388,10 @@ impl Factors {
     /// Factors of a shape and type, where `x` is.
     fn draw(&self, form: (&[usize], DType), x: &Tensor, mode: &Mode) -> Result<Option<Tensor>> {
         keep_factors((mode, &self.path), self.probability, form, x.device())
+    }
+
+    /// Factors on pairs of a shape, where `x` is.
+    fn of_pairs(&self, shape: &[usize], x: &Tensor, mode: &Mode) -> Result<Option<PairFactors>> {
+        pair_factors((mode, &self.path), self.probability, shape, x)
     }
 }

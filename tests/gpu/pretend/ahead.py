@@ -16,7 +16,8 @@ library = ctypes.CDLL(str(pathlib.Path(sys.argv[1]) / "libnvrtc.so"))
 def compiled(path, half):
     """What is wrong with a file. The text and its options are those of function.rs."""
     program = ctypes.c_void_p()
-    text = f"{(CARD / 'common.cuh').read_text()}\n{path.read_text()}"
+    parts = [*sorted(CARD.glob("*.cuh")), path]
+    text = "\n".join(it.read_text() for it in parts)
     library.nvrtcCreateProgram(ctypes.byref(program), text.encode(), None, 0, None, None)
     given = ["--gpu-architecture=compute_90", f"-DHALF={half}", "--std=c++17"]
     options = (ctypes.c_char_p * len(given))(*[it.encode() for it in given])

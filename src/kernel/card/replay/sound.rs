@@ -51,7 +51,7 @@ fn work(images: &Tensor, step: u64) -> Result<Tensor> {
     let product = linear(&rows, &given(&[8, 8])?, None, false)?;
     let halves = linear(&product.to_dtype(DType::BF16)?, &given(&[8, 8])?, None, true)?;
     let product = (product + halves.to_dtype(DType::F32)?)?;
-    let factors = Draws::new(step, 0.5, 2.0).factors(product.dims(), DType::F32, card)?;
+    let factors = Draws::new(step, 1 << 31, 2.0).factors(product.dims(), DType::F32, card)?;
     let zeros = Tensor::zeros_like(&product)?;
     (product * factors)? + (zeros + step as f64)?.copy()?
 }

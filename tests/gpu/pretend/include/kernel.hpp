@@ -25,6 +25,7 @@ static Hooks hooks;
 #define __constant__
 #define __grid_constant__
 #define __launch_bounds__(...)
+#define __maxnreg__(...)
 // Marks that the compile script looks for.
 #define __global__ __attribute__((noinline, pretend_kernel))
 #define __shared__ __attribute__((used, pretend_shared)) thread_local
