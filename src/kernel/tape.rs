@@ -257,10 +257,28 @@ impl Entry {
 
 /// Follows candle's graph back from `result` to its leaves.
 fn reverse_graph(result: &Tensor, gradient: &Tensor, gradients: &mut GradStore) -> Result<()> {
+    if let Some(leaf) = reshaped(result) {
+        let gradient = gradient.reshape(leaf.shape())?;
+        return collect(gradients, [(leaf, Some(gradient))]);
+    }
     let end = result.apply_op1(Known { gradient: gradient.clone() })?;
     let mut found = end.backward()?;
     let leaves = result.sorted_nodes().into_iter().filter(|node| node.is_variable());
     collect(gradients, leaves.map(|leaf| (leaf.clone(), found.remove(leaf))))
+}
+
+/// The leaf that `result` is in another shape and nothing else: its elements in their order, where they
+/// are. candle would add its gradient to zeros.
+fn reshaped(result: &Tensor) -> Option<Tensor> {
+    let nodes = result.sorted_nodes();
+    let mut leaves = nodes.into_iter().filter(|node| node.is_variable());
+    let (Some(leaf), None) = (leaves.next(), leaves.next()) else { return None };
+    let place = |tensor: &Tensor| {
+        let (storage, layout) = tensor.storage_and_layout();
+        let is_whole = layout.is_contiguous() && result.elem_count() == tensor.elem_count();
+        is_whole.then(|| (std::ptr::from_ref::<Storage>(&storage), layout.start_offset()))
+    };
+    (place(result)? == place(leaf)?).then(|| leaf.clone())
 }
 
 /// A scalar whose gradient by its input is known: candle's way back begins at one. It is not computed,

@@ -120,6 +120,24 @@ fn activations() {
 }
 
 #[test]
+fn what_lies_between_kernels() {
+    let x = [normal("x", &[4, 6]), normal("y", &[4, 4])];
+    check_gradients(&x[..1], |t| gelu(&gelu(&t[0])?.reshape((2, 12))?));
+    check_gradients(&x[..1], |t| gelu(&gelu(&t[0])?.unsqueeze(1)?.flatten_all()?));
+    // As many elements of the same memory, in another order; some of it; and more than once.
+    check_gradients(&x[1..], |t| gelu(&gelu(&t[0])?.t()?));
+    check_gradients(&x[..1], |t| gelu(&gelu(&t[0])?.reshape((6, 4))?.narrow(0, 2, 3)?));
+    check_gradients(&x[..1], |t| {
+        let y = gelu(&t[0])?;
+        sum(&gelu(&y.reshape((6, 4))?)?, &gelu(&y.reshape((6, 4))?)?)
+    });
+    check_gradients(&x[1..], |t| {
+        let y = gelu(&t[0])?;
+        gelu(&(&y.reshape(16)?.reshape((4, 4))? * &y.t()?)?)
+    });
+}
+
+#[test]
 fn layer_norm_of_odd_and_long_rows() {
     for channels in [3, 16, 37, 700] {
         let inputs = [
