@@ -169,6 +169,27 @@ pub(crate) fn known_gradient(dtype: candle_core::DType) -> Option<Tensor> {
     KNOWN.with_borrow_mut(|known| known.take_if(|known| known.dtype() == dtype))
 }
 
+/// A known gradient that an operation may take on its way back, and nobody after it.
+struct Offer;
+
+impl Offer {
+    fn of(known: Option<Tensor>) -> Self {
+        KNOWN.set(known);
+        Self
+    }
+
+    /// What was not taken.
+    fn rest(self) -> Option<Tensor> {
+        KNOWN.take()
+    }
+}
+
+impl Drop for Offer {
+    fn drop(&mut self) {
+        KNOWN.set(None);
+    }
+}
+
 /// What becomes of an operation.
 enum Fate {
     Node,
@@ -243,9 +264,9 @@ impl Entry {
             }
             Self::Three(op, [x, y, z], output) => {
                 let Some(dy) = gradients.remove(&output) else { return Ok(()) };
-                KNOWN.set(gradients.remove(&x));
+                let offer = Offer::of(gradients.remove(&x));
                 let found = op.bwd(&x, &y, &z, &output, &dy);
-                if let Some(known) = KNOWN.take() {
+                if let Some(known) = offer.rest() {
                     gradients.insert(&x, known);
                 }
                 let (dx, dy, dz) = found?;

@@ -30,12 +30,12 @@ pub struct Attention {
     pub probability_factors: Option<PairFactors>,
 }
 
-/// Constant factors on probabilities.
+/// Constant factors on the probabilities [B,H,M,N] that queries attend to tokens with.
 #[derive(Debug, Clone)]
 pub enum PairFactors {
-    /// As they are.
+    /// As they are, [B,H,M,N].
     Given(Tensor),
-    /// Drawn on a card as they are used.
+    /// Drawn on a card as they are used, each row of N from a stream of its own.
     #[cfg(feature = "cuda")]
     Drawn(super::Draws),
 }

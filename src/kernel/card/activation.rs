@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CudaStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
 
-use super::dropout::{Draws, Kept, known};
+use super::dropout::{Draws, Kept, kept_at};
 use super::linear::{room_for_columns, totals_of_columns};
 use super::{Arg, Grid, Made, Operand, Room, Source, leaf, on};
 use crate::kernel::tape::apply2;
@@ -79,7 +79,7 @@ impl GeluOfSums {
             false => None,
         };
         let to = parts.as_ref().map_or(Arg::NONE, Room::at);
-        let places = [x.at(), bias.at(), dy.at(), dx.at(), known(&self.kept)?, to];
+        let places = [x.at(), bias.at(), dy.at(), dx.at(), kept_at(&self.kept)?, to];
         self.launch("gelu_of_sums_back", &places, x, bias.len())?;
         Ok((dx.made(x.shape()), parts))
     }

@@ -53,7 +53,7 @@ impl Draws {
         let room = card.room(len.div_ceil(16 / dtype.size_in_bytes()), DType::U8)?;
         let len = room.len();
         kept.get_or_init(|| room.tensor(len));
-        known(kept)
+        kept_at(kept)
     }
 
     pub(super) fn args(self) -> [Arg; 3] {
@@ -139,7 +139,7 @@ pub fn residual(
 }
 
 /// Where those that were kept on the way there are written down; nowhere if all were.
-pub(super) fn known(kept: &Kept) -> Result<Arg> {
+pub(super) fn kept_at(kept: &Kept) -> Result<Arg> {
     kept.get().map_or(Ok(Arg::NONE), |kept| on([kept], |[kept]| Ok(kept.at())))
 }
 
@@ -191,7 +191,7 @@ impl Residual {
                 false => None,
             };
             let to = parts.as_ref().map_or(Arg::NONE, Room::at);
-            let places = [it.at(), dbranch.at(), known(&self.kept)?, to];
+            let places = [it.at(), dbranch.at(), kept_at(&self.kept)?, to];
             self.launch("residual_back", &places, it)?;
             Ok((dbranch.tensor(dy.shape()), parts))
         })?;

@@ -4,7 +4,7 @@
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
 
 use super::linear::column_sums;
-use super::{Arg, Grid, Made, Operand, Source, on};
+use super::{Arg, Grid, Made, Operand, Room, Source, on};
 use crate::kernel::tape::apply3;
 
 /// `patches` [B,P,D] on a card with `before` [1,D] before them, and `positions` [P+1,D] added: what
@@ -52,20 +52,19 @@ pub(crate) fn first(x: Operand) -> Result<Made> {
 pub(crate) fn first_back(dy: &Tensor, tokens: usize) -> Result<Tensor> {
     let (batch, _, width) = dy.dims3()?;
     on([dy], |[of_dy]| {
-        let (card, dtype) = (of_dy.card(), of_dy.dtype());
-        let dx = card.room(batch * tokens * width, dtype)?;
-        let args = [
-            of_dy.at(),
-            dx.at(),
-            Arg::Long(dx.len() as i64),
-            Arg::size(tokens),
-            Arg::size(width),
-            is_wide(width, dtype, [of_dy.at(), dx.at()]),
-        ];
-        let grid = Grid::chunks(dx.len(), dtype);
-        card.launch((Source::TOKENS, "first_back"), dtype, grid, &args)?;
+        let dx = of_dy.card().room(batch * tokens * width, of_dy.dtype())?;
+        back("first_back", of_dy, &dx, [tokens, width])?;
         Ok(dx.tensor((batch, tokens, width)))
     })
+}
+
+/// Queues a kernel that makes the gradient `dx` of that of the outcome.
+fn back(name: &'static str, dy: Operand, dx: &Room, [tokens, width]: [usize; 2]) -> Result<()> {
+    let (dtype, places) = (dy.dtype(), [dy.at(), dx.at()]);
+    let sizes = [tokens, width].map(Arg::size);
+    let rest = [Arg::Long(dx.len() as i64), sizes[0], sizes[1], is_wide(width, dtype, places)];
+    let args = [&places[..], &rest].concat();
+    dy.card().launch((Source::TOKENS, name), dtype, Grid::chunks(dx.len(), dtype), &args)
 }
 
 struct Tokens;
@@ -134,16 +133,7 @@ impl CustomOp3 for Tokens {
         on([dy], |[of_dy]| {
             let (card, dtype) = (of_dy.card(), of_dy.dtype());
             let dx = card.room(patches.elem_count(), dtype)?;
-            let args = [
-                of_dy.at(),
-                dx.at(),
-                Arg::Long(dx.len() as i64),
-                Arg::size(tokens),
-                Arg::size(width),
-                is_wide(width, dtype, [of_dy.at(), dx.at()]),
-            ];
-            let grid = Grid::chunks(dx.len(), dtype);
-            card.launch((Source::TOKENS, "tokens_back"), dtype, grid, &args)?;
+            back("tokens_back", of_dy, &dx, [tokens, width])?;
             let sums = column_sums(card, of_dy.at(), dtype, [batch, tokens * width])?;
             let of_positions = sums.tensor(positions.shape());
             let of_before = of_positions.narrow(0, 0, 1)?;
