@@ -90,13 +90,14 @@ fn shortened(what: String) -> String {
 }
 
 /// `2 jobs of 1 thread: 1.31 times the steps of 1 job of 2 threads`
-fn gained((jobs, cores): (usize, usize), gain: Gain) -> String {
+fn gained((jobs, cores): (usize, Option<usize>), gain: Gain) -> String {
     let times = gain.times;
     format!("{}: {times:.2} times the steps of {}", shared(jobs, cores), shared(gain.jobs, cores))
 }
 
-/// So many jobs with the threads that each has.
-fn shared(jobs: usize, cores: usize) -> String {
+/// So many jobs with the threads that each has, where these are divided.
+fn shared(jobs: usize, cores: Option<usize>) -> String {
+    let Some(cores) = cores else { return plural(jobs, "job") };
     let (some, rest) = ((cores / jobs).max(1), cores % jobs);
     match rest > 0 && cores > jobs {
         true => format!("{} of {some} or {} threads", plural(jobs, "job"), some + 1),

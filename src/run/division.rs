@@ -1,12 +1,16 @@
 //! How the cores are divided among jobs: as told, or as is fastest.
 
+use candle_core::Device;
+
 use super::event::Gain;
 
 /// How the cores are divided among jobs.
 #[derive(Debug, Clone)]
 pub struct Division {
     asked: Asked,
-    pub(super) cores: usize,
+    cores: usize,
+    /// Whether every job has all of them: where a card computes they do little.
+    is_shared: bool,
     /// The rates that were measured, by the number of jobs.
     rates: Vec<(usize, f64)>,
 }
@@ -43,12 +47,26 @@ impl Division {
     }
 
     fn new(asked: Asked) -> Self {
-        Self { asked, cores: rayon::current_num_threads(), rates: Vec::new() }
+        let cores = rayon::current_num_threads();
+        Self { asked, cores, is_shared: false, rates: Vec::new() }
+    }
+
+    /// The same for jobs that compute on a device.
+    pub(super) fn on(self, device: &Device) -> Self {
+        Self { is_shared: !device.is_cpu(), ..self }
+    }
+
+    /// The cores that are divided among jobs, if they are.
+    pub(super) fn cores(&self) -> Option<usize> {
+        (!self.is_shared).then_some(self.cores)
     }
 
     /// How many threads job number `job` of `jobs` has.
     pub(super) fn threads(&self, job: usize, jobs: usize) -> usize {
-        (self.cores / jobs + usize::from(job < self.cores % jobs)).max(1)
+        match self.is_shared {
+            true => self.cores,
+            false => (self.cores / jobs + usize::from(job < self.cores % jobs)).max(1),
+        }
     }
 
     /// What is best when `able` tasks could run. The most jobs are tried first: where everything is
@@ -70,9 +88,9 @@ impl Division {
     pub(super) fn is_outgrown(&self, shift: Shift, able: usize) -> bool {
         match shift.is_trial {
             true => able < shift.jobs,
-            false => {
-                self.next(able).jobs > shift.jobs || (shift.jobs > 1 && 2 * able <= shift.jobs)
-            }
+            false if self.next(able).jobs > shift.jobs => true,
+            // Those that are left would have no more cores than before.
+            false => !self.is_shared && shift.jobs > 1 && 2 * able <= shift.jobs,
         }
     }
 
@@ -107,7 +125,7 @@ mod tests {
     use super::*;
 
     fn on_cores(cores: usize, asked: Asked) -> Division {
-        Division { asked, cores, rates: Vec::new() }
+        Division { asked, cores, is_shared: false, rates: Vec::new() }
     }
 
     #[test]
@@ -132,6 +150,16 @@ mod tests {
         assert!(division.is_outgrown(three, 1));
         assert!(division.is_outgrown(Shift { jobs: 1, is_trial: false }, 2));
         assert!(!division.is_outgrown(Shift { jobs: 1, is_trial: false }, 1));
+    }
+
+    #[test]
+    fn where_a_card_computes_every_job_has_all_threads_and_none_is_left_for_more() {
+        let division = Division { is_shared: true, ..on_cores(4, Asked::Count(3)) };
+        assert_eq!((0..3).map(|job| division.threads(job, 3)).collect::<Vec<_>>(), [4; 3]);
+        let three = Shift { jobs: 3, is_trial: false };
+        assert!(!division.is_outgrown(three, 1));
+        assert!(division.is_outgrown(Shift { jobs: 1, is_trial: false }, 2));
+        assert!(division.is_outgrown(Shift { jobs: 3, is_trial: true }, 2));
     }
 
     #[test]

@@ -72,11 +72,11 @@ pub enum Event<'a> {
         message: &'a str,
         help: Option<&'a str>,
     },
-    /// From here on `jobs` trainings or evaluations may go on beside each other, on `cores` in all;
-    /// with what was gained by it, where that has just been measured.
+    /// From here on `jobs` trainings or evaluations may go on beside each other, on `cores` in all if
+    /// these are divided; with what was gained by it, where that has just been measured.
     Divided {
         jobs: usize,
-        cores: usize,
+        cores: Option<usize>,
         gain: Option<Gain>,
     },
     /// A plan is through, or stopped.

@@ -1,6 +1,7 @@
 //! Trainings and evaluations beside each other: each job has threads of its own, and takes the next
 //! task that can be done. The cores are divided anew when more or fewer tasks can run: a training
-//! that is left for that goes on from its checkpoint, on any number of threads the same.
+//! that is left for that goes on from its checkpoint, on any number of threads the same. Where a card
+//! computes, each job has all of them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -21,7 +22,8 @@ use crate::plan::{Plan, Stage};
 use crate::process;
 
 /// Does everything of `plan`, or what is done until the user stops it.
-pub fn run<'a>(session: &mut Session, plan: &'a Plan, mut division: Division) -> Board<'a> {
+pub fn run<'a>(session: &mut Session, plan: &'a Plan, division: Division) -> Board<'a> {
+    let mut division = division.on(session.around.device);
     let mut board = Board::new(plan);
     let mut was_trial = false;
     while board.able() > 0 && !session.around.is_stopped() {
@@ -36,7 +38,7 @@ pub fn run<'a>(session: &mut Session, plan: &'a Plan, mut division: Division) ->
             division = Division::undivided();
             continue;
         };
-        session.tell(Event::Divided { jobs: shift.jobs, cores: division.cores, gain });
+        session.tell(Event::Divided { jobs: shift.jobs, cores: division.cores(), gain });
         let rate;
         (board, rate) = Crew::work(session, board, (&division, shift), pools);
         if let Some(rate) = rate {

@@ -97,7 +97,7 @@ fn more_jobs_than_threads_have_one_each() {
     let mut most = 0;
     let mut watch = Watch::reacting(|event| {
         if let Event::Divided { jobs, cores, .. } = event {
-            assert_eq!(*cores, 1);
+            assert_eq!(*cores, Some(1));
             most = most.max(*jobs);
         }
         Act::GoOn
