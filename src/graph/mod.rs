@@ -64,6 +64,14 @@ struct SingleTerm {
     term: Box<dyn Single>,
 }
 
+/// The scores that a classifier gives to some images.
+pub struct Judged {
+    /// Which of the single terms has it.
+    by: usize,
+    /// [images, classes]
+    logits: Tensor,
+}
+
 /// Which terms of a loss.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Which {
@@ -308,17 +316,23 @@ impl Model {
         Ok(projected?.detach())
     }
 
-    /// For each term with a classifier: its name, and which of the images it has right.
-    pub fn right(&self, images: &Tensor, fine: &[u32]) -> Result<Vec<(String, Vec<bool>)>> {
+    /// What each term with a classifier makes of images; on a card it is queued, not waited for.
+    pub fn judged(&self, images: &Tensor) -> Result<Vec<Judged>> {
         let embedding = self.embed(images)?;
-        let mut right = Vec::new();
-        for single in &self.singles {
-            if let Some(logits) = single.term.logits(&part(&embedding, single.on)?)? {
-                let labels = mapped(&single.classes, fine);
-                right.push((single.name.clone(), hits(&logits, &labels)?));
+        let mut judged = Vec::new();
+        for (by, single) in self.singles.iter().enumerate() {
+            let seen = part(&embedding, single.on)?;
+            if let Some(logits) = without_gradients(|| single.term.logits(&seen))? {
+                judged.push(Judged { by, logits: logits.detach() });
             }
         }
-        Ok(right)
+        Ok(judged)
+    }
+
+    /// The name of the term that judged images of the classes `fine`, and which of them it has right.
+    pub fn right(&self, judged: &Judged, fine: &[u32]) -> Result<(&str, Vec<bool>)> {
+        let single = &self.singles[judged.by];
+        Ok((&single.name, hits(&judged.logits, &mapped(&single.classes, fine))?))
     }
 }
 

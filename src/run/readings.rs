@@ -76,7 +76,7 @@ impl Readings {
     /// What a card says of anything queued before.
     pub fn endless_norm(&mut self) -> Result<Option<(usize, f64)>> {
         let (steps, norms): (Vec<usize>, Vec<Tensor>) = self.norms.drain(..).unzip();
-        let norms = numbers(&norms.iter().collect::<Vec<_>>())?;
+        let norms = numbers(&norms)?;
         Ok(steps.into_iter().zip(norms).find(|(_, norm)| !norm.is_finite()))
     }
 
@@ -87,7 +87,7 @@ impl Readings {
     pub fn read(&mut self) -> Result<Vec<Reading>> {
         self.every = (2 * self.every).min(self.most);
         let pending = std::mem::take(&mut self.pending);
-        let all: Vec<&Tensor> = pending.iter().flat_map(|it| &it.values).collect();
+        let all: Vec<Tensor> = pending.iter().flat_map(|it| &it.values).cloned().collect();
         let mut values = numbers(&all)?.into_iter();
         let reading = |Pending { step, items, values: of_step }: Pending| {
             let mut terms: Vec<f64> = values.by_ref().take(of_step.len()).collect();
@@ -99,10 +99,10 @@ impl Readings {
 }
 
 /// Scalars one after the other, by one reading where they are on a card.
-fn numbers(scalars: &[&Tensor]) -> Result<Vec<f64>> {
+pub fn numbers(scalars: &[Tensor]) -> Result<Vec<f64>> {
     match scalars.first() {
         None => Ok(Vec::new()),
-        Some(first) if first.device().is_cpu() => scalars.iter().map(|it| scalar(it)).collect(),
+        Some(first) if first.device().is_cpu() => scalars.iter().map(scalar).collect(),
         Some(_) => {
             let together = Tensor::stack(scalars, 0)?.to_device(&Device::Cpu)?;
             together.to_dtype(DType::F64)?.to_vec1()

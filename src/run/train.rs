@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use candle_core::DType;
+use candle_core::{DType, Result as TensorResult};
 use serde_json::Value;
 
 use super::ahead::{Batches, Maker};
@@ -19,12 +19,12 @@ use super::lost::explained;
 use super::machine::Machine;
 use super::order::Order;
 use super::pool::Pool;
-use super::readings::{Reading, Readings};
+use super::readings::{Reading, Readings, numbers};
 use super::session::Session;
 use super::stretch::Stretch;
 use super::trained::Trained;
 use super::{validation, weights};
-use crate::graph::{Batch, Model, build, scalar};
+use crate::graph::{Batch, Model, build};
 use crate::kernel::Replay;
 use crate::library;
 use crate::library::eval::Split;
@@ -255,17 +255,19 @@ impl<'a> Training<'a> {
     }
 
     fn end_epoch(&mut self, pool: &Pool, session: &mut Session) -> Result<(), RunError> {
-        self.read()?;
         let step = self.progress.step;
+        self.average.after_epoch(&self.model, step, self.stage.steps_per_epoch)?;
+        let seen = (self.stage, &self.model, &*self.transforms);
+        let device = session.around.device;
+        let judged = self.average.during(&self.model, || validation::judge(seen, pool, device))?;
+        // Whoever reads waits for what a card has to do: the validation is queued there before.
+        self.read()?;
         let items = self.progress.items.max(1) as f64;
         let mut means: Vec<f64> = self.progress.sums.iter().map(|sum| sum / items).collect();
         let loss = means.pop().unwrap_or_default();
         let names = self.model.term_names();
-        self.average.after_epoch(&self.model, step, self.stage.steps_per_epoch)?;
-        let seen = (self.stage, &self.model, &*self.transforms);
-        let (device, of) = (session.around.device, (pool, &self.groups));
-        let accuracies =
-            self.average.during(&self.model, || validation::validate(seen, of, device))?;
+        let (by, of) = ((self.stage, &self.model), (pool, &self.groups));
+        let accuracies = validation::accuracies(by, &judged, of)?;
         let epoch = step.div_ceil(self.stage.steps_per_epoch);
         let collapse = self.collapse(epoch, pool, session)?;
         self.log.append(&Epoch {
@@ -327,14 +329,16 @@ impl<'a> Training<'a> {
     #[allow(clippy::eq_op, reason = "a difference to itself shows what is not finite")]
     fn state(&self) -> Result<State, RunError> {
         let state = self.model.params().state()?;
-        for (name, tensor) in &state {
-            // What is not finite differs from itself by something else than zero.
-            if scalar(&(tensor - tensor)?.sum_all()?)? != 0.0 {
+        // What is not finite differs from itself by something else than zero.
+        let off = state.values().map(|tensor| (tensor - tensor)?.sum_all());
+        let off = numbers(&off.collect::<TensorResult<Vec<_>>>()?)?;
+        match state.keys().zip(off).find(|(_, off)| *off != 0.0) {
+            Some((name, _)) => {
                 let step = self.progress.step;
-                return Err(self.diverged(format!("`{name}` is not finite after step {step}")));
+                Err(self.diverged(format!("`{name}` is not finite after step {step}")))
             }
+            None => Ok(state),
         }
-        Ok(state)
     }
 
     fn save(&mut self, session: &Session) -> Result<(), RunError> {

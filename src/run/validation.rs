@@ -10,7 +10,7 @@ use super::event::RunError;
 use super::groups::Groups;
 use super::pool::Pool;
 use super::train::EVAL_BATCH;
-use crate::graph::Model;
+use crate::graph::{Judged, Model};
 use crate::kernel::in_halves;
 use crate::library::eval::Split;
 use crate::plan::{Precision, Stage, WORST_FOUND_GROUP, WORST_GROUP};
@@ -20,32 +20,42 @@ pub(super) fn chosen(stage: &Stage) -> Option<String> {
     stage.keep_best.as_ref().map(|term| format!("{term}.{}", stage.kept_by()))
 }
 
-/// The accuracy of each classifier, and what the best state is chosen by, where that is another
-/// number; computed in the precision of the training.
-pub(super) fn validate(
+/// What the classifiers make of the validation split, in pieces of [`EVAL_BATCH`] images; computed in
+/// the precision of the training, and on a card only queued.
+pub(super) fn judge(
     (stage, model, transforms): (&Stage, &Model, &Transforms),
-    (pool, groups): (&Pool, &Groups),
+    pool: &Pool,
     device: &Device,
+) -> Result<Vec<Vec<Judged>>, RunError> {
+    let halves = stage.method.precision == Some(Precision::Bf16);
+    let judge = |items| {
+        let images = transforms.untouched(pool, items, device)?;
+        Ok(in_halves(halves, || model.judged(&images))?)
+    };
+    pool.indices(Split::Val).chunks(EVAL_BATCH).map(judge).collect()
+}
+
+/// The accuracy of each classifier, and what the best state is chosen by, where that is another
+/// number.
+pub(super) fn accuracies(
+    (stage, model): (&Stage, &Model),
+    judged: &[Vec<Judged>],
+    (pool, groups): (&Pool, &Groups),
 ) -> Result<Vec<(String, f64)>, RunError> {
     let val = pool.indices(Split::Val);
-    let mut right: Vec<(String, Vec<bool>)> = Vec::new();
-    for items in val.chunks(EVAL_BATCH) {
-        let images = transforms.untouched(pool, items, device)?;
+    let mut right: BTreeMap<usize, (&str, Vec<bool>)> = BTreeMap::new();
+    for (items, judged) in val.chunks(EVAL_BATCH).zip(judged) {
         let fine: Vec<u32> = items.iter().map(|item| pool.fine[*item as usize]).collect();
-        let halves = stage.method.precision == Some(Precision::Bf16);
-        let found = in_halves(halves, || model.right(&images, &fine))?;
-        for (at, (name, hits)) in found.into_iter().enumerate() {
-            match right.get_mut(at) {
-                Some((_, all)) => all.extend(hits),
-                None => right.push((name, hits)),
-            }
+        for (at, judged) in judged.iter().enumerate() {
+            let (name, hits) = model.right(judged, &fine)?;
+            right.entry(at).or_insert((name, Vec::new())).1.extend(hits);
         }
     }
     let mut found = Vec::new();
-    for (name, hits) in right {
+    for (name, hits) in right.into_values() {
         let share = hits.iter().filter(|hit| **hit).count() as f64 / val.len() as f64;
         found.push((format!("{name}.accuracy"), share));
-        if stage.keep_best.as_ref() == Some(&name) {
+        if stage.keep_best.as_deref() == Some(name) {
             let metric = stage.kept_by();
             let worst = match metric {
                 WORST_GROUP => worst(&pool.groups_of(Split::Val), &hits),

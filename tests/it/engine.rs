@@ -224,9 +224,10 @@ fn validation_uses_running_statistics() {
         let image: Vec<f32> =
             pool.image(**item).unwrap().iter().map(|it| f32::from(*it) / 255.0).collect();
         let image = Tensor::from_vec(image, (1, 8, 8, 1), &Device::Cpu).unwrap();
-        let right = model.right(&image, &[pool.fine[**item as usize]]).unwrap();
-        assert_eq!(right[0].0, "class");
-        right[0].1[0]
+        let judged = model.judged(&image).unwrap();
+        let (name, right) = model.right(&judged[0], &[pool.fine[**item as usize]]).unwrap();
+        assert_eq!(name, "class");
+        right[0]
     });
     let accuracy = right.count() as f64 / val.len() as f64;
     assert_eq!(trained(&folder).last_epoch.val["val.class.accuracy"], accuracy);
