@@ -10,6 +10,8 @@ use candle_core::{CudaStorage, DType};
 use super::card::{self, Made, Operand, channel_map as on_card};
 use super::channels::Pass;
 use super::real::{Real, with_real};
+#[cfg(feature = "cuda")]
+use super::tape::other_part;
 use super::tape::{apply2, apply3};
 use super::values::{Values, output, slice, tensor};
 
@@ -63,7 +65,14 @@ pub(super) fn apply<M: ChannelMap + Send + Sync + 'static>(
     if residual.shape() != x.shape() {
         bail!("expected a residual of shape {:?}, found {:?}", x.dims(), residual.dims());
     }
-    apply3(&x, &scale_shift, &residual.contiguous()?, Mapped(map))
+    #[cfg(feature = "cuda")]
+    let takes_parts = x.device().is_cuda() && map.relu();
+    let y = apply3(&x, &scale_shift, &residual.contiguous()?, Mapped(map))?;
+    #[cfg(feature = "cuda")]
+    if takes_parts {
+        super::tape::takes_parts(&y);
+    }
+    Ok(y)
 }
 
 /// Storage and layout of one argument.
@@ -112,7 +121,10 @@ fn card_backward<M: ChannelMap>(
 ) -> Result<[Tensor; 3]> {
     let sizes = sizes(map, x.elem_count(), scale_shift.elem_count() / 2);
     let (table, relu) = (map.table().unwrap_or(scale_shift), map.relu());
-    let back = on_card::Back { x, y, dy, scale_shift, table, relu, has_residual, sizes };
+    // Only the output of a map with both is in parts.
+    let other = other_part();
+    let other = other.as_ref();
+    let back = on_card::Back { x, y, dy, other, scale_shift, table, relu, has_residual, sizes };
     on_card::backward(&back, |parts, scale_shift| map.terms(&parts, scale_shift))
 }
 

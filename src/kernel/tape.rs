@@ -7,6 +7,8 @@
 
 #![allow(clippy::disallowed_types, reason = "candle's identities have no order; one set is asked")]
 
+mod found;
+
 use std::cell::RefCell;
 use std::collections::HashSet;
 
@@ -17,14 +19,12 @@ use candle_core::{
     bail,
 };
 
-use super::real::with_real;
-use super::sum;
-use super::values::{Values, tensor};
+use found::Found;
+#[cfg(feature = "cuda")]
+pub(crate) use found::{known_gradient, other_part};
 
 thread_local! {
     static MODE: RefCell<Mode> = const { RefCell::new(Mode::Graph) };
-    /// What is known of the gradient of the first input of the operation that is passed.
-    static KNOWN: RefCell<Option<Tensor>> = const { RefCell::new(None) };
 }
 
 /// What happens to the kernels of this thread.
@@ -85,6 +85,8 @@ struct Tape {
     entries: Vec<Entry>,
     /// The results of candle's operations that are on the tape.
     seen: HashSet<TensorId>,
+    /// The outputs whose operations take their gradient in two parts.
+    in_parts: HashSet<TensorId>,
 }
 
 enum Entry {
@@ -161,33 +163,15 @@ where
     Ok(output)
 }
 
-/// For the way back of an operation of three inputs: what other operations have left of the gradient of
-/// the first, in a type. Whoever asks adds it to the gradient that it must then give back, with no pass
-/// over it for the sum.
+/// Says that the operation of `output` takes its gradient in two parts, if it comes so: it must then ask
+/// [`other_part`] on its way back.
 #[cfg(feature = "cuda")]
-pub(crate) fn known_gradient(dtype: candle_core::DType) -> Option<Tensor> {
-    KNOWN.with_borrow_mut(|known| known.take_if(|known| known.dtype() == dtype))
-}
-
-/// A known gradient that an operation may take on its way back, and nobody after it.
-struct Offer;
-
-impl Offer {
-    fn of(known: Option<Tensor>) -> Self {
-        KNOWN.set(known);
-        Self
-    }
-
-    /// What was not taken.
-    fn rest(self) -> Option<Tensor> {
-        KNOWN.take()
-    }
-}
-
-impl Drop for Offer {
-    fn drop(&mut self) {
-        KNOWN.set(None);
-    }
+pub(crate) fn takes_parts(output: &Tensor) {
+    MODE.with_borrow_mut(|mode| {
+        if let Mode::Tape(tape) = mode {
+            tape.in_parts.insert(output.id());
+        }
+    });
 }
 
 /// What becomes of an operation.
@@ -238,54 +222,50 @@ fn record(inputs: &[&Tensor], entry: Entry) {
 impl Tape {
     /// The gradients of `scalar`; what is on the tape is dropped as soon as it is passed.
     fn reverse(mut self, scalar: &Tensor) -> Result<GradStore> {
-        let mut gradients = scalar.backward()?;
+        let mut found = Found::new(scalar.backward()?, self.in_parts);
         while let Some(entry) = self.entries.pop() {
-            entry.reverse(&mut gradients)?;
+            entry.reverse(&mut found)?;
         }
-        Ok(gradients)
+        Ok(found.store)
     }
 }
 
 impl Entry {
-    fn reverse(self, gradients: &mut GradStore) -> Result<()> {
+    fn reverse(self, found: &mut Found) -> Result<()> {
         match self {
-            Self::Graph(result) => match gradients.remove(&result) {
+            Self::Graph(result) => match found.take(&result) {
                 None => Ok(()),
-                Some(gradient) => reverse_graph(&result, &gradient, gradients),
+                Some(gradient) => reverse_graph(&result, &gradient, found),
             },
             Self::One(op, [x], output) => {
-                let Some(dy) = gradients.remove(&output) else { return Ok(()) };
-                collect(gradients, [(x.clone(), op.bwd(&x, &output, &dy)?)])
+                let Some(dy) = found.take(&output) else { return Ok(()) };
+                found.collect([(x.clone(), op.bwd(&x, &output, &dy)?)])
             }
             Self::Two(op, [x, y], output) => {
-                let Some(dy) = gradients.remove(&output) else { return Ok(()) };
+                let Some(dy) = found.take(&output) else { return Ok(()) };
                 let (dx, dy) = op.bwd(&x, &y, &output, &dy)?;
-                collect(gradients, [(x, dx), (y, dy)])
+                found.collect([(x, dx), (y, dy)])
             }
             Self::Three(op, [x, y, z], output) => {
-                let Some(dy) = gradients.remove(&output) else { return Ok(()) };
-                let offer = Offer::of(gradients.remove(&x));
-                let found = op.bwd(&x, &y, &z, &output, &dy);
-                if let Some(known) = offer.rest() {
-                    gradients.insert(&x, known);
-                }
-                let (dx, dy, dz) = found?;
-                collect(gradients, [(x, dx), (y, dy), (z, dz)])
+                let Some(dy) = found.take(&output) else { return Ok(()) };
+                let (dx, dy, dz) =
+                    found.offering([&x, &output], || op.bwd(&x, &y, &z, &output, &dy))?;
+                found.collect([(x, dx), (y, dy), (z, dz)])
             }
         }
     }
 }
 
 /// Follows candle's graph back from `result` to its leaves.
-fn reverse_graph(result: &Tensor, gradient: &Tensor, gradients: &mut GradStore) -> Result<()> {
+fn reverse_graph(result: &Tensor, gradient: &Tensor, found: &mut Found) -> Result<()> {
     if let Some(leaf) = reshaped(result) {
         let gradient = gradient.reshape(leaf.shape())?;
-        return collect(gradients, [(leaf, Some(gradient))]);
+        return found.collect([(leaf, Some(gradient))]);
     }
     let end = result.apply_op1(Known { gradient: gradient.clone() })?;
-    let mut found = end.backward()?;
+    let mut store = end.backward()?;
     let leaves = result.sorted_nodes().into_iter().filter(|node| node.is_variable());
-    collect(gradients, leaves.map(|leaf| (leaf.clone(), found.remove(leaf))))
+    found.collect(leaves.map(|leaf| (leaf.clone(), store.remove(leaf))))
 }
 
 /// The leaf that `result` is in another shape and nothing else: its elements in their order, where they
@@ -327,39 +307,4 @@ impl CustomOp1 for Known {
     fn bwd(&self, _x: &Tensor, _y: &Tensor, _dy: &Tensor) -> Result<Option<Tensor>> {
         Ok(Some(self.gradient.clone()))
     }
-}
-
-/// Adds gradients to those that are there.
-fn collect(
-    gradients: &mut GradStore,
-    found: impl IntoIterator<Item = (Tensor, Option<Tensor>)>,
-) -> Result<()> {
-    for (input, gradient) in found {
-        let Some(gradient) = gradient.filter(|_| input.track_op()) else { continue };
-        let sum = match gradients.remove(&input) {
-            None => gradient,
-            Some(other) => add(&other, &gradient)?,
-        };
-        gradients.insert(&input, sum);
-    }
-    Ok(())
-}
-
-/// Elements from which a sum is shared among threads.
-const MANY: usize = 16 * 1024;
-
-fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    #[cfg(feature = "cuda")]
-    if a.device().is_cuda() && a.dtype() == b.dtype() {
-        use super::card::{elementwise, leaf, on};
-        return on([a, b], |[a, b]| elementwise::add(a, b)).map(leaf);
-    }
-    if a.elem_count() < MANY || !a.device().is_cpu() {
-        return a + b;
-    }
-    let (a, b) = (a.contiguous()?, b.contiguous()?);
-    with_real!(a.dtype(), T => {
-        let (left, right) = (Values::<T>::of(&a)?, Values::<T>::of(&b)?);
-        tensor(sum::add(&left, &right), a.shape())
-    })
 }

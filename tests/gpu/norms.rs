@@ -51,6 +51,25 @@ fn batch_norm_is_that_of_the_cpu() {
 }
 
 #[test]
+fn a_gradient_that_comes_in_parts_is_that_of_all() {
+    let norm = kernel::BatchNorm { epsilon: 1e-5, relu: true };
+    let block = |it: &[Tensor]| -> Result<Tensor> {
+        Ok(kernel::batch_norm(&it[0], &it[1], Some(&residual(it)?), norm)?.output)
+    };
+    for shape in SHAPES {
+        let all = inputs(shape);
+        same(&format!("an output of {shape:?} that two read"), &all, |it| {
+            let y = block(it)?;
+            kernel::sum(&y, &kernel::gelu(&y)?)
+        });
+        same(&format!("an output of {shape:?} that three read"), &all, |it| {
+            let y = block(it)?;
+            kernel::sum(&kernel::sum(&y, &kernel::gelu(&y)?)?, &kernel::relu(&y)?)
+        });
+    }
+}
+
+#[test]
 fn batch_norm_of_data_far_from_zero_is_that_of_the_cpu() {
     let x = (tensor(&[5, 11, 13, 24], 1) + 30.0).expect("a sum");
     let norm = kernel::BatchNorm { epsilon: 1e-5, relu: false };

@@ -143,11 +143,13 @@ AFFINE(affine_added_narrow, 1, true)
 #define FROM_OUTPUT 1
 #define AGAIN 2
 
-// Sums of dy behind the rectifier, and of its products with x - center.
+// Sums of dy behind the rectifier, and of its products with x - center. Where what passes is written
+// down, dy may come in two parts.
 template <int W, int MASK>
 __device__ __forceinline__ void slopes(const T* __restrict__ x, const T* __restrict__ y,
-                                       const T* __restrict__ dy, const float* factors,
-                                       const float* summands, const float* centers, int stride,
+                                       const T* __restrict__ dy, const T* __restrict__ other,
+                                       const float* factors, const float* summands,
+                                       const float* centers, int stride,
                                        T* __restrict__ passed, float* __restrict__ parts,
                                        int pixels, int channels, int shares, int length,
                                        int lanes) {
@@ -168,7 +170,15 @@ __device__ __forceinline__ void slopes(const T* __restrict__ x, const T* __restr
       float input[W], slope[W], output[W];
       read_vector<W>(x + at, input);
       read_vector<W>(dy + at, slope);
-      if constexpr (MASK == FROM_OUTPUT) read_vector<W>(y + at, output);
+      if constexpr (MASK == FROM_OUTPUT) {
+        read_vector<W>(y + at, output);
+        if (other) {
+          float more[W];
+          read_vector<W>(other + at, more);
+#pragma unroll
+          for (int i = 0; i < W; i++) slope[i] += more[i];
+        }
+      }
 #pragma unroll
       for (int i = 0; i < W; i++) {
         if constexpr (MASK == AGAIN) output[i] = fmaf(input[i], factor[i], summand[i]);
@@ -183,10 +193,10 @@ __device__ __forceinline__ void slopes(const T* __restrict__ x, const T* __restr
 }
 
 #define SLOPES(name, W, MASK)                                                                   \
-  KERNEL name(const T* x, const T* y, const T* dy, const float* factors, const float* summands, \
-              const float* centers, int stride, T* passed, float* parts, int pixels,            \
-              int channels, int shares, int length, int lanes) {                                \
-    slopes<W, MASK>(x, y, dy, factors, summands, centers, stride, passed, parts, pixels,        \
+  KERNEL name(const T* x, const T* y, const T* dy, const T* other, const float* factors,        \
+              const float* summands, const float* centers, int stride, T* passed, float* parts, \
+              int pixels, int channels, int shares, int length, int lanes) {                    \
+    slopes<W, MASK>(x, y, dy, other, factors, summands, centers, stride, passed, parts, pixels, \
                     channels, shares, length, lanes);                                           \
   }
 

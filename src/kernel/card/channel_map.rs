@@ -152,6 +152,8 @@ pub(crate) struct Back<'a> {
     pub(crate) x: &'a Tensor,
     pub(crate) y: &'a Tensor,
     pub(crate) dy: &'a Tensor,
+    /// What is to be added to `dy`; there only where there are a rectifier and something added.
+    pub(crate) other: Option<&'a Tensor>,
     pub(crate) scale_shift: &'a Tensor,
     /// What the map was made by.
     pub(crate) table: &'a Tensor,
@@ -174,7 +176,10 @@ pub(crate) fn backward(
     }
     on([x, y, dy, table, scale_shift], |[x, y, dy, table, scale_shift]| {
         let table = Table { values: table, sizes };
-        let (parts, passed) = slopes(back, [x, y, dy], table)?;
+        let (parts, passed) = match back.other {
+            None => slopes(back, [x, y, dy], Arg::NONE, table)?,
+            Some(other) => on([other], |[it]| slopes(back, [x, y, dy], it.at(), table))?,
+        };
         let [terms, gradient] = terms(parts, scale_shift)?;
         let dy_at = passed.as_ref().map_or(dy.at(), Room::at);
         let is_masked = back.relu && !back.has_residual;
@@ -185,14 +190,19 @@ pub(crate) fn backward(
     })
 }
 
-/// Sums of `dy` behind the rectifier and of its products with distances from centers; and `dy`
-/// behind the rectifier where it is the gradient of what is added.
-fn slopes(back: &Back, [x, y, dy]: [Operand; 3], table: Table) -> Result<(Parts, Option<Room>)> {
+/// Sums of `dy` behind the rectifier and of its products with distances from centers; and `dy`, with
+/// the `other` part of it, behind the rectifier where it is the gradient of what is added.
+fn slopes(
+    back: &Back,
+    [x, y, dy]: [Operand; 3],
+    other: Arg,
+    table: Table,
+) -> Result<(Parts, Option<Room>)> {
     let (card, dtype, sizes) = (x.card(), x.dtype(), table.sizes);
     let is_passed = back.relu && back.has_residual;
     let passed = is_passed.then(|| card.room(x.len(), dtype)).transpose()?;
     let to = passed.as_ref().map_or(Arg::NONE, Room::at);
-    let cut = Cut::new(sizes, dtype, &[x.at(), y.at(), dy.at()]).for_sums();
+    let cut = Cut::new(sizes, dtype, &[x.at(), y.at(), dy.at(), other]).for_sums();
     let shares = cut.shares();
     let sums = card.room(sizes[0] * shares * 2 * sizes[2], DType::F32)?;
     let kernel = cut.kernel(match (back.relu, is_passed) {
@@ -201,7 +211,8 @@ fn slopes(back: &Back, [x, y, dy]: [Operand; 3], table: Table) -> Result<(Parts,
         (true, false) => ["slopes_again_wide", "slopes_again_narrow"],
     });
     let rows = [table.row(0), table.row(1), table.row(2), table.stride()];
-    let args = [&[x.at(), y.at(), dy.at()][..], &rows, &[to, sums.at()], &cut.args()].concat();
+    let args =
+        [&[x.at(), y.at(), dy.at(), other][..], &rows, &[to, sums.at()], &cut.args()].concat();
     card.launch(kernel, dtype, cut.grid(), &args)?;
     Ok((Parts { sums, shares, sizes }, passed))
 }
