@@ -99,8 +99,8 @@ struct Runs {
 // number for each column added to the branch before, if there are any; or, on the way back, the
 // gradient of the branch from that of the outcome. `kept` has a byte for each chunk: which elements
 // are, written on the way there. `parts` [blocks, columns], if it is there, gets the sums of columns
-// of what is made.
-template <bool BACK>
+// of what is made. Runs are no shorter than a block, or SHORT.
+template <bool BACK, bool SHORT>
 __device__ __forceinline__ void add_branch(const T* __restrict__ x, const T* __restrict__ branch,
                                            const float* __restrict__ bias, T* __restrict__ y,
                                            u8* __restrict__ kept, float* __restrict__ parts,
@@ -110,7 +110,8 @@ __device__ __forceinline__ void add_branch(const T* __restrict__ x, const T* __r
   const long long block = (long long)blockIdx.x * SPAN, base = block + threadIdx.x * VECTOR;
   u64 piece = limit && !BACK ? piece_of(state, base) : 0;
   bool is_even = (((u64)x | (u64)branch | (u64)y | (u64)bias) & 15) == 0;
-  if (is_even && columns % VECTOR == 0 && (run_limit == 0 || run >= SPAN)) {
+  // Then chunks are within runs too.
+  if (is_even && columns % VECTOR == 0 && (!SHORT || run % VECTOR == 0)) {
     // Not unrolled: what is executed once has to be fetched as well. The next chunk is on its way
     // while one is worked on.
     uint4 found, before, after, before_after = make_uint4(0, 0, 0, 0);
@@ -136,7 +137,7 @@ __device__ __forceinline__ void add_branch(const T* __restrict__ x, const T* __r
       unpack(found, made);
       if constexpr (!BACK) unpack(before, of_x);
       if (bias) add_columns(made, bias + column);
-      float of_run = runs.of_long(first);
+      float of_run = SHORT ? runs.drawn(over(first, run)) : runs.of_long(first);
 #pragma unroll
       for (int at = 0; at < VECTOR; at++)
         made[at] = made[at] * (bits >> at & 1 ? factor : 0.0f) * of_run + of_x[at];
@@ -167,18 +168,32 @@ __device__ __forceinline__ void add_branch(const T* __restrict__ x, const T* __r
   }
 }
 
-KERNEL residual(const T* x, const T* branch, const float* bias, T* y, u8* kept, long long n,
-                int columns, int run, long long state, long long limit, float factor,
-                long long run_state, long long run_limit, float run_kept) {
-  add_branch<false>(x, branch, bias, y, kept, nullptr, n, columns, (u64)state, (u64)limit, factor, run,
-                    (u64)run_state, (u64)run_limit, run_kept);
+__device__ __forceinline__ bool is_short(int run, long long run_limit) {
+  return run_limit && run < SPAN;
+}
+
+#define ADD_BRANCH(BACK, SHORT, x, branch, bias, y, parts)                                      \
+  add_branch<BACK, SHORT>(x, branch, bias, y, kept, parts, n, columns, (u64)state, (u64)limit,  \
+                          factor, run, (u64)run_state, (u64)run_limit, run_kept)
+
+// With no more registers than runs of a block's length take alone.
+KERNEL __launch_bounds__(256, 5)
+residual(const T* x, const T* branch, const float* bias, T* y, u8* kept, long long n, int columns,
+         int run, long long state, long long limit, float factor, long long run_state,
+         long long run_limit, float run_kept) {
+  if (is_short(run, run_limit))
+    ADD_BRANCH(false, true, x, branch, bias, y, nullptr);
+  else
+    ADD_BRANCH(false, false, x, branch, bias, y, nullptr);
 }
 
 KERNEL residual_back(const T* dy, T* dbranch, u8* kept, float* parts, long long n, int columns,
                      int run, long long state, long long limit, float factor, long long run_state,
                      long long run_limit, float run_kept) {
-  add_branch<true>(dy, dy, nullptr, dbranch, kept, parts, n, columns, (u64)state, (u64)limit, factor, run,
-                   (u64)run_state, (u64)run_limit, run_kept);
+  if (is_short(run, run_limit))
+    ADD_BRANCH(true, true, dy, dy, nullptr, dbranch, parts);
+  else
+    ADD_BRANCH(true, false, dy, dy, nullptr, dbranch, parts);
 }
 
 // x times given factors, each for `run` elements in a row.

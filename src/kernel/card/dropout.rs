@@ -186,7 +186,7 @@ impl Residual {
             let (card, form) = (it.card(), (it.len(), it.dtype()));
             let dbranch = card.room(it.len(), it.dtype())?;
             let is_even = it.at().is_even() && dbranch.at().is_even();
-            let parts = match wants_sums && is_even && self.has_long_runs(it.dtype()) {
+            let parts = match wants_sums && is_even && self.has_whole_chunks(it.dtype()) {
                 true => room_for_columns(card, form, columns_of(it))?,
                 false => None,
             };
@@ -199,9 +199,11 @@ impl Residual {
         Ok((dbranch, sums))
     }
 
-    /// Whether a block of [`Grid::spans`] meets two runs at most, or all have one factor.
-    fn has_long_runs(&self, dtype: DType) -> bool {
-        !self.draws[1].thins() || self.run >= Grid::span(dtype)
+    /// Whether runs begin at chunks of 16 bytes, or are no shorter than a block of [`Grid::spans`], or
+    /// all have one factor.
+    fn has_whole_chunks(&self, dtype: DType) -> bool {
+        let chunk = 16 / dtype.size_in_bytes();
+        !self.draws[1].thins() || self.run >= Grid::span(dtype) || self.run.is_multiple_of(chunk)
     }
 }
 
