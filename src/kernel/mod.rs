@@ -20,6 +20,7 @@ mod channels;
 mod contrastive;
 mod conv;
 mod cross_entropy;
+mod first_channels;
 mod first_token;
 mod group_norm;
 mod lanes;
@@ -66,6 +67,7 @@ pub use contrastive::{
 };
 pub use conv::{Conv2d, conv2d};
 pub use cross_entropy::{Portion, cross_entropy, cross_entropy_mixed, cross_entropy_weighted};
+pub use first_channels::first_channels;
 pub use first_token::first_token;
 pub use group_norm::{GroupNorm, group_norm};
 pub use layer_norm::layer_norm;

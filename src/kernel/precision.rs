@@ -6,6 +6,8 @@ use std::cell::Cell;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
 
+#[cfg(feature = "cuda")]
+use super::card::{Operand, elementwise, leaf, on};
 use super::tape::apply1;
 
 thread_local! {
@@ -54,10 +56,19 @@ impl CustomOp1 for InType {
 
     #[cfg(feature = "cuda")]
     fn cuda_fwd(&self, x: &candle_core::CudaStorage, layout: &Layout) -> Result<super::card::Made> {
-        Ok((x.to_dtype(layout, self.0)?, layout.shape().clone()))
+        match elementwise::in_type(Operand::new(x, layout)?, self.0)? {
+            Some(made) => Ok(made),
+            None => Ok((x.to_dtype(layout, self.0)?, layout.shape().clone())),
+        }
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if dy.device().is_cuda()
+            && let Some(made) = on([dy], |[dy]| elementwise::in_type(dy, x.dtype()))?
+        {
+            return Ok(Some(leaf(made)));
+        }
         dy.to_dtype(x.dtype()).map(Some)
     }
 }

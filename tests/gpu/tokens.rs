@@ -1,6 +1,6 @@
 //! What a transformer makes its tokens of, and takes of them.
 
-use balance::kernel::{first_token, patches_on_card};
+use balance::kernel::{first_channels, first_token, patches_on_card};
 use candle_core::{DType, Device, Result, Tensor};
 
 use crate::beside::{card, same, tensor};
@@ -14,6 +14,15 @@ fn the_first_token_is_taken_as_on_the_cpu() {
         same("first token beside all", &[tensor(&shape, 1)], |it| {
             first_token(&it[0])?.broadcast_add(&it[0])
         });
+    }
+}
+
+#[test]
+fn the_first_channels_are_taken_as_on_the_cpu() {
+    let shapes: [(&[usize], usize); 4] =
+        [(&[2, 5, 4, 8], 3), (&[7], 7), (&[3, 9], 1), (&[40, 33, 16], 10)];
+    for (shape, channels) in shapes {
+        same("first channels", &[tensor(shape, 1)], |it| first_channels(&it[0], channels));
     }
 }
 

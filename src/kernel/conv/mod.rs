@@ -15,6 +15,8 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 #[cfg(feature = "cuda")]
 use super::card::{Made, Operand, conv as on_card};
+#[cfg(feature = "cuda")]
+use super::first_channels::first_channels;
 use super::real::{Real, with_real};
 use super::tape::apply2;
 use super::values::{Values, output, slice, tensor};
@@ -39,7 +41,7 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, conv: Conv2d) -> Result<Tensor> {
     if let Some((filters, more)) = on_card::missing(x, weight) {
         // A filter of zeros costs less than windows laid out in rows.
         let weight = weight.pad_with_zeros(3, 0, more)?;
-        return convolved(x, &weight, conv)?.narrow(3, 0, filters)?.contiguous();
+        return first_channels(&convolved(x, &weight, conv)?, filters);
     }
     convolved(x, weight, conv)
 }
