@@ -19,7 +19,7 @@ use candle_core::{
     bail,
 };
 
-use found::Found;
+use found::{Found, late};
 #[cfg(feature = "cuda")]
 pub(crate) use found::{known_gradient, other_part};
 
@@ -223,31 +223,33 @@ impl Tape {
     /// The gradients of `scalar`; what is on the tape is dropped as soon as it is passed.
     fn reverse(mut self, scalar: &Tensor) -> Result<GradStore> {
         let mut found = Found::new(scalar.backward()?, self.in_parts);
-        while let Some(entry) = self.entries.pop() {
-            entry.reverse(&mut found)?;
-        }
-        Ok(found.store)
+        late(|| {
+            while let Some(entry) = self.entries.pop() {
+                entry.reverse(&mut found)?;
+            }
+            Ok(found.store)
+        })
     }
 }
 
 impl Entry {
     fn reverse(self, found: &mut Found) -> Result<()> {
         match self {
-            Self::Graph(result) => match found.take(&result) {
+            Self::Graph(result) => match found.take(&result)? {
                 None => Ok(()),
                 Some(gradient) => reverse_graph(&result, &gradient, found),
             },
             Self::One(op, [x], output) => {
-                let Some(dy) = found.take(&output) else { return Ok(()) };
+                let Some(dy) = found.take(&output)? else { return Ok(()) };
                 found.collect([(x.clone(), op.bwd(&x, &output, &dy)?)])
             }
             Self::Two(op, [x, y], output) => {
-                let Some(dy) = found.take(&output) else { return Ok(()) };
+                let Some(dy) = found.take(&output)? else { return Ok(()) };
                 let (dx, dy) = op.bwd(&x, &y, &output, &dy)?;
                 found.collect([(x, dx), (y, dy)])
             }
             Self::Three(op, [x, y, z], output) => {
-                let Some(dy) = found.take(&output) else { return Ok(()) };
+                let Some(dy) = found.take(&output)? else { return Ok(()) };
                 let (dx, dy, dz) =
                     found.offering([&x, &output], || op.bwd(&x, &y, &z, &output, &dy))?;
                 found.collect([(x, dx), (y, dy), (z, dz)])

@@ -1,6 +1,6 @@
 //! Normalisation of rows and activation functions.
 
-use balance::kernel::{gelu, layer_norm, relu, scaled, sum, tokens_on_card};
+use balance::kernel::{gelu, layer_norm, linear, relu, scaled, sum, tokens_on_card};
 use candle_core::Tensor;
 
 use crate::beside::{same, same_in, tensor};
@@ -29,6 +29,26 @@ fn normalised_rows_are_those_of_the_cpu() {
             sum(&it[0], &layer_norm(&it[0], &it[1], &it[2], 1e-5)?)
         });
     }
+}
+
+#[test]
+fn sums_of_columns_are_there_when_they_are_read() {
+    // A bias that two layers share, and one that is computed.
+    let inputs = [tensor(&[300, 24], 1), tensor(&[16, 24], 2), tensor(&[16], 3)];
+    same("a bias of two layers", &inputs, |it| {
+        let layer = |x: &Tensor| linear(x, &it[1], Some(&it[2]), false);
+        sum(&layer(&it[0])?, &layer(&gelu(&it[0])?)?)
+    });
+    same("a bias that is computed", &inputs, |it| {
+        linear(&it[0], &it[1], Some(&gelu(&it[2])?), false)
+    });
+    let inputs = [tensor(&[300, 24], 1), tensor(&[24], 2), tensor(&[24], 3)];
+    same("scales that are computed", &inputs, |it| {
+        layer_norm(&it[0], &gelu(&it[1])?, &it[2].affine(2.0, 1.0)?, 1e-5)
+    });
+    same("scales of two normalisations", &inputs, |it| {
+        layer_norm(&layer_norm(&it[0], &it[1], &it[2], 1e-5)?, &it[1], &it[2], 1e-5)
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Result, Tensor};
 
-use super::linear::column_totals;
+use super::totals::column_totals;
 use super::{Arg, Card, Factor, Grid, Product, Room, Source};
 use crate::kernel::conv::Geometry;
 

@@ -245,3 +245,25 @@ __device__ __forceinline__ void write_columns(const float* own, float* to, int c
     to[column] = sum;
   }
 }
+
+// Of many arrays that one kernel works on, that of this block: where it is read and written, its size,
+// and which of its blocks this is.
+struct Array {
+  const float* from;
+  void* to;
+  int rows, columns, block;
+};
+
+// `table` [count, 5]: these, and in the place of the last the first block, in ascending order.
+__device__ __forceinline__ Array array_of(const long long* table, int count) {
+  int first = 0, behind = count;
+  while (behind - first > 1) {
+    int middle = (first + behind) / 2;
+    if (table[5 * middle + 4] <= (long long)blockIdx.x)
+      first = middle;
+    else
+      behind = middle;
+  }
+  const long long* at = table + 5 * first;
+  return {(const float*)at[0], (void*)at[1], (int)at[2], (int)at[3], (int)(blockIdx.x - at[4])};
+}

@@ -87,6 +87,17 @@ impl Arg {
         matches!(self, Self::At(at) if at.is_multiple_of(16))
     }
 
+    /// An address as numbers of tables.
+    ///
+    /// # Panics
+    /// When it is something else.
+    pub(crate) fn address(self) -> i64 {
+        match self {
+            Self::At(at) => at as i64,
+            other => unreachable!("elements are at an address, not at {other:?}"),
+        }
+    }
+
     /// An address some elements of a type further on.
     pub(crate) fn further(self, elements: usize, dtype: DType) -> Self {
         match self {

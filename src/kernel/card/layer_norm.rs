@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::linear::column_totals;
+use super::totals::total;
 use super::{Arg, Grid, Made, Operand, Source, on};
 use crate::kernel::tape::known_gradient;
 
@@ -98,8 +98,7 @@ fn gradients([x, scale, dy]: [&Tensor; 3], known: Arg, epsilon: f64) -> Result<[
         let shared = if let Path::Block = path { 8 * channels } else { 0 };
         let grid = Grid { shared, ..Grid::of(blocks, 256) };
         card.launch((Source::LAYER_NORM, path.names()[1]), dtype, grid, &args)?;
-        let sums = column_totals(card, parts, [blocks, 2 * channels])?;
-        let sums = sums.tensor((2, channels));
+        let sums = total(card, parts, [blocks, 2 * channels], (2, channels))?;
         Ok([dx.tensor(x.shape()), sums.get(0)?, sums.get(1)?])
     })
 }

@@ -83,10 +83,11 @@ KERNEL column_shares_narrow(const T* x, float* to, int rows, int columns, int sh
   column_shares<1>(x, to, rows, columns, share);
 }
 
-// The sums of columns of `shares` rows: blocks of 32 columns x 32 lines.
-KERNEL __launch_bounds__(1024) column_totals(const float* x, float* to, int shares, int columns) {
+// The sums of 32 columns of `shares` rows, by 32 lanes x 32 lines.
+__device__ __forceinline__ void totals(const float* x, float* to, int shares, int columns,
+                                       int block) {
   __shared__ float sums[32][33];
-  int lane = threadIdx.x & 31, line = threadIdx.x >> 5, column = blockIdx.x * 32 + lane;
+  int lane = threadIdx.x & 31, line = threadIdx.x >> 5, column = block * 32 + lane;
   float sum = 0.0f;
   if (column < columns)
 #pragma unroll 8
@@ -98,4 +99,13 @@ KERNEL __launch_bounds__(1024) column_totals(const float* x, float* to, int shar
 #pragma unroll
   for (int other = 1; other < 32; other++) sum += sums[other][lane];
   to[column] = sum;
+}
+
+KERNEL __launch_bounds__(1024) column_totals(const float* x, float* to, int shares, int columns) {
+  totals(x, to, shares, columns, blockIdx.x);
+}
+
+KERNEL __launch_bounds__(1024) column_totals_together(const long long* table, int count) {
+  Array array = array_of(table, count);
+  totals(array.from, (float*)array.to, array.rows, array.columns, array.block);
 }

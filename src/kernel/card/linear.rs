@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use candle_core::{DType, Result, Tensor};
 
+use super::totals::{column_totals, total};
 use super::{Arg, Card, Factor, Grid, Made, Operand, Product, Room, Source, on};
 
 /// The weight in the type of activations, for the way back.
@@ -127,12 +128,18 @@ pub(crate) fn rectified(y: &Tensor, dy: &Tensor) -> Result<Tensor> {
 const BLOCKS: usize = 264;
 
 /// The sum of each column of `x` [rows, columns], in f32.
-pub(crate) fn column_sums(
+pub(crate) fn column_sums(card: Card, x: Arg, dtype: DType, size: [usize; 2]) -> Result<Room> {
+    let (parts, shares) = column_shares(card, x, dtype, size)?;
+    column_totals(card, parts, [shares, size[1]])
+}
+
+/// The sum of each column over shares of the rows, [shares, columns].
+fn column_shares(
     card: Card,
     x: Arg,
     dtype: DType,
     [rows, columns]: [usize; 2],
-) -> Result<Room> {
+) -> Result<(Room, usize)> {
     let is_wide = columns.is_multiple_of(wide(dtype)) && x.is_even();
     let across = columns.div_ceil(32 * if is_wide { wide(dtype) } else { 1 }).max(1);
     let share = rows.div_ceil(BLOCKS.div_ceil(across)).max(32);
@@ -142,23 +149,7 @@ pub(crate) fn column_sums(
     let grid = Grid { blocks: [across, shares, 1], threads: 256, shared: 0 };
     let name = if is_wide { "column_shares_wide" } else { "column_shares_narrow" };
     card.launch((Source::LINEAR, name), dtype, grid, &args)?;
-    column_totals(card, parts, [shares, columns])
-}
-
-/// The sum of each column of `parts` [shares, columns].
-pub(super) fn column_totals(
-    card: Card,
-    parts: Room,
-    [shares, columns]: [usize; 2],
-) -> Result<Room> {
-    if shares == 1 {
-        return Ok(parts);
-    }
-    let to = card.room(columns, DType::F32)?;
-    let args = [parts.at(), to.at(), Arg::size(shares), Arg::size(columns)];
-    let grid = Grid::of(columns.div_ceil(32), 1024);
-    card.launch((Source::LINEAR, "column_totals"), DType::F32, grid, &args)?;
-    Ok(to)
+    Ok((parts, shares))
 }
 
 /// Room for the sums of columns that the blocks of [`Grid::spans`] write beside what they make of `len`
@@ -177,11 +168,12 @@ pub(super) fn room_for_columns(
 }
 
 /// The sum of each column of rows, over all other axes, in f32: from `parts`, where they are there.
+/// Perhaps [`late`](super::totals::late), as that of [`sums_of_columns`].
 pub(super) fn totals_of_columns(rows: &Tensor, parts: Option<Room>) -> Result<Tensor> {
     let Some(parts) = parts else { return sums_of_columns(rows) };
     let columns = rows.dims().last().copied().unwrap_or(1);
     let size = [parts.len() / columns.max(1), columns];
-    Ok(column_totals(Card::from(rows)?, parts, size)?.tensor(columns))
+    total(Card::from(rows)?, parts, size, columns)
 }
 
 /// The sum of each column of rows, over all other axes, in f32.
@@ -189,7 +181,8 @@ pub(super) fn sums_of_columns(rows: &Tensor) -> Result<Tensor> {
     on([rows], |[of_rows]| {
         let columns = rows.dims().last().copied().unwrap_or(1);
         let size = [rows.elem_count() / columns.max(1), columns];
-        let sums = column_sums(of_rows.card(), of_rows.at(), of_rows.dtype(), size)?;
-        Ok(sums.tensor(columns))
+        let card = of_rows.card();
+        let (parts, shares) = column_shares(card, of_rows.at(), of_rows.dtype(), size)?;
+        total(card, parts, [shares, columns], columns)
     })
 }

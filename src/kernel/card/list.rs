@@ -130,10 +130,7 @@ fn place(tensor: &Tensor, len: usize) -> Result<i64> {
     if tensor.dtype() != DType::F32 || tensor.elem_count() != len || !tensor.is_contiguous() {
         bail!("expected {len} contiguous numbers of f32, found {tensor:?}");
     }
-    on([tensor], |[tensor]| match tensor.at() {
-        Arg::At(at) => Ok(at as i64),
-        _ => unreachable!("elements are at an address"),
-    })
+    on([tensor], |[tensor]| Ok(tensor.at().address()))
 }
 
 /// The gradients scaled down to the length `most` of all together, if they are longer, and the

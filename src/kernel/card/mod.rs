@@ -29,7 +29,9 @@ mod replay;
 mod room;
 pub(crate) mod spectral;
 pub(crate) mod statistics;
+mod together;
 pub(crate) mod tokens;
+pub(crate) mod totals;
 
 pub use activation::gelu_of_sums;
 pub use contrastive::holding_at_once;

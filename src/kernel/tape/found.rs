@@ -7,6 +7,8 @@ use std::collections::{HashMap, HashSet};
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, TensorId};
 
+#[cfg(feature = "cuda")]
+pub(super) use crate::kernel::card::totals::{late, ready};
 use crate::kernel::real::with_real;
 use crate::kernel::sum;
 use crate::kernel::values::{Values, tensor};
@@ -63,8 +65,10 @@ impl Found {
     }
 
     /// The gradient of a tensor, or the first part of it, which is then no longer here.
-    pub(super) fn take(&mut self, of: &Tensor) -> Option<Tensor> {
-        self.store.remove(of)
+    pub(super) fn take(&mut self, of: &Tensor) -> Result<Option<Tensor>> {
+        let gradient = self.store.remove(of);
+        gradient.iter().try_for_each(ready)?;
+        Ok(gradient)
     }
 
     /// Runs the way back of an operation, which may take what is known of the gradient of its first
@@ -76,7 +80,7 @@ impl Found {
     ) -> Result<R> {
         let until = Until;
         let part = self.parts.remove(&output.id());
-        OFFERED.set(Offered { known: self.take(x), part });
+        OFFERED.set(Offered { known: self.take(x)?, part });
         let done = back()?;
         let Offered { known, part } = OFFERED.take();
         drop(until);
@@ -115,10 +119,23 @@ impl Found {
     }
 }
 
+/// Runs `work`; nothing waits where there are no cards.
+#[cfg(not(feature = "cuda"))]
+pub(super) fn late<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
+    work()
+}
+
+#[cfg(not(feature = "cuda"))]
+fn ready(_: &Tensor) -> Result<()> {
+    Ok(())
+}
+
 /// Elements from which a sum is shared among threads.
 const MANY: usize = 16 * 1024;
 
 fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    ready(a)?;
+    ready(b)?;
     #[cfg(feature = "cuda")]
     if a.device().is_cuda() && a.dtype() == b.dtype() {
         use crate::kernel::card::{elementwise, leaf, on};
