@@ -53,9 +53,9 @@ pub use batch_norm::{BatchNorm, BatchNormed, Running};
 pub use batch_norm::{batch_norm, batch_norm_recorded, channel_affine};
 #[cfg(feature = "cuda")]
 pub use card::{
-    Draws, Shelf, Touch, View, bounded_on_card, card_device, cards, compile_all, gelu_of_sums,
-    has_cudnn, holding_at_once, is_paintable, keep_compiled, leave_cudnn, most_used, paint,
-    patches_on_card, resident, residual, tokens_on_card, without_cudnn,
+    Draws, Rounded, Shelf, Touch, View, bounded_on_card, card_device, cards, compile_all,
+    gelu_of_sums, has_cudnn, holding_at_once, is_paintable, keep_compiled, leave_cudnn, most_used,
+    paint, patches_on_card, resident, residual, tokens_on_card, without_cudnn,
 };
 #[cfg(feature = "opened")]
 pub use card::{Replay, held, is_sound};
@@ -75,6 +75,8 @@ pub use linear::linear;
 pub use max_pool::{MaxPool, max_pool};
 pub use norm::squared_norm;
 pub use pixels::{global_average_pool, upsample_nearest};
+#[cfg(not(feature = "cuda"))]
+pub use precision::Rounded;
 pub(crate) use precision::between;
 pub use precision::in_halves;
 pub use product::has_bf16;

@@ -5,6 +5,7 @@ use candle_core::{Result as TensorResult, Tensor};
 
 use super::event::RunError;
 use crate::graph::{Batch, Loss, Model, clip, gradient, stage_stream};
+use crate::kernel::Rounded;
 use crate::library::optimizer::Stepper;
 use crate::plan::Stage;
 
@@ -13,6 +14,7 @@ pub struct Learner<'a> {
     pub stage: &'a Stage,
     pub model: &'a Model,
     pub stepper: &'a mut dyn Stepper,
+    pub rounded: &'a mut Rounded,
 }
 
 /// What a step came to.
@@ -28,9 +30,11 @@ impl Learner<'_> {
     /// # Errors
     /// When a variable has no gradient, and what a card says of anything queued before.
     pub fn learn(self, batch: Batch, step: usize, rate: f64) -> Result<Learnt, RunError> {
-        let Self { stage, model, stepper } = self;
+        let Self { stage, model, stepper, rounded } = self;
         let stream = stage_stream(stage, "dropout").at(step as u64);
-        let (loss, grads) = gradient(model, &stage.method, batch.held()?, stream)?;
+        let batch = batch.held()?;
+        let (loss, grads) = rounded
+            .during(|| model.params().vars(), || gradient(model, &stage.method, batch, stream))?;
         if step == 0 {
             check_gradients(model, &grads)?;
         }

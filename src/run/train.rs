@@ -25,7 +25,7 @@ use super::stretch::Stretch;
 use super::trained::Trained;
 use super::{validation, weights};
 use crate::graph::{Batch, Model, build};
-use crate::kernel::Replay;
+use crate::kernel::{Replay, Rounded};
 use crate::library;
 use crate::library::eval::Split;
 use crate::library::optimizer::{Optimizer, Stepper};
@@ -79,6 +79,7 @@ struct Training<'a> {
     model: Model,
     transforms: Arc<Transforms>,
     stepper: Box<dyn Stepper>,
+    rounded: Rounded,
     replay: Replay,
     rate: f64,
     schedule: Box<dyn Schedule>,
@@ -137,6 +138,7 @@ impl<'a> Training<'a> {
             model,
             stepper,
             progress,
+            rounded: Rounded::default(),
             replay: Replay::new(around.device),
             readings: Readings::new(around.device),
             loss: 0.0,
@@ -192,8 +194,8 @@ impl<'a> Training<'a> {
         let items = batch.fine.len();
         self.model.advance(step, &self.stage.horizon());
         let rate = self.rate * self.schedule.factor(step, &self.horizon());
-        let Self { stage, model, stepper, replay, .. } = self;
-        let learner = Learner { stage, model, stepper: &mut **stepper };
+        let Self { stage, model, stepper, rounded, replay, .. } = self;
+        let learner = Learner { stage, model, stepper: &mut **stepper, rounded };
         let learnt = replay.run(|| learner.learn(batch, step, rate))?;
         let Learnt { loss, norm } = learnt.kept()?;
         let mut is_due = self.readings.note(step, items, &loss);

@@ -20,7 +20,8 @@ use std::time::Instant;
 
 use balance::graph::{Batch, Model, build, gradient, scalar, stage_stream};
 use balance::kernel::{
-    Denominator, PairKind, PairTerm, Replay, Sum, card_device, contrastive, gradients, most_used,
+    Denominator, PairKind, PairTerm, Replay, Rounded, Sum, card_device, contrastive, gradients,
+    most_used,
 };
 use balance::library::optimizer::{Optimizer, Stepper};
 use balance::library::{self, Library};
@@ -97,14 +98,14 @@ fn batch(stage: &Stage, device: &Device) -> Result<Batch> {
 }
 
 fn step(
-    stage: &Stage,
-    model: &Model,
-    stepper: &mut dyn Stepper,
-    rate: f64,
+    (stage, model): (&Stage, &Model),
+    (stepper, rate): (&mut dyn Stepper, f64),
+    rounded: &mut Rounded,
     batch: &Batch,
 ) -> Result<Tensor> {
-    let stream = stage_stream(stage, "dropout");
-    let (loss, grads) = gradient(model, &stage.method, batch.clone().held()?, stream)?;
+    let (stream, batch) = (stage_stream(stage, "dropout"), batch.clone().held()?);
+    let (loss, grads) = rounded
+        .during(|| model.params().vars(), || gradient(model, &stage.method, batch, stream))?;
     stepper.step(&grads, rate)?;
     Ok(loss.total.detach())
 }
@@ -132,8 +133,10 @@ fn steps(file: &str, name: &str, turn: &Turn) -> Result<()> {
     let mut stepper = optimizer.start(model.params().vars())?;
     let batch = batch(&stage, &turn.device)?;
     let rate = optimizer.learning_rate();
-    let mut replay = Replay::new(&turn.device);
-    turn.serve(|| replay.run(|| step(&stage, &model, &mut *stepper, rate, &batch)))
+    let (mut replay, mut rounded) = (Replay::new(&turn.device), Rounded::default());
+    turn.serve(|| {
+        replay.run(|| step((&stage, &model), (&mut *stepper, rate), &mut rounded, &batch))
+    })
 }
 
 /// The images, in two views each, and the terms of a case that is a loss alone.

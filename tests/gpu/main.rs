@@ -22,6 +22,7 @@ mod planned;
 mod pooling;
 #[cfg(feature = "opened")]
 mod replay;
+mod rounded;
 mod spectral;
 mod tokens;
 mod views;

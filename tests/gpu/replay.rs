@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use balance::graph::{Batch, Model, build, clip, gradient, stage_stream};
-use balance::kernel::{Replay, card_device, held, is_sound};
+use balance::kernel::{Replay, Rounded, card_device, held, is_sound};
 use balance::library::optimizer::{Optimizer, Stepper};
 use balance::library::{self, Library};
 use balance::plan::Stage;
@@ -26,6 +26,7 @@ struct Training {
     stage: Stage,
     model: Model,
     stepper: Box<dyn Stepper>,
+    rounded: Rounded,
     device: Device,
 }
 
@@ -37,7 +38,7 @@ impl Training {
         let model = build(&stage, &library, DType::F32, device).expect("a model");
         let optimizer: Box<dyn Optimizer> = library::build(&library.optimizers, &stage.optimizer);
         let stepper = optimizer.start(model.params().vars()).expect("an optimizer");
-        Self { stage, model, stepper, device: device.clone() }
+        Self { stage, model, stepper, rounded: Rounded::default(), device: device.clone() }
     }
 
     /// Of some items, other ones at each step.
@@ -62,7 +63,10 @@ impl Training {
     fn step(&mut self, batch: Batch, step: u64) -> Result<Tensor> {
         let stream = stage_stream(&self.stage, "dropout").at(step);
         let method = &self.stage.method;
-        let (loss, mut grads) = gradient(&self.model, method, batch.held()?, stream)?;
+        let (model, batch) = (&self.model, batch.held()?);
+        let (loss, mut grads) = self
+            .rounded
+            .during(|| model.params().vars(), || gradient(model, method, batch, stream))?;
         if let Some(most) = method.clip {
             (grads, _) = clip(self.model.params(), grads, most)?;
         }

@@ -92,12 +92,12 @@ KERNEL padded(const float* from, T* to, int count, int all) {
   if (index < all) put(to + index, index < count ? from[index] : 0.0f);
 }
 
-// `from` [rows, columns] transposed, by tiles of 32 x 32 for 256 threads.
+// A tile of 32 x 32 of `from` [rows, columns] transposed, by 256 threads.
 template <typename From, typename To>
-__device__ __forceinline__ void transpose(const From* from, To* to, int rows, int columns) {
+__device__ __forceinline__ void transpose(const From* from, To* to, int rows, int columns, int row,
+                                          int column) {
   __shared__ float tile[32][33];
   int lane = threadIdx.x & 31, line = threadIdx.x >> 5;
-  int row = blockIdx.x * 32, column = blockIdx.y * 32;
   for (int at = line; at < 32; at += 8)
     if (row + at < rows && column + lane < columns)
       tile[at][lane] = to_float(from[(long long)(row + at) * columns + column + lane]);
@@ -109,10 +109,18 @@ __device__ __forceinline__ void transpose(const From* from, To* to, int rows, in
 
 // A weight [window, filters] as filters [filters, window] in the type of activations.
 KERNEL filters(const float* from, T* to, int rows, int columns) {
-  transpose<float, T>(from, to, rows, columns);
+  transpose<float, T>(from, to, rows, columns, blockIdx.x * 32, blockIdx.y * 32);
+}
+
+// The same of many weights.
+KERNEL filters_together(const long long* table, int count) {
+  Array array = array_of(table, count);
+  int across = (array.rows + 31) / 32;
+  int row = array.block % across * 32, column = array.block / across * 32;
+  transpose<float, T>(array.from, (T*)array.to, array.rows, array.columns, row, column);
 }
 
 // And back.
 KERNEL filters_back(const T* from, float* to, int rows, int columns) {
-  transpose<T, float>(from, to, rows, columns);
+  transpose<T, float>(from, to, rows, columns, blockIdx.x * 32, blockIdx.y * 32);
 }

@@ -6,6 +6,7 @@ use candle_core::{DType, Result, Tensor, bail};
 
 use super::columns::{Columns, product_of_columns};
 use super::cudnn::{self, Direction, Plan};
+use super::rounded::Form;
 use super::{Arg, Card, Factor, Grid, Made, Operand, Product, Room, Source, on};
 use crate::kernel::conv::Geometry;
 
@@ -171,9 +172,13 @@ impl Convolution<'_> {
     fn filters(&self, weight: Operand) -> Result<Arg> {
         let (window, filters) = (self.geometry.window_len(), self.geometry.filters);
         if self.kept.filters.get().is_none() {
-            let to = self.card.room(window * filters, self.dtype)?;
-            self.turn("filters", [weight.at(), to.at()], [window, filters])?;
-            self.kept.filters.get_or_init(|| to.tensor((filters, window)));
+            let size = [window, filters];
+            let found = Form::Filters.of(weight, (size, self.dtype), || {
+                let to = self.card.room(window * filters, self.dtype)?;
+                self.turn("filters", [weight.at(), to.at()], size)?;
+                Ok(to)
+            })?;
+            self.kept.filters.get_or_init(|| found);
         }
         place(&self.kept.filters)
     }

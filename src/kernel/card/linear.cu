@@ -44,6 +44,30 @@ KERNEL rounded(const float* x, T* to, long long n) {
   if (i < n) put(to + i, x[i]);
 }
 
+// Elements of an array that a block rounds.
+#define ROUNDED 4096
+
+// The same of many arrays; each begins at 16 bytes there and here.
+KERNEL rounded_together(const long long* table, int count) {
+  Array array = array_of(table, count);
+  const float* x = array.from;
+  T* to = (T*)array.to;
+  int first = array.block * ROUNDED, n = array.rows * array.columns;
+  for (int i = first + threadIdx.x * VECTOR; i < min(first + ROUNDED, n); i += blockDim.x * VECTOR) {
+    if (i + VECTOR > n) {
+      for (int at = i; at < n; at++) put(to + at, x[at]);
+      break;
+    }
+    float found[VECTOR];
+#pragma unroll
+    for (int at = 0; at < VECTOR; at += 4) {
+      float4 four = *(const float4*)(x + i + at);
+      found[at] = four.x, found[at + 1] = four.y, found[at + 2] = four.z, found[at + 3] = four.w;
+    }
+    write_vector<VECTOR>(to + i, found);
+  }
+}
+
 // The sums of columns over a share of the rows: blocks of 32 threads side by side, each with W columns,
 // by 8; a row of blocks for each share; `to` [shares, columns].
 template <int W>

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use candle_core::{DType, Result, Tensor};
 
+use super::rounded::Form;
 use super::totals::{column_totals, total};
 use super::{Arg, Card, Factor, Grid, Made, Operand, Product, Room, Source, on};
 
@@ -41,9 +42,10 @@ pub(crate) fn forward(layer: &Layer, rounded: &Rounded) -> Result<Made> {
     match dtype {
         DType::F32 => multiply(weight.at())?,
         _ => {
-            let half = in_type(*weight, dtype)?;
-            multiply(half.at())?;
-            rounded.get_or_init(|| half.tensor((outputs, inputs)));
+            let half =
+                Form::Rows.of(*weight, ([outputs, inputs], dtype), || in_type(*weight, dtype))?;
+            on([&half], |[half]| multiply(half.at()))?;
+            rounded.get_or_init(|| half);
         }
     }
     if bias.is_some() || *relu {
@@ -64,7 +66,7 @@ pub(crate) fn forward(layer: &Layer, rounded: &Rounded) -> Result<Made> {
 }
 
 /// Parameters rounded to the type of activations.
-pub(crate) fn in_type(values: Operand, dtype: DType) -> Result<Room> {
+fn in_type(values: Operand, dtype: DType) -> Result<Room> {
     let (card, len) = (values.card(), values.len());
     let to = card.room(len, dtype)?;
     let args = [values.at(), to.at(), Arg::Long(len as i64)];

@@ -27,6 +27,7 @@ pub(crate) mod pixels;
 #[cfg(feature = "opened")]
 mod replay;
 mod room;
+mod rounded;
 pub(crate) mod spectral;
 pub(crate) mod statistics;
 mod together;
@@ -43,6 +44,7 @@ pub use list::bounded_on_card;
 pub use paint::{Touch, View, is_paintable, paint, resident};
 #[cfg(feature = "opened")]
 pub use replay::{Replay, held, is_sound};
+pub use rounded::Rounded;
 pub use tokens::{patches_on_card, tokens_on_card};
 
 pub(crate) use blas::{Factor, Product};
