@@ -61,6 +61,11 @@ pub fn place(plans: &[Plan]) -> Result<Place, String> {
     Ok(Place { device, name: card.name.clone(), free: Some(card.free) })
 }
 
+/// Whether a file that wishes for `wish` is trained on a card here.
+pub fn is_on_card(wish: Option<Hardware>) -> bool {
+    wish != Some(Hardware::Cpu) && cards().lacks().is_none()
+}
+
 fn refused(why: &str) -> String {
     format!(
         "`run {{ device = cuda }}` asks for a CUDA card: {why}\n  \

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::device::is_on_card;
 use super::format::{Deny, Format};
 use super::machine::{disk_free, memory, speed};
 use super::{Places, Target, exit, prompt};
 use crate::catalog::{Catalog, Facts, MachineFacts, WeightsFacts};
-use crate::diag::{Diagnostic, Severity, Source, Sources, has_errors, require_data};
+use crate::diag::{Diagnostic, Severity, Source, Sources, codes, has_errors, require_data};
 use crate::digest::blake3;
 use crate::library::Library;
 use crate::plan::theory::theory_notes;
@@ -68,7 +69,7 @@ impl Workspace {
             let origin = origin(&sources, &path, &target.set);
             let is_sound = !has_errors(&diagnostics);
             for design in &designs {
-                let (plan, mut found) = check(design, &facts, target.limit);
+                let (plan, mut found) = checked(design, &mut facts, target.limit);
                 found.extend(plan.as_ref().and_then(|plan| over_disk(design, plan, &root)));
                 if target.theory && is_sound && plan.is_some() {
                     found.extend(theory_notes(design, &facts));
@@ -290,6 +291,25 @@ fn weights(designs: &[Design]) -> BTreeMap<String, Result<WeightsFacts, String>>
         (path.clone(), facts)
     };
     paths.into_iter().map(known).collect()
+}
+
+/// The plan of a design, and what is wrong with it. What holds more memory than the machine has may go
+/// to a card, and `run` says if that has less.
+fn checked(
+    design: &Design,
+    facts: &mut Facts,
+    limit: Option<usize>,
+) -> (Option<Plan>, Vec<Diagnostic>) {
+    let (plan, found) = check(design, facts, limit);
+    let is_short = found.iter().any(|it| it.code == &codes::MEMORY);
+    let wish = design.cells.first().and_then(|cell| cell.experiment.machine.device);
+    if !is_short || !is_on_card(wish) {
+        return (plan, found);
+    }
+    let memory = facts.machine.memory.take();
+    let checked = check(design, facts, limit);
+    facts.machine.memory = memory;
+    checked
 }
 
 /// Bytes of results for which it is worth a process to ask what is free.
