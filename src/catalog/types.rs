@@ -40,6 +40,8 @@ pub enum Type {
     /// Pixels of a side, or `input`: those there are.
     Side,
     List(&'static Type),
+    /// A list that is not empty.
+    Several(&'static Type),
     Component(Kind),
     /// `none`, `balanced`, or a number of 0 or more for each class.
     ClassWeights,
@@ -67,6 +69,7 @@ impl fmt::Display for Type {
             Self::Seed => f.write_str("natural | seed"),
             Self::Side => f.write_str("count | input"),
             Self::List(item) => write!(f, "list of {item}"),
+            Self::Several(item) => write!(f, "non-empty list of {item}"),
             Self::Component(kind) => write!(f, "{}", kind.name()),
             Self::ClassWeights => f.write_str("none | balanced | list of nonneg"),
             Self::Varying(inner) => write!(f, "{inner}"),

@@ -115,6 +115,9 @@ fn fits(ty: &Type, value: &Value) -> bool {
         (Type::Side, Value::Int(pixels)) => *pixels >= 1,
         (Type::Side, Value::Word(word)) => word == "input",
         (Type::List(item), Value::List(values)) => values.iter().all(|value| fits(item, value)),
+        (Type::Several(item), Value::List(values)) => {
+            !values.is_empty() && values.iter().all(|value| fits(item, value))
+        }
         (Type::Component(kind), Value::Component(bound)) => {
             bound.spec.kind == *kind
                 && bound

@@ -257,7 +257,7 @@ fn others(ty: &Type, default: &Value) -> Vec<String> {
             .map(|encoder| format!("weights(\"{encoder}.safetensors\")"))
             .to_vec(),
         Type::Features => list(&["b.encoder", "concat(a.encoder, b.encoder)"]),
-        Type::List(item) => {
+        Type::List(item) | Type::Several(item) => {
             others(item, default).iter().map(|value| format!("[{value}]")).collect()
         }
         Type::Component(Kind::Encoder) => list(&["mlp(out=8)", "mlp(out=9)"]),

@@ -6,7 +6,7 @@ use super::channels::{Norm, Normalization, Norms};
 use super::layers::share;
 use super::stored::stored;
 use super::{Encoder, Network};
-use crate::catalog::{self, Count, ImageShape, Misfit, Place, Positive, WeightsFile};
+use crate::catalog::{self, Count, ImageShape, Misfit, Place, Positive, Several, WeightsFile};
 use crate::component;
 use crate::kernel::{self, MaxPool};
 use crate::nn::{Conv2d, Linear, Mode, Spectral};
@@ -41,7 +41,7 @@ component! {
     Encoder as dyn Encoder, version 1, network network, stored stored;
     cnn => Cnn {
         /// Channels of each convolution, in order.
-        widths: Vec<Count> = [Count::from(32), Count::from(64), Count::from(128)],
+        widths: Several<Count> = [Count::from(32), Count::from(64), Count::from(128)],
         /// Width of the embedding.
         out: Count = 128,
         /// What channels are normalised by.

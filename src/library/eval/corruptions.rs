@@ -10,7 +10,7 @@ use self::kinds::{Kind, Severity};
 use super::rows::{Rows, accuracy, first_best, trained_scores};
 use super::scale::Scale;
 use super::{EvalError, Evaluation, FeatureSource, Score, Site, Split, regression};
-use crate::catalog::{self, Labels, Misfit, Network, Place, Positive};
+use crate::catalog::{self, Labels, Misfit, Network, Place, Positive, Several};
 use crate::library::augment::Image;
 use crate::library::optimizer::AtOnce;
 use crate::measure::lbfgs::Lbfgs;
@@ -78,9 +78,9 @@ component! {
         /// The labels to guess.
         labels: Labels = Labels::Column("fine".to_owned()),
         /// The kinds of corruption.
-        kinds: Vec<Kind> = Kind::ALL.to_vec(),
+        kinds: Several<Kind> = Kind::ALL,
         /// How strong they are, each from 1 to 5.
-        severities: Vec<Severity> = Severity::ALL.to_vec(),
+        severities: Several<Severity> = Severity::ALL,
         /// What classifies.
         head: Head = Head::Logistic,
         /// How much logistic regression fits the training images rather than keep its weights small.

@@ -256,7 +256,7 @@ pub(super) fn noun(ty: &Type) -> String {
         Type::Features => "features, such as `STAGE.encoder`".to_owned(),
         Type::Part => "a part of the encoder, such as `a`".to_owned(),
         Type::Weights => "weights, such as `weights(\"FILE.safetensors\")`".to_owned(),
-        Type::List(item) => format!("a list, each item {}", noun(item)),
+        Type::List(item) | Type::Several(item) => format!("a list, each item {}", noun(item)),
         Type::Component(kind) => with_article(kind.name()),
         Type::ClassWeights => "`none`, `balanced`, or a list of numbers".to_owned(),
         Type::Varying(inner) => noun(inner),

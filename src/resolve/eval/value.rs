@@ -55,7 +55,13 @@ impl Eval<'_> {
             (ExprKind::Call(call), Type::Labels) => self.group(call, expr, want),
             (ExprKind::Call(call), Type::Features) => self.features(call, expr, want),
             (ExprKind::Call(call), Type::Weights) => self.weights(call, expr, want),
-            (ExprKind::List(items), Type::List(item)) => {
+            (ExprKind::List(items), Type::Several(_)) if items.is_empty() => {
+                let message = format!("`{}` is empty", want.name);
+                let diagnostic = Diagnostic::new(&codes::OUT_OF_RANGE, message);
+                self.out.push(diagnostic.at(expr.span, "expected one at least"));
+                None
+            }
+            (ExprKind::List(items), Type::List(item) | Type::Several(item)) => {
                 let values: Vec<_> =
                     items.iter().map(|it| self.value(it, &[], want.inner(item))).collect();
                 values.into_iter().collect::<Option<Vec<_>>>().map(Value::List)
