@@ -316,7 +316,8 @@ impl Model {
         Ok(projected?.detach())
     }
 
-    /// What each term with a classifier makes of images; on a card it is queued, not waited for.
+    /// What each term with a classifier makes of images; a card is not waited for, but by weights
+    /// whose norms are.
     pub fn judged(&self, images: &Tensor) -> Result<Vec<Judged>> {
         let embedding = self.embed(images)?;
         let mut judged = Vec::new();

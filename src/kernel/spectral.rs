@@ -102,8 +102,9 @@ fn iterate<T: Real>(linear: &Linear, weight: &[T], start: Vec<T>, effort: Effort
         unit(&mut pair.left);
         let mut right = linear.transposed(weight, &pair.left);
         let value = unit(&mut right);
-        // The image of a weight of zeros has no direction: the vector stays.
-        if value <= TINY {
+        // The image of a weight of zeros has no direction, and of one that is not finite none that
+        // is: the vector stays.
+        if value <= TINY || !value.is_finite() {
             pair.value = value;
             return pair;
         }

@@ -5,7 +5,10 @@
 //! and the gradients between them are handed over as they are; candle's pass serves what was
 //! computed with its operations in between.
 
-#![allow(clippy::disallowed_types, reason = "candle's identities have no order; one set is asked")]
+#![allow(
+    clippy::disallowed_types,
+    reason = "candle's identities have no order; these are only asked"
+)]
 
 mod found;
 

@@ -4,12 +4,15 @@ use candle_core::Device;
 
 use super::event::Gain;
 
+/// Threads for each core, at most, where a card computes.
+const SHARED: usize = 4;
+
 /// How the cores are divided among jobs.
 #[derive(Debug, Clone)]
 pub struct Division {
     asked: Asked,
     cores: usize,
-    /// Whether every job has all of them: where a card computes they do little.
+    /// Whether jobs share them: where a card computes they do little.
     is_shared: bool,
     /// The rates that were measured, by the number of jobs.
     rates: Vec<(usize, f64)>,
@@ -64,7 +67,8 @@ impl Division {
     /// How many threads job number `job` of `jobs` has.
     pub(super) fn threads(&self, job: usize, jobs: usize) -> usize {
         match self.is_shared {
-            true => self.cores,
+            // So many in all that no system is short of them.
+            true => self.cores.min((SHARED * self.cores).div_ceil(jobs)),
             false => (self.cores / jobs + usize::from(job < self.cores % jobs)).max(1),
         }
     }
@@ -153,9 +157,9 @@ mod tests {
     }
 
     #[test]
-    fn where_a_card_computes_every_job_has_all_threads_and_none_is_left_for_more() {
+    fn where_a_card_computes_jobs_share_the_cores_and_none_is_left_for_more() {
         let division = Division { is_shared: true, ..on_cores(4, Asked::Count(3)) };
-        assert_eq!((0..3).map(|job| division.threads(job, 3)).collect::<Vec<_>>(), [4; 3]);
+        assert_eq!([1, 3, 4, 8, 99].map(|jobs| division.threads(0, jobs)), [4, 4, 4, 2, 1]);
         let three = Shift { jobs: 3, is_trial: false };
         assert!(!division.is_outgrown(three, 1));
         assert!(division.is_outgrown(Shift { jobs: 1, is_trial: false }, 2));

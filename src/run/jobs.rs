@@ -1,7 +1,7 @@
 //! Trainings and evaluations beside each other: each job has threads of its own, and takes the next
 //! task that can be done. The cores are divided anew when more or fewer tasks can run: a training
 //! that is left for that goes on from its checkpoint, on any number of threads the same. Where a card
-//! computes, each job has all of them.
+//! computes, jobs share them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -35,7 +35,7 @@ pub fn run<'a>(session: &mut Session, plan: &'a Plan, division: Division) -> Boa
         let own = if shift.jobs > 1 { shift.jobs } else { 0 };
         let Ok(pools) = (0..own).map(|job| process::pool(threads(job))).collect() else {
             // The system has no more threads.
-            division = Division::undivided();
+            division = Division::undivided().on(session.around.device);
             continue;
         };
         session.tell(Event::Divided { jobs: shift.jobs, cores: division.cores(), gain });

@@ -15,13 +15,13 @@ use crate::kernel::in_halves;
 use crate::library::eval::Split;
 use crate::plan::{Precision, Stage, WORST_FOUND_GROUP, WORST_GROUP};
 
-/// The number that the best state of a stage is chosen by, as [`validate`] names it.
+/// The number that the best state of a stage is chosen by, as [`accuracies`] names it.
 pub(super) fn chosen(stage: &Stage) -> Option<String> {
     stage.keep_best.as_ref().map(|term| format!("{term}.{}", stage.kept_by()))
 }
 
 /// What the classifiers make of the validation split, in pieces of [`EVAL_BATCH`] images; computed in
-/// the precision of the training, and on a card only queued.
+/// the precision of the training, and on a card queued as far as nothing is read back on the way.
 pub(super) fn judge(
     (stage, model, transforms): (&Stage, &Model, &Transforms),
     pool: &Pool,

@@ -1,4 +1,4 @@
-// Maps of single elements.
+// Maps of single elements, and columns of rows.
 
 // to = x + y; a thread for each 16 bytes.
 KERNEL add(const T* x, const T* y, T* to, long long n) {

@@ -1,4 +1,4 @@
-//! Maps of single elements.
+//! Maps of single elements, and columns of rows.
 
 use candle_core::{DType, Result};
 

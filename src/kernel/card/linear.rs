@@ -170,7 +170,7 @@ pub(super) fn room_for_columns(
 }
 
 /// The sum of each column of rows, over all other axes, in f32: from `parts`, where they are there.
-/// Perhaps [`late`](super::totals::late), as that of [`sums_of_columns`].
+/// Perhaps [`late`](super::totals::late).
 pub(super) fn totals_of_columns(rows: &Tensor, parts: Option<Room>) -> Result<Tensor> {
     let Some(parts) = parts else { return sums_of_columns(rows) };
     let columns = rows.dims().last().copied().unwrap_or(1);
@@ -178,7 +178,7 @@ pub(super) fn totals_of_columns(rows: &Tensor, parts: Option<Room>) -> Result<Te
     total(Card::from(rows)?, parts, size, columns)
 }
 
-/// The sum of each column of rows, over all other axes, in f32.
+/// The sum of each column of rows, over all other axes, in f32; perhaps [`late`](super::totals::late).
 pub(super) fn sums_of_columns(rows: &Tensor) -> Result<Tensor> {
     on([rows], |[of_rows]| {
         let columns = rows.dims().last().copied().unwrap_or(1);

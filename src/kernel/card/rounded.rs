@@ -1,5 +1,5 @@
-//! Weights in the type of activations, as products and convolutions read them: those of a whole step
-//! by one kernel each, once it is known which they are.
+//! Weights in the type of activations, as products and convolutions read them: all of a step by a
+//! kernel for those of products and one for those of convolutions, once it is known which they are.
 
 use std::cell::RefCell;
 
@@ -43,8 +43,14 @@ thread_local! {
 /// The weights that the steps of a training read in halves.
 #[derive(Default)]
 pub struct Rounded {
-    /// What the first step has asked for, of variables or of parts of them.
-    known: Option<Vec<(Tensor, [usize; 2], Form)>>,
+    /// What the first step has asked for, of variables or of parts of them, by where they begin.
+    known: Option<Vec<Known>>,
+}
+
+struct Known {
+    asked: Asked,
+    /// The variable, which stays where it is as long as it is held.
+    of: Tensor,
 }
 
 /// Ends a step, however that ends.
@@ -79,18 +85,16 @@ impl Rounded {
     /// All that are known, rounded.
     fn at_hand(&self) -> Result<Vec<(Asked, Tensor)>> {
         let known = self.known.as_deref().unwrap_or_default();
-        let Some((first, ..)) = known.first() else { return Ok(Vec::new()) };
-        let apart = |size: &[usize; 2]| (size[0] * size[1]).next_multiple_of(APART);
-        let len = known.iter().map(|(_, size, _)| apart(size)).sum();
-        let card = Card::from(first)?;
+        let Some(first) = known.first() else { return Ok(Vec::new()) };
+        let (card, len) = (Card::from(&first.of)?, known.iter().map(|it| it.asked.apart()).sum());
         let all = card.room(len, DType::BF16)?.tensor(len);
-        let (mut at_hand, mut begin) = (Vec::with_capacity(known.len()), 0);
-        for (weight, size, form) in known {
-            let own = all.narrow(0, begin, size[0] * size[1])?;
-            let asked = on([weight], |[it]| Ok(Asked { at: it.at(), size: *size, form: *form }))?;
-            at_hand.push((asked, own));
-            begin += apart(size);
-        }
+        let mut begin = 0;
+        let own = |Known { asked, .. }: &Known| {
+            let own = all.narrow(0, begin, asked.len())?;
+            begin += asked.apart();
+            Ok((*asked, own))
+        };
+        let at_hand: Vec<_> = known.iter().map(own).collect::<Result<_>>()?;
         for form in [Form::Rows, Form::Filters] {
             form.round(card, &at_hand)?;
         }
@@ -98,26 +102,32 @@ impl Rounded {
     }
 }
 
+impl Asked {
+    fn len(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+
+    /// Elements from where it begins to where the next does.
+    fn apart(&self) -> usize {
+        self.len().next_multiple_of(APART)
+    }
+}
+
 /// What of `asked` is of variables; what is computed from them is not.
-fn known(asked: Vec<Asked>, vars: &[(String, Var)]) -> Result<Vec<(Tensor, [usize; 2], Form)>> {
-    let mut once: Vec<Asked> = Vec::new();
-    for asked in asked.into_iter().filter(|asked| asked.at.is_even()) {
-        if !once.contains(&asked) {
-            once.push(asked);
-        }
-    }
-    let mut known = Vec::new();
+fn known(mut asked: Vec<Asked>, vars: &[(String, Var)]) -> Result<Vec<Known>> {
+    asked.retain(|asked| asked.at.is_even());
+    asked.sort_by_key(|asked| (asked.at.address(), asked.size, asked.form == Form::Filters));
+    asked.dedup();
+    let mut known: Vec<Known> = Vec::new();
     for (_, var) in vars.iter().filter(|(_, var)| var.device().is_cuda()) {
-        let (begin, len) = (on([var.as_tensor()], |[it]| Ok(it.at().address()))?, var.elem_count());
-        for Asked { at, size, form } in &once {
-            let bytes = at.address() - begin;
-            if (0..4 * len as i64).contains(&bytes) {
-                let part = var.as_detached_tensor().flatten_all()?;
-                let part = part.narrow(0, bytes as usize / 4, size[0] * size[1])?;
-                known.push((part, *size, *form));
-            }
-        }
+        let of = var.as_detached_tensor();
+        let begin = on([&of], |[it]| Ok(it.at().address()))?;
+        let end = begin + (of.elem_count() * DType::F32.size_in_bytes()) as i64;
+        let first = asked.partition_point(|asked| asked.at.address() < begin);
+        let own = asked[first..].iter().take_while(|asked| asked.at.address() < end);
+        known.extend(own.map(|asked| Known { asked: *asked, of: of.clone() }));
     }
+    known.sort_by_key(|known| known.asked.at.address());
     Ok(known)
 }
 
@@ -158,7 +168,12 @@ impl Form {
         let asked = Asked { at: weight.at(), size, form: self };
         let at_hand = STEP.with_borrow_mut(|step| {
             let step = step.as_mut().filter(|_| dtype == DType::BF16)?;
-            let found = step.at_hand.iter().find(|(known, _)| *known == asked);
+            let address = asked.at.address();
+            let first = step.at_hand.partition_point(|(known, _)| known.at.address() < address);
+            let there = step.at_hand[first..].iter();
+            let found = there
+                .take_while(|(known, _)| known.at == asked.at)
+                .find(|(known, _)| *known == asked);
             if found.is_none() {
                 step.asked.push(asked);
             }

@@ -150,9 +150,14 @@ pub(crate) fn singular(
     })
 }
 
-/// Whether the value found last is not larger than the largest before, which it takes the place of.
+/// Whether the value found last is not larger than the largest before, which it takes the place of; or
+/// is no number, which no iteration mends.
 fn has_settled(length: Room, value: &mut f64) -> Result<bool> {
     let found = f64::from(length.tensor(1).to_vec1::<f32>()?[0]);
+    if !found.is_finite() {
+        *value = found;
+        return Ok(true);
+    }
     let before = if value.is_nan() { 0.0 } else { *value };
     *value = if found <= TINY { found } else { found.max(before) };
     Ok(found <= TINY || found <= before * (1.0 + f64::from(f32::EPSILON)))

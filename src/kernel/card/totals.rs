@@ -1,6 +1,7 @@
 //! Sums of columns, added up from those of shares of the rows: at once, or on the way back through a
 //! step at its end, those of all biases, scales and shifts by one kernel. Nothing on the way back reads
-//! the gradient of a parameter, but where a parameter has several that are added up.
+//! the gradient of a parameter, but where that has several, which are added up, or is computed from
+//! another.
 
 use std::cell::RefCell;
 
@@ -8,6 +9,9 @@ use candle_core::{DType, Result, Shape, Storage, Tensor};
 
 use super::together::{self, Array};
 use super::{Arg, Card, Grid, Room, Source, on};
+
+/// Numbers that wait at most: 64 MiB.
+const MOST: usize = 16 << 20;
 
 thread_local! {
     /// What is to be added up, where that may wait.
@@ -72,7 +76,14 @@ pub(super) fn total(
     }
     let to = card.room(size[1], DType::F32)?.tensor(shape);
     let due = Due { parts, size, storage: storage_of(&to), to: to.clone() };
-    DUE.with_borrow_mut(|all| all.get_or_insert_default().push(due));
+    let held = DUE.with_borrow_mut(|all| {
+        let all = all.get_or_insert_default();
+        all.push(due);
+        all.iter().map(|due| due.parts.len()).sum::<usize>()
+    });
+    if held > MOST {
+        add_up()?;
+    }
     Ok(to)
 }
 

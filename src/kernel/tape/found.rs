@@ -80,6 +80,7 @@ impl Found {
     ) -> Result<R> {
         let until = Until;
         let part = self.parts.remove(&output.id());
+        part.iter().try_for_each(ready)?;
         OFFERED.set(Offered { known: self.take(x)?, part });
         let done = back()?;
         let Offered { known, part } = OFFERED.take();
