@@ -263,8 +263,9 @@ impl Entry {
 
 /// Follows candle's graph back from `result` to its leaves.
 fn reverse_graph(result: &Tensor, gradient: &Tensor, found: &mut Found) -> Result<()> {
-    if let Some(leaf) = reshaped(result) {
-        let gradient = gradient.reshape(leaf.shape())?;
+    if let Some((leaf, first)) = view(result)
+        && let Some(gradient) = of_view(gradient, first, &leaf)?
+    {
         return found.collect([(leaf, Some(gradient))]);
     }
     let end = result.apply_op1(Known { gradient: gradient.clone() })?;
@@ -273,18 +274,37 @@ fn reverse_graph(result: &Tensor, gradient: &Tensor, found: &mut Found) -> Resul
     found.collect(leaves.map(|leaf| (leaf.clone(), store.remove(leaf))))
 }
 
-/// The leaf that `result` is in another shape and nothing else: its elements in their order, where they
-/// are. candle would add its gradient to zeros.
-fn reshaped(result: &Tensor) -> Option<Tensor> {
+/// The leaf that `result` is a view of and nothing else, and the first of its elements: they are in their
+/// order, where they are.
+fn view(result: &Tensor) -> Option<(Tensor, usize)> {
     let nodes = result.sorted_nodes();
     let mut leaves = nodes.into_iter().filter(|node| node.is_variable());
     let (Some(leaf), None) = (leaves.next(), leaves.next()) else { return None };
     let place = |tensor: &Tensor| {
         let (storage, layout) = tensor.storage_and_layout();
-        let is_whole = layout.is_contiguous() && result.elem_count() == tensor.elem_count();
-        is_whole.then(|| (std::ptr::from_ref::<Storage>(&storage), layout.start_offset()))
+        let at = (std::ptr::from_ref::<Storage>(&storage), layout.start_offset());
+        layout.is_contiguous().then_some(at)
     };
-    (place(result)? == place(leaf)?).then(|| leaf.clone())
+    let ((own, at), (whole, begin)) = (place(result)?, place(leaf)?);
+    let first = at.checked_sub(begin).filter(|_| own == whole)?;
+    (first + result.elem_count() <= leaf.elem_count()).then(|| (leaf.clone(), first))
+}
+
+/// The gradient of a leaf by that of its elements from `first` on, where candle takes more for it: it
+/// adds gradients of views to zeros.
+fn of_view(gradient: &Tensor, first: usize, leaf: &Tensor) -> Result<Option<Tensor>> {
+    if gradient.elem_count() == leaf.elem_count() {
+        return gradient.reshape(leaf.shape()).map(Some);
+    }
+    #[cfg(feature = "cuda")]
+    if leaf.device().is_cuda() {
+        use super::card::{elementwise, leaf as made, on};
+        let whole = on([gradient], |[part]| elementwise::within(part, first, leaf.elem_count()))?;
+        return made(whole).reshape(leaf.shape()).map(Some);
+    }
+    #[cfg(not(feature = "cuda"))]
+    let _ = first;
+    Ok(None)
 }
 
 /// A scalar whose gradient by its input is known: candle's way back begins at one. It is not computed,

@@ -65,6 +65,28 @@ fn a_number_far_from_its_row_spoils_no_variance() -> candle_core::Result<()> {
 }
 
 #[test]
+fn parts_of_a_weight_have_their_gradients() {
+    let inputs = [tensor(&[70, 24], 1), tensor(&[48, 24], 2), tensor(&[48], 3)];
+    same("parts of a weight", &inputs, |it| {
+        let part = |first, rows| {
+            let bias = it[2].narrow(0, first, rows)?;
+            linear(&it[0], &it[1].narrow(0, first, rows)?, Some(&bias), false)
+        };
+        // Between the two are rows that nobody reads.
+        sum(&part(0, 16)?, &part(20, 16)?)
+    });
+    let [x, weight, _] = inputs;
+    let inputs = [x, weight];
+    same("a part of a part in another shape", &inputs, |it| {
+        let part = it[1].narrow(0, 8, 32)?.narrow(0, 8, 16)?.reshape((8, 48))?;
+        linear(&it[0].reshape((35, 48))?, &part, None, true)
+    });
+    same("columns of a weight", &inputs, |it| {
+        linear(&it[0].narrow(1, 0, 9)?.contiguous()?, &it[1].narrow(1, 3, 9)?, None, false)
+    });
+}
+
+#[test]
 fn rows_of_a_view_are_normalised_alike() {
     let inputs = [tensor(&[9, 72], 1), tensor(&[24], 2), tensor(&[24], 3)];
     same("layer_norm of a view", &inputs, |it| {

@@ -65,3 +65,9 @@ KERNEL first_columns_back(const T* dy, T* dx, long long n, int columns, int all)
   int column = (int)(i - row * all);
   dx[i] = column < columns ? dy[row * columns + column] : (T)0;
 }
+
+// `len` elements from `first` on, of `n` that are 0 elsewhere; a thread for each.
+KERNEL within(const T* part, T* to, long long n, long long first, long long len) {
+  long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) to[i] = i >= first && i < first + len ? part[i - first] : (T)0;
+}

@@ -29,6 +29,16 @@ pub(crate) fn in_type(x: Operand, dtype: DType) -> Result<Option<Made>> {
     Ok(Some(to.made(x.shape())))
 }
 
+/// The elements of `part` from element `first` on, of `all` that are 0 elsewhere.
+pub(crate) fn within(part: Operand, first: usize, all: usize) -> Result<Made> {
+    let (card, dtype) = (part.card(), part.dtype());
+    let to = card.room(all, dtype)?;
+    let sizes = [all, first, part.len()].map(|size| Arg::Long(size as i64));
+    let args = [&[part.at(), to.at()][..], &sizes].concat();
+    card.launch((Source::ELEMENTWISE, "within"), dtype, Grid::over(all), &args)?;
+    Ok(to.made(all))
+}
+
 /// The first `columns` of rows.
 pub(crate) fn first_columns(x: Operand, columns: usize) -> Result<Made> {
     of_columns("first_columns", x, columns, [last(x), columns])
