@@ -2,6 +2,7 @@
 
 use super::Section;
 use crate::diag::Diagnostic;
+use crate::syntax::Name;
 
 impl Section {
     /// Lays `over` on top, its overrides included.
@@ -61,6 +62,9 @@ impl Section {
                 continue;
             }
             self.inherit_for_overrides(at);
+            for (block, path) in self.sections[at].overridden() {
+                self.inherit_line(at, &block, &path);
+            }
             for section in self.sections[at].sections.iter_mut() {
                 section.settle_fields(out);
             }
@@ -73,6 +77,15 @@ impl Section {
         for patch in std::mem::take(&mut self.overrides) {
             self.set(&patch.path, &patch.value, out);
         }
+    }
+
+    /// What is overridden within its blocks: the block and the path in it.
+    fn overridden(&self) -> Vec<(String, Vec<Name>)> {
+        let of_block = |block: &Self| {
+            let paths = block.overrides.iter().map(|it| it.path.clone());
+            paths.map(|path| (block.kind.clone(), path)).collect::<Vec<_>>()
+        };
+        self.sections.iter().flat_map(of_block).collect()
     }
 
     fn settle_fields(&mut self, out: &mut Vec<Diagnostic>) {

@@ -35,14 +35,17 @@ impl Section {
         let own = stages.iter().filter(|(_, it)| it.has(name)).map(|(at, _)| *at);
         let own: Vec<usize> = own.collect();
         let is_inherited = own.is_empty() || own.len() < stages.len();
-        // Line by line, as in `loss.cnce.weight`: the stages that have the line are meant.
+        // Line by line, as in `loss.cnce.weight`: the stages that have the line are meant. Lines of
+        // `train` are inherited one by one, so that inside one those are meant that write it.
+        let is_inside = name == "train" && path.len() > 2;
         let has_line = |section: &Self| match (path.get(1), section.section(name)) {
-            (Some(line), Some(block)) if name == "loss" || name == "augment" => {
+            (Some(line), Some(block)) if is_inside || name == "loss" || name == "augment" => {
                 block.get(&line.node).is_some()
             }
-            _ => true,
+            _ => !is_inside,
         };
         let some = own.iter().any(|at| has_line(&self.sections[*at]));
+        let some = some || (is_inside && has_line(self));
         for at in own {
             if !some || has_line(&self.sections[at]) {
                 self.sections[at].set_here(path, value, out);
@@ -80,8 +83,20 @@ impl Section {
             let section = self.section(&first.node).cloned();
             self.sections[at].fields.extend(field);
             self.sections[at].sections.extend(section);
+        } else {
+            self.inherit_line(at, &first.node, &path[2..]);
         }
         self.sections[at].set_here(&path[1..], value, out);
+    }
+
+    /// Copies the line that `path` goes into, if `block` is `train`, to a stage that inherits it.
+    pub(super) fn inherit_line(&mut self, at: usize, block: &str, path: &[Name]) {
+        let [line, _, ..] = path else { return };
+        let inherited = self.section(block).and_then(|it| it.get(&line.node)).cloned();
+        let own = self.sections[at].sections.iter_mut().find(|it| it.kind == block);
+        if let Some(own) = own.filter(|own| block == "train" && own.get(&line.node).is_none()) {
+            own.fields.extend(inherited);
+        }
     }
 
     /// Sets a path that begins with a field or a section of this very block.
