@@ -39,7 +39,11 @@ pub fn arrays(path: &Path) -> Result<Vec<NamedArray>, String> {
 }
 
 fn numpy(path: &Path) -> Result<Vec<NamedArray>, String> {
-    let every = folder::every(path).map_err(|it| format!("{}: {}", it.message, it.label))?;
+    let said = |it: folder::Defect| {
+        let help: String = it.help.iter().map(|help| format!("; {help}")).collect();
+        format!("{}: {}{help}", it.message, it.label)
+    };
+    let every = folder::every(path).map_err(said)?;
     let named = |(name, array): (String, folder::Array)| NamedArray {
         numbers: numbers(&array),
         dims: array.dims,

@@ -84,6 +84,7 @@ pub fn npz(
         };
         part.append(&mut all)?;
     }
+    let all = all.filter(|all| !all.rows.is_empty());
     let mut all = all.ok_or_else(|| Defect::new("path", "the file has no images", "read here"))?;
     all.digest = digest(&all);
     Ok(all)
@@ -118,7 +119,9 @@ impl Part {
         });
         if all.shape != shape {
             let message = "the splits have images of different shapes";
-            return Err(Defect::new("images", message, format!("{:?} and {shape:?}", all.shape)));
+            let text = |it: Shape| format!("{} × {} × {}", it.height, it.width, it.channels);
+            let label = format!("{} and {}", text(all.shape), text(shape));
+            return Err(Defect::new("images", message, label));
         }
         all.pixels.extend(self.images.bytes);
         let group = |at: usize| groups.as_ref().map(|groups| groups[at]);
@@ -137,6 +140,10 @@ impl Array {
                 .help("save them with `dtype=np.uint8`"));
         }
         match self.dims[..] {
+            [_, 0, _, ..] | [_, _, 0, ..] => {
+                let label = format!("this is {:?}", self.dims);
+                Err(Defect::new("images", "images have a pixel at least", label))
+            }
             [_, height, width] => Ok(Shape { height, width, channels: 1 }),
             [_, height, width, channels @ (1 | 3)] => Ok(Shape { height, width, channels }),
             _ => Err(Defect::new(
@@ -163,7 +170,8 @@ impl Array {
         let is_whole = matches!(self.kind.as_bytes(), [b'<' | b'|', b'i' | b'u' | b'b', ..]);
         if !is_whole || !(1..=8).contains(&width) {
             let label = format!("they are of type `{}`", self.kind);
-            return Err(Defect::new(param, "labels are whole numbers", label));
+            return Err(Defect::new(param, "labels are whole numbers", label)
+                .help("save them with `dtype=np.int64`"));
         }
         let integer = |bytes: &[u8]| {
             let is_negative = is_signed && bytes[width - 1] >= 0x80;
@@ -207,11 +215,26 @@ fn array(
     if bytes.len() as u64 != size || sum.sum() != checksum {
         return Err(damaged("its checksum differs".to_owned()));
     }
-    parse(&bytes).ok_or_else(|| damaged("it has no header of NumPy's".to_owned()))
+    match parse(&bytes) {
+        Some(Parsed::Array(array)) => Ok(array),
+        Some(Parsed::ByColumns) => Err(damaged("its columns lie one after the other".to_owned())
+            .help(format!("save `np.ascontiguousarray({name})`"))),
+        Some(Parsed::Objects) => Err(damaged("it holds objects of Python".to_owned())
+            .help("save numbers, all of one type, as `np.array(…, dtype=np.float32)`")),
+        None => Err(damaged("it has no header of NumPy's".to_owned())),
+    }
+}
+
+/// What a `.npy` file holds.
+enum Parsed {
+    Array(Array),
+    /// In the order of Fortran.
+    ByColumns,
+    Objects,
 }
 
 /// An array from the bytes of a `.npy` file.
-fn parse(bytes: &[u8]) -> Option<Array> {
+fn parse(bytes: &[u8]) -> Option<Parsed> {
     let rest = bytes.strip_prefix(b"\x93NUMPY")?;
     let (length, start) = match rest.first()? {
         1 => (usize::from(u16::from_le_bytes([*rest.get(2)?, *rest.get(3)?])), 4),
@@ -220,16 +243,22 @@ fn parse(bytes: &[u8]) -> Option<Array> {
     let header = std::str::from_utf8(rest.get(start..start + length)?).ok()?;
     let after = |key: &str| header.split_once(key).map(|(_, rest)| rest.trim_start());
     let kind = after("'descr':")?.strip_prefix('\'')?.split('\'').next()?.to_owned();
-    if !after("'fortran_order':")?.starts_with("False") {
-        return None;
+    if kind == "|O" {
+        return Some(Parsed::Objects);
     }
+    // Of one axis both orders are one.
+    let is_by_rows = after("'fortran_order':")?.starts_with("False");
     let dims = after("'shape':")?.strip_prefix('(')?.split(')').next()?.split(',');
     let dims = dims.map(str::trim).filter(|it| !it.is_empty());
     let dims: Vec<usize> = dims.map(|it| it.parse().ok()).collect::<Option<_>>()?;
+    if !is_by_rows && dims.len() > 1 {
+        return Some(Parsed::ByColumns);
+    }
     let bytes = rest.get(start + length..)?.to_vec();
     let width: usize = kind.get(2..)?.parse().ok()?;
     // A character of NumPy's texts has four bytes.
     let width = if kind.get(1..2) == Some("U") { width.checked_mul(4)? } else { width };
     let size = dims.iter().try_fold(width, |product, dim| product.checked_mul(*dim))?;
-    (bytes.len() == size && !dims.is_empty()).then_some(Array { dims, kind, bytes })
+    let is_whole = bytes.len() == size && !dims.is_empty();
+    is_whole.then_some(Parsed::Array(Array { dims, kind, bytes }))
 }

@@ -54,6 +54,13 @@ def main() -> None:
         y_test=labels[9:],
     )
     np.savez(HERE / "floats.npz", images=images / 255.0, labels=labels)
+    three = np.zeros(3, int)
+    np.savez(HERE / "empty.npz", images=np.zeros((0, 6, 6), "u1"), labels=np.zeros(0, int))
+    np.savez(HERE / "thin.npz", images=np.zeros((3, 0, 6), "u1"), labels=three)
+    by_rows = np.arange(60, dtype="u1").reshape(3, 4, 5)
+    np.savez(HERE / "columns.npz", images=np.asfortranarray(by_rows), labels=three)
+    objects = np.array([b"a", None, 3], dtype=object)
+    np.savez(HERE / "objects.npz", images=objects, labels=three)
 
 
 if __name__ == "__main__":

@@ -123,6 +123,11 @@ fn arrays_are_read_plain_and_compressed() {
     assert_eq!(floats.message, "images are numbers of 0 to 255");
     let absent = npz(&file("plain.npz"), "images", "label", None).unwrap_err();
     assert_eq!(absent.param, "labels");
+    let refused = |name: &str| npz(&file(name), "images", "labels", None).unwrap_err();
+    assert_eq!(refused("empty.npz").message, "the file has no images");
+    assert_eq!(refused("thin.npz").message, "images have a pixel at least");
+    assert_eq!(refused("columns.npz").label, "its columns lie one after the other");
+    assert_eq!(refused("objects.npz").label, "it holds objects of Python");
     let bytes = fs::read(file("plain.npz")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     for length in [0, 100, bytes.len() - 1] {
