@@ -1,8 +1,11 @@
 //! What a plan has to do, in tasks that wait for each other, and what came of them so far.
 
+use serde_json::Value;
+
 use super::evaluate::Evaluated;
 use super::trials::{Outcome, Tally, TrialOutcome};
 use crate::plan::{Plan, Stage, Trial};
+use crate::store::{self, Store};
 
 /// The result of something, or why there is none.
 pub type Settled<T> = Result<T, String>;
@@ -131,6 +134,31 @@ impl<'a> Board<'a> {
     pub fn unmeasured(&mut self, at: usize, why: String) {
         self.measured.left_out += 1;
         self.evaluations[at] = Some(Err(why));
+    }
+
+    /// Takes over what another process has done meanwhile of what failed here, as it was held there.
+    pub fn adopt(&mut self, store: &Store) {
+        let plan = self.plan;
+        let untrained = (0..plan.stages.len()).map(|at| self.failed_before(at).is_some());
+        let untrained: Vec<bool> = untrained.collect();
+        let unmeasured = (0..plan.evaluations.len()).map(|at| self.failed_below(at).is_some());
+        let unmeasured: Vec<bool> = unmeasured.collect();
+        for (at, stage) in plan.stages.iter().enumerate() {
+            let result = || store::result::<Value>(&store.stage(stage), &stage.digest).ok()?;
+            if matches!(self.stages[at], Some(Err(_))) && result().is_some() {
+                self.trainings.adopt(untrained[at]);
+                self.stages[at] = Some(Ok(()));
+            }
+        }
+        for (at, evaluation) in plan.evaluations.iter().enumerate() {
+            let result =
+                || store::result(&store.evaluation(evaluation), &evaluation.digest).ok()?;
+            let Some(Err(_)) = self.evaluations[at] else { continue };
+            if let Some(known) = result() {
+                self.measured.adopt(unmeasured[at]);
+                self.evaluations[at] = Some(Ok(known));
+            }
+        }
     }
 
     /// What came of everything. Something is left to do only when the user has stopped it.

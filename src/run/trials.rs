@@ -41,6 +41,15 @@ pub struct Tally {
     pub left_out: usize,
 }
 
+impl Tally {
+    /// Counts one that failed, or was left out, as found.
+    pub(super) fn adopt(&mut self, was_left_out: bool) {
+        let before = if was_left_out { &mut self.left_out } else { &mut self.failed };
+        *before = before.saturating_sub(1);
+        self.found += 1;
+    }
+}
+
 impl Outcome {
     /// The number of trials of which something failed.
     pub fn failures(&self) -> usize {
@@ -56,7 +65,8 @@ pub fn run(session: &mut Session, plan: &Plan) -> Outcome {
 /// The same with trainings and evaluations beside each other, as `division` says. What comes of it
 /// is the same to the last bit.
 pub fn run_beside(session: &mut Session, plan: &Plan, division: Division) -> Outcome {
-    let outcome = jobs::run(session, plan, division).outcome();
+    let mut board = jobs::run(session, plan, division);
+    board.adopt(session.around.store);
     session.tell(Event::PlanEnds);
-    outcome
+    board.outcome()
 }

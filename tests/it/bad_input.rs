@@ -7,10 +7,11 @@ use std::path::Path;
 use balance::catalog::Natural;
 use balance::component;
 use balance::library::augment::{Augment, ChannelStats, Image};
+use balance::run::{Event, Tally};
 use balance::seed::Stream;
 use balance::store::{Store, hold};
 
-use crate::lab::{Lab, Said, Watch};
+use crate::lab::{Act, Lab, Said, Watch};
 
 /// A file of one small experiment whose parts can be replaced.
 fn text(parts: &[(&str, &str)]) -> String {
@@ -167,6 +168,28 @@ fn a_folder_that_another_process_holds_is_left_alone() {
     drop(held);
     lab.say(&["run", &file]).ended(0);
     assert!(!folder.join("lock").exists());
+}
+
+#[test]
+fn what_another_process_has_done_meanwhile_is_in_the_table() {
+    let lab = Lab::new();
+    let text = text(&[]);
+    let plan = lab.plan(&text);
+    let folder = Store::new(lab.store()).stage(&plan.stages[0]);
+    let mut held = Some(hold(&folder).expect("free"));
+    // The other is done with everything when it is told that this one cannot begin.
+    let mut watch = Watch::reacting(|event| {
+        if matches!(event, Event::Failed { .. }) && held.take().is_some() {
+            lab.complete(&text);
+        }
+        Act::GoOn
+    });
+    let outcome = lab.run(&plan, &mut watch);
+    assert_eq!((outcome.failures(), outcome.stopped), (0, false), "{outcome:?}");
+    assert!(outcome.trials[0].evaluations.iter().all(Option::is_some), "{outcome:?}");
+    let found = Tally { found: plan.stages.len(), ..Tally::default() };
+    assert_eq!(outcome.trainings, found);
+    assert_eq!(outcome.evaluations, Tally { found: plan.evaluations.len(), ..found });
 }
 
 #[test]
