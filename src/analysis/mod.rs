@@ -75,6 +75,9 @@ pub struct Row {
     pub labels: Vec<String>,
     /// One for each column.
     pub summaries: Vec<Option<Summary>>,
+    /// Whether the evaluation of each column is there, with any number or none.
+    #[serde(skip)]
+    pub is_there: Vec<bool>,
 }
 
 /// A measure over seeds.
@@ -120,6 +123,7 @@ pub fn tabulate(plan: &Plan, outcome: &Outcome) -> Table {
         .map(|cell| Row {
             labels: labels(plan, cell),
             summaries: columns.iter().map(|column| summary(plan, outcome, cell, column)).collect(),
+            is_there: columns.iter().map(|column| is_there(outcome, cell, column)).collect(),
         })
         .collect();
     Table {
@@ -194,6 +198,12 @@ fn summary(plan: &Plan, outcome: &Outcome, cell: usize, column: &Column) -> Opti
         .collect();
     debug_assert!(values.len() <= plan.seeds.len());
     Summary::of(values)
+}
+
+fn is_there(outcome: &Outcome, cell: usize, column: &Column) -> bool {
+    let trials = outcome.trials.iter().filter(|trial| trial.cell == cell);
+    let mut evaluated = trials.flat_map(|trial| trial.evaluations.iter().flatten());
+    evaluated.any(|it| it.evaluation == column.evaluation)
 }
 
 fn value(trial: &TrialOutcome, column: &Column) -> Option<f64> {

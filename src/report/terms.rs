@@ -45,7 +45,10 @@ mod tests {
             before: 2.0,
             after,
         };
-        let row = |label: &str| Row { labels: vec![label.to_owned()], summaries: Vec::new() };
+        let row = |label: &str| {
+            let (labels, summaries, is_there) = (vec![label.to_owned()], Vec::new(), Vec::new());
+            Row { labels, summaries, is_there }
+        };
         let table = Table {
             title: "methods".to_owned(),
             axes: vec!["alpha".to_owned()],
