@@ -3,7 +3,7 @@
 use std::f64::consts::{PI, TAU};
 
 use super::{Horizon, Schedule};
-use crate::catalog::{Duration, Natural, NonNegative};
+use crate::catalog::{Duration, Fraction, Natural};
 use crate::component;
 
 component! {
@@ -39,7 +39,7 @@ component! {
     Schedule as dyn Schedule, version 1;
     cosine => Cosine {
         /// The lowest rate, as a share of the optimizer's.
-        to: NonNegative = 0.0,
+        to: Fraction = 0.0,
         /// How long the rate first rises, by the same amount each step, to the optimizer's rate.
         warmup: Duration = Duration::epochs(0.0),
         /// How often the rate jumps back up: what follows the warm-up is divided into one cycle

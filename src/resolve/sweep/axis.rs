@@ -12,6 +12,9 @@ struct Values<'b> {
     levels: Vec<Level>,
 }
 
+/// Columns of tables of single values beside those of axes.
+const COLUMNS: [&str; 5] = ["measure", "split", "seed", "value", "group_labels"];
+
 impl Reader<'_> {
     /// One axis for each line.
     pub(super) fn grid(&mut self, block: &Block) -> Vec<Axis> {
@@ -197,6 +200,14 @@ impl Reader<'_> {
         let mut paths: Vec<(String, Span, usize)> = Vec::new();
         for (at, axis) in axes.iter().enumerate() {
             for name in &axis.names {
+                if COLUMNS.contains(&name.node.as_str()) {
+                    let message = format!("an axis cannot be called `{}`", name.node);
+                    self.out.push(
+                        Diagnostic::new(&codes::DUPLICATE, message)
+                            .at(name.span, "tables of single values have a column of this name")
+                            .help("`choose NAME { \"label\" { path = value } }` names an axis"),
+                    );
+                }
                 if let Some(first) = names.iter().find(|other| other.node == name.node) {
                     let message = format!("two axes are called `{}`", name.node);
                     self.out.push(
