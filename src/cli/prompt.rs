@@ -12,7 +12,7 @@ pub struct Style {
     #[arg(long, global = true, value_name = "WHEN", hide_default_value = true)]
     #[arg(value_enum, default_value_t)]
     color: Color,
-    /// Draw with ASCII signs only
+    /// Draw diagnostics with ASCII signs only
     #[arg(long, global = true)]
     ascii: bool,
     /// Leave out notes, and what is sound
