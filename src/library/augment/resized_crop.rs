@@ -46,6 +46,10 @@ fn picture(crop: &ResizedCrop, before: Picture) -> Result<Picture, Misfit> {
         let label = format!("begins at {} times the image", crop.scale.low);
         return misfit("scale", "no crop is larger than the image", label, "`0.2..=1.0` is usual");
     }
+    if crop.scale.high <= 0.0 {
+        let label = "ends at 0".to_owned();
+        return misfit("scale", "a crop needs an area", label, "`0.2..=1.0` is usual");
+    }
     if crop.ratio.low <= 0.0 {
         let label = "begins at 0".to_owned();
         return misfit("ratio", "a crop needs a width", label, "`0.75..=1.3333` is usual");
