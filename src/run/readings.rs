@@ -98,6 +98,12 @@ impl Readings {
     }
 }
 
+/// Zero where all numbers of a tensor are finite, and something else where one is not.
+#[allow(clippy::eq_op, reason = "what is not finite differs from itself")]
+pub fn off(tensor: &Tensor) -> Result<Tensor> {
+    (tensor - tensor)?.sum_all()
+}
+
 /// Scalars one after the other, by one reading where they are on a card.
 pub fn numbers(scalars: &[Tensor]) -> Result<Vec<f64>> {
     match scalars.first() {

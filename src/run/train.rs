@@ -19,7 +19,7 @@ use super::lost::explained;
 use super::machine::Machine;
 use super::order::Order;
 use super::pool::Pool;
-use super::readings::{Reading, Readings, numbers};
+use super::readings::{Reading, Readings, numbers, off};
 use super::session::Session;
 use super::stretch::Stretch;
 use super::trained::Trained;
@@ -328,12 +328,9 @@ impl<'a> Training<'a> {
     }
 
     /// A copy of the model, which must be one that can be gone on from.
-    #[allow(clippy::eq_op, reason = "a difference to itself shows what is not finite")]
     fn state(&self) -> Result<State, RunError> {
         let state = self.model.params().state()?;
-        // What is not finite differs from itself by something else than zero.
-        let off = state.values().map(|tensor| (tensor - tensor)?.sum_all());
-        let off = numbers(&off.collect::<TensorResult<Vec<_>>>()?)?;
+        let off = numbers(&state.values().map(off).collect::<TensorResult<Vec<_>>>()?)?;
         match state.keys().zip(off).find(|(_, off)| *off != 0.0) {
             Some((name, _)) => {
                 let step = self.progress.step;

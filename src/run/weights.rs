@@ -6,9 +6,10 @@ use candle_core::{Device, safetensors::load_buffer};
 
 use super::checkpoint::{Checkpoint, spoilt};
 use super::event::{RunError, first_line};
+use super::readings::off;
 use super::session::Surroundings;
 use crate::data::weights_content;
-use crate::graph::Model;
+use crate::graph::{Model, scalar};
 use crate::library::encoder::Encoder;
 use crate::library::{self, Library};
 use crate::plan::{Stage, Upstream};
@@ -33,7 +34,7 @@ pub fn hand_on(around: &Surroundings, upstream: &Upstream, model: &Model) -> Res
 /// Gives the encoder of `model` the weights that `stage` begins with, where it names a file.
 ///
 /// # Errors
-/// When the file is not the one that was planned with.
+/// When the file is not the one that was planned with, or has numbers that are not finite.
 pub fn begin(stage: &Stage, library: &Library, model: &Model) -> Result<(), RunError> {
     let Some(file) = stage.encoder.weights() else { return Ok(()) };
     let failed = |why: String| {
@@ -49,8 +50,11 @@ pub fn begin(stage: &Stage, library: &Library, model: &Model) -> Result<(), RunE
         let stored = encoder.stored(name, var.dims(), stage.image());
         let tensor = tensors.get(&stored.name);
         let tensor = tensor.ok_or_else(|| failed(format!("`{}` is missing", stored.name)))?;
-        let value = stored.read(tensor)?.to_dtype(var.dtype())?.to_device(var.device())?;
-        var.set(&value)?;
+        let value = stored.read(tensor)?.to_dtype(var.dtype())?;
+        if scalar(&off(&value)?)? != 0.0 {
+            return Err(failed(format!("`{}` is not finite", stored.name)));
+        }
+        var.set(&value.to_device(var.device())?)?;
     }
     Ok(())
 }

@@ -154,6 +154,22 @@ fn a_file_that_changes_after_planning_is_not_used() {
     assert!(format!("{error:?}").contains("was changed"), "{error:?}");
 }
 
+#[test]
+fn weights_that_are_not_finite_are_told_by_name() {
+    let lab = Lab::new();
+    let image = ImageShape { height: 16, width: 16, channels: 3 };
+    let mut state = state_dict(&fixture("resnet18"));
+    let bad = (state["conv1.weight"].clone() / 0.0).unwrap();
+    state.insert("conv1.weight".to_owned(), bad);
+    write(&lab.path(FILE), &state);
+    let encoder = format!("resnet(width=3, init=weights({FILE:?}))");
+    let plan = planned(&lab, &encoder, image).0.unwrap();
+    let (stage, library) = (&plan.stages[0], Library::standard());
+    let model = build(stage, &library, DType::F32, &Device::Cpu).unwrap();
+    let error = begin_with_weights(stage, &library, &model).unwrap_err();
+    assert!(format!("{error:?}").contains("`conv1.weight` is not finite"), "{error:?}");
+}
+
 /// Random weights of `resnet(depth=8, width=4)` for digits.
 fn resnet_for_digits() -> BTreeMap<String, Tensor> {
     let catalog = Library::standard().catalog();
