@@ -247,7 +247,8 @@ impl Loader<'_> {
     }
 
     fn outside(&self, path: &Path) -> Diagnostic {
-        let folder = path.parent().map_or_else(String::new, shown);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.map_or_else(|| ".".to_owned(), shown);
         let message = format!("`{}` lies outside the project", shown(path));
         Diagnostic::new(&codes::IMPORT, message)
             .help("copy it into the project, so that the experiment is whole wherever that goes")

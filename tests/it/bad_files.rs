@@ -51,6 +51,12 @@ fn imports_stay_in_the_project_unless_allowed() {
     let folder = lab.path("elsewhere");
     assert!(said.err.contains("--allow-import"), "{said:?}");
     lab.say(&["check", &outside, "--allow-import", folder.to_str().unwrap()]).ended(0);
+    // Seen from where the imported file is, that folder has no name.
+    lab.file("lib.exp", "edition 1\nlet width = 16\n");
+    let above = lab.file("project/above.exp", &importing("../lib.exp"));
+    let said = lab.say(&["check", "project/above.exp"]).ended(1);
+    assert!(said.err.contains("`--allow-import .`"), "{said:?}");
+    lab.say(&["check", &above, "--allow-import", "."]).ended(0);
     lab.say(&["plan", &outside, "--allow-import", "elsewhere"]).ended(0);
     lab.say(&["plan", &outside, "--allow-import", "project/deep"]).ended(1);
     let absolute =
