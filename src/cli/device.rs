@@ -63,7 +63,12 @@ pub fn place(plans: &[Plan]) -> Result<Place, String> {
 
 /// Whether a file that wishes for `wish` is trained on a card here.
 pub fn is_on_card(wish: Option<Hardware>) -> bool {
-    wish != Some(Hardware::Cpu) && cards().lacks().is_none()
+    goes_to_card(wish, || cards().lacks())
+}
+
+/// The same where it is known why there is no card; who trains on the CPU does not look for one.
+fn goes_to_card(wish: Option<Hardware>, lacks: impl FnOnce() -> Option<String>) -> bool {
+    wish != Some(Hardware::Cpu) && lacks().is_none()
 }
 
 fn refused(why: &str) -> String {
@@ -95,4 +100,18 @@ fn too_large(plan: &Plan, free: u64) -> String {
         bytes(plan.memory_bytes(1)),
         bytes(free)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_that_is_there_is_trained_on_unless_the_cpu_is_wished_for() {
+        let (there, none) = (|| None, || Some("the driver knows no card".to_owned()));
+        for wish in [None, Some(Hardware::Cuda)] {
+            assert!(goes_to_card(wish, there) && !goes_to_card(wish, none));
+        }
+        assert!(!goes_to_card(Some(Hardware::Cpu), || unreachable!("nobody looks for a card")));
+    }
 }

@@ -63,7 +63,8 @@ impl Drop for Until {
 }
 
 impl Rounded {
-    /// Runs `work`, while which the variables `of` a model do not change.
+    /// Runs `work`, during which the variables `of` a model do not change; what it asks for is known from
+    /// the second time on.
     ///
     /// # Errors
     /// Those of `work`, and what the card says.

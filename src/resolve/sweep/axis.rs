@@ -15,6 +15,18 @@ struct Values<'b> {
 /// Columns of tables of single values beside those of axes.
 const COLUMNS: [&str; 5] = ["measure", "split", "seed", "value", "group_labels"];
 
+/// An axis that a table of single values could not tell from another column.
+fn like_a_column(name: &Name) -> Option<Diagnostic> {
+    let called = COLUMNS.iter().find(|column| **column == name.node)?;
+    let message = format!("an axis cannot be called `{called}`");
+    let other = format!("`choose my_{called} {{ \"label\" {{ path = value }} }}`");
+    Some(
+        Diagnostic::new(&codes::DUPLICATE, message)
+            .at(name.span, "tables of single values have a column of this name")
+            .help(format!("give it another name: {other}")),
+    )
+}
+
 impl Reader<'_> {
     /// One axis for each line.
     pub(super) fn grid(&mut self, block: &Block) -> Vec<Axis> {
@@ -200,14 +212,7 @@ impl Reader<'_> {
         let mut paths: Vec<(String, Span, usize)> = Vec::new();
         for (at, axis) in axes.iter().enumerate() {
             for name in &axis.names {
-                if COLUMNS.contains(&name.node.as_str()) {
-                    let message = format!("an axis cannot be called `{}`", name.node);
-                    self.out.push(
-                        Diagnostic::new(&codes::DUPLICATE, message)
-                            .at(name.span, "tables of single values have a column of this name")
-                            .help("`choose NAME { \"label\" { path = value } }` names an axis"),
-                    );
-                }
+                self.out.extend(like_a_column(name));
                 if let Some(first) = names.iter().find(|other| other.node == name.node) {
                     let message = format!("two axes are called `{}`", name.node);
                     self.out.push(
