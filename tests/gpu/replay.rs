@@ -12,6 +12,9 @@ use candle_core::{DType, Device, Result, Tensor};
 use crate::beside::{card, tensor};
 use crate::planned::plan;
 
+/// The stages, from where tests run: on a machine that has a card, perhaps not where they were built.
+const STEPS: &str = "tests/gpu/steps.exp";
+
 /// Whether steps are never kept: this program was told to keep no memory.
 fn is_off() -> bool {
     std::env::var_os("BALANCE_KEEPS_NO_MEMORY").is_some()
@@ -33,8 +36,7 @@ struct Training {
 impl Training {
     fn new(name: &str, device: &Device) -> Self {
         let library = Library::standard();
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gpu/steps.exp");
-        let stage = plan(&library, file, Path::new("data"), name).stages.remove(0);
+        let stage = plan(&library, STEPS, Path::new("data"), name).stages.remove(0);
         let model = build(&stage, &library, DType::F32, device).expect("a model");
         let optimizer: Box<dyn Optimizer> = library::build(&library.optimizers, &stage.optimizer);
         let stepper = optimizer.start(model.params().vars()).expect("an optimizer");
