@@ -1,11 +1,17 @@
 //! The cards that are there.
 
+use std::sync::{Arc, OnceLock};
+
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::{CudaContext, result, sys};
 use candle_core::cuda_backend::cudarc::{cublas, curand, nvrtc};
 use candle_core::{CudaDevice, Device, Result, bail};
 
 use crate::kernel::cards::{Card, Found};
+
+/// The first card, once it was looked at: most programs use it next, and to open it again takes a tenth
+/// of a second.
+static FIRST: OnceLock<Arc<CudaContext>> = OnceLock::new();
 
 /// What is found of CUDA on this machine.
 pub fn cards() -> Found {
@@ -34,6 +40,9 @@ fn all() -> Result<Vec<Card>> {
 
 fn card(ordinal: usize) -> Result<Card> {
     let context = CudaContext::new(ordinal).w()?;
+    if ordinal == 0 {
+        FIRST.get_or_init(|| context.clone());
+    }
     let (free, total) = context.mem_get_info().w()?;
     Ok(Card {
         name: context.name().w()?,
