@@ -16,12 +16,13 @@ impl Replay {
         0
     }
 
-    /// Runs a step.
+    /// Runs a step on so many items.
     ///
     /// # Errors
     /// Those of `work`.
     pub fn run<R, E: From<Error>>(
         &mut self,
+        _size: usize,
         work: impl FnOnce() -> std::result::Result<R, E>,
     ) -> std::result::Result<R, E> {
         work()

@@ -196,7 +196,7 @@ impl<'a> Training<'a> {
         let rate = self.rate * self.schedule.factor(step, &self.horizon());
         let Self { stage, model, stepper, rounded, replay, .. } = self;
         let learner = Learner { stage, model, stepper: &mut **stepper, rounded };
-        let learnt = replay.run(|| learner.learn(batch, step, rate))?;
+        let learnt = replay.run(items, || learner.learn(batch, step, rate))?;
         let Learnt { loss, norm } = learnt.kept()?;
         let mut is_due = self.readings.note(step, items, &loss);
         if let Some(norm) = norm {

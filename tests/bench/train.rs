@@ -135,7 +135,9 @@ fn steps(file: &str, name: &str, turn: &Turn) -> Result<()> {
     let rate = optimizer.learning_rate();
     let (mut replay, mut rounded) = (Replay::new(&turn.device), Rounded::default());
     turn.serve(|| {
-        replay.run(|| step((&stage, &model), (&mut *stepper, rate), &mut rounded, &batch))
+        replay.run(batch.items(), || {
+            step((&stage, &model), (&mut *stepper, rate), &mut rounded, &batch)
+        })
     })
 }
 

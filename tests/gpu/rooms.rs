@@ -6,7 +6,8 @@
 //! what libraries take by themselves finds only what the driver has.
 //!
 //! A step that is kept to be queued as one piece has its memory for itself: the same pieces in the same
-//! order, each time it is begun anew. Between steps their thread lends itself the large ones.
+//! order, each time it is begun anew; those of a stream may be of several kinds, each with its own.
+//! Between steps their thread lends itself the large ones.
 //!
 //! With `BALANCE_KEEPS_NO_MEMORY` in the environment nothing is kept, so that what looks for accesses
 //! to memory that was given back can find them; with `BALANCE_KEEPS_NO_STEPS` no steps are.
@@ -36,7 +37,12 @@ struct Rooms {
     free: HashMap<usize, Vec<sys::CUdeviceptr>>,
     /// All pieces, by where they begin.
     pieces: HashMap<sys::CUdeviceptr, Piece>,
-    step: Step,
+    /// By their kinds.
+    steps: Vec<Step>,
+    /// The kind of the step that is at work, or was last.
+    kind: usize,
+    /// What was given back during a step, which is still to be queued, and is not of it.
+    late: Vec<sys::CUdeviceptr>,
     /// Whether somebody had memory of a step when it was to begin: it is not lent any more.
     is_never_lent: bool,
 }
@@ -44,7 +50,8 @@ struct Rooms {
 struct Piece {
     bytes: usize,
     is_out: bool,
-    is_of_step: bool,
+    /// The kind of step that it is of, if any.
+    of: Option<usize>,
 }
 
 /// The memory of a step that is kept.
@@ -57,8 +64,6 @@ struct Step {
     /// Its pieces by their bytes, and how many of them somebody has.
     pieces: HashMap<usize, Vec<sys::CUdeviceptr>>,
     out: usize,
-    /// What else was given back during the step, which is still to be queued.
-    late: Vec<sys::CUdeviceptr>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -175,92 +180,137 @@ impl Rooms {
         is_within: bool,
         is_own: bool,
     ) -> Option<sys::CUdeviceptr> {
-        let found = match self.step.now {
+        let now = self.now();
+        let found = match now {
             Now::Again if is_within && !self.is_lost(bytes) => self.as_before(),
-            Now::First if is_within => self.own(bytes),
+            Now::First if is_within => self.own(self.kind, bytes),
             _ => None,
         };
         let found = found.or_else(|| self.free.get_mut(&bytes).and_then(Vec::pop));
-        let is_idle = self.step.now == Now::Idle && bytes >= LENT;
-        let is_lent = is_own && is_idle && !self.is_never_lent;
-        let found = found.or_else(|| is_lent.then(|| self.own(bytes)).flatten())?;
+        let is_lent = is_own && now == Now::Idle && bytes >= LENT && !self.is_never_lent;
+        let found = found.or_else(|| is_lent.then(|| self.lent(bytes)).flatten())?;
         self.out(found, is_within);
         Some(found)
     }
 
+    /// What the step that is at work does.
+    fn now(&self) -> Now {
+        self.steps.get(self.kind).map_or(Now::Idle, |step| step.now)
+    }
+
     /// Whether the step took something else at this place before, or somebody has that.
     fn is_lost(&self, bytes: usize) -> bool {
-        let before = self.step.order.get(self.step.at);
+        let Some(step) = self.steps.get(self.kind) else { return false };
         let is_same = |(size, at): &(usize, sys::CUdeviceptr)| {
             *size == bytes && !self.pieces[at].is_out
         };
-        self.step.now == Now::Again && !before.is_some_and(is_same)
+        step.now == Now::Again && !step.order.get(step.at).is_some_and(is_same)
     }
 
     /// What the step took at this place before.
     fn as_before(&mut self) -> Option<sys::CUdeviceptr> {
-        let (_, at) = self.step.order.get(self.step.at)?;
-        self.step.at += 1;
+        let step = self.steps.get_mut(self.kind)?;
+        let (_, at) = step.order.get(step.at)?;
+        step.at += 1;
         Some(*at)
     }
 
-    /// A piece of the step that nobody has.
-    fn own(&self, bytes: usize) -> Option<sys::CUdeviceptr> {
-        let own = self.step.pieces.get(&bytes)?.iter();
+    /// A piece of a kind of step that nobody has.
+    fn own(&self, kind: usize, bytes: usize) -> Option<sys::CUdeviceptr> {
+        let own = self.steps.get(kind)?.pieces.get(&bytes)?.iter();
         own.copied().find(|at| !self.pieces[at].is_out)
     }
 
+    /// A piece of any.
+    fn lent(&self, bytes: usize) -> Option<sys::CUdeviceptr> {
+        (0..self.steps.len()).find_map(|kind| self.own(kind, bytes))
+    }
+
     fn add(&mut self, at: sys::CUdeviceptr, bytes: usize, is_within: bool) {
-        self.pieces.insert(at, Piece { bytes, is_out: false, is_of_step: false });
+        self.pieces.insert(at, Piece { bytes, is_out: false, of: None });
         self.out(at, is_within);
     }
 
     /// Notes that somebody has a piece.
     fn out(&mut self, at: sys::CUdeviceptr, is_within: bool) {
+        let is_first = is_within && self.now() == Now::First;
         let piece = self.pieces.get_mut(&at).expect("a piece that is known");
         piece.is_out = true;
-        if is_within && self.step.now == Now::First {
-            self.step.order.push((piece.bytes, at));
-            if !piece.is_of_step {
-                piece.is_of_step = true;
-                self.step.pieces.entry(piece.bytes).or_default().push(at);
+        if is_first {
+            let step = &mut self.steps[self.kind];
+            step.order.push((piece.bytes, at));
+            if piece.of.is_none() {
+                piece.of = Some(self.kind);
+                step.pieces.entry(piece.bytes).or_default().push(at);
             }
         }
-        self.step.out += usize::from(piece.is_of_step);
+        if let Some(kind) = piece.of {
+            self.steps[kind].out += 1;
+        }
     }
 
-    /// Gives the memory of the step to everybody.
-    fn forget_step(&mut self) {
-        let step = std::mem::take(&mut self.step);
-        self.step.late = step.late;
+    /// Gives the memory of a kind of step to everybody.
+    fn forget(&mut self, kind: usize) {
+        let Some(step) = self.steps.get_mut(kind).map(std::mem::take) else { return };
         for at in step.pieces.into_values().flatten() {
             let piece = self.pieces.get_mut(&at).expect("a piece that is known");
-            piece.is_of_step = false;
+            piece.of = None;
             if !piece.is_out {
                 self.free.entry(piece.bytes).or_default().push(at);
             }
         }
     }
+
+    fn forget_all(&mut self) {
+        (0..self.steps.len()).for_each(|kind| self.forget(kind));
+    }
+
+    /// The same of kinds that are not at work.
+    fn forget_idle(&mut self) {
+        let is_idle = |kind: &usize| self.steps[*kind].now == Now::Idle;
+        let idle: Vec<usize> = (0..self.steps.len()).filter(is_idle).collect();
+        idle.into_iter().for_each(|kind| self.forget(kind));
+    }
+
+    /// Notes that nobody has a piece any more.
+    fn back(&mut self, at: sys::CUdeviceptr) {
+        let piece = self.pieces.get_mut(&at).expect("a piece that is known");
+        piece.is_out = false;
+        match piece.of {
+            Some(kind) => self.steps[kind].out -= 1,
+            None => self.free.entry(piece.bytes).or_default().push(at),
+        }
+    }
+
+    fn give_late(&mut self) {
+        std::mem::take(&mut self.late).into_iter().for_each(|at| self.back(at));
+    }
 }
 
-/// Begins a step of this thread on a stream: what it queues is kept, so what it gives back is not taken
-/// by others before it ends.
-pub fn step_begins(stream: sys::CUstream) -> Begun {
+/// Begins a step of this thread on a stream, and of a kind: what it queues is kept, so what it gives back
+/// is not taken by others before it ends.
+pub fn step_begins(stream: sys::CUstream, kind: usize) -> Begun {
     if is_shared(stream) || keeps_nothing() || is_told("BALANCE_KEEPS_NO_STEPS") {
         return Begun::Not;
     }
-    let mut rooms = held(of(stream));
-    let (now, begun) = match (rooms.step.now, rooms.step.order.is_empty()) {
-        (Now::Idle, true) => (Now::First, Begun::First),
-        (Now::Idle, false) if rooms.step.out > 0 => {
+    let rooms = &mut *held(of(stream));
+    if rooms.now() != Now::Idle {
+        // Another thread's.
+        return Begun::Not;
+    }
+    if rooms.steps.len() <= kind {
+        rooms.steps.resize_with(kind + 1, Step::default);
+    }
+    let step = &mut rooms.steps[kind];
+    let (now, begun) = match step.order.is_empty() {
+        true => (Now::First, Begun::First),
+        false if step.out > 0 => {
             rooms.is_never_lent = true;
             return Begun::Busy;
         }
-        (Now::Idle, false) => (Now::Again, Begun::Again),
-        // Another thread's.
-        _ => return Begun::Not,
+        false => (Now::Again, Begun::Again),
     };
-    (rooms.step.now, rooms.step.at) = (now, 0);
+    (step.now, step.at, rooms.kind) = (now, 0, kind);
     WITHIN.set(Some(stream as usize));
     OWN.set(Some(stream as usize));
     begun
@@ -275,16 +325,21 @@ pub fn step_is_over() {
 pub fn step_ends(stream: sys::CUstream) {
     step_is_over();
     let mut rooms = held(of(stream));
-    rooms.step.now = Now::Idle;
-    for at in std::mem::take(&mut rooms.step.late) {
-        let bytes = rooms.pieces[&at].bytes;
-        rooms.free.entry(bytes).or_default().push(at);
+    let kind = rooms.kind;
+    if let Some(step) = rooms.steps.get_mut(kind) {
+        step.now = Now::Idle;
     }
+    rooms.give_late();
 }
 
-/// Forgets what a step takes, which is never begun again as it was.
-pub fn forget_step(stream: sys::CUstream) {
-    held(of(stream)).forget_step();
+/// Forgets what a kind of step takes, which is never begun again as it was.
+pub fn forget_step(stream: sys::CUstream, kind: usize) {
+    held(of(stream)).forget(kind);
+}
+
+/// Forgets what steps of all kinds take.
+pub fn forget_steps(stream: sys::CUstream) {
+    held(of(stream)).forget_all();
 }
 
 /// Whether it is one of CUDA's default streams, which every card and thread calls alike.
@@ -320,16 +375,14 @@ pub(super) unsafe fn give(
         return sys::cuMemFreeAsync(at, stream).result();
     }
     let rooms = &mut *held(of(stream));
-    let Some(piece) = rooms.pieces.get_mut(&at) else {
+    let Some(piece) = rooms.pieces.get(&at) else {
         return sys::cuMemFreeAsync(at, stream).result();
     };
-    piece.is_out = false;
-    if piece.is_of_step {
-        rooms.step.out -= 1;
-    } else if is_within(stream) {
-        rooms.step.late.push(at);
+    // What a step of its own kind takes next is queued behind it.
+    if is_within(stream) && piece.of != Some(rooms.kind) {
+        rooms.late.push(at);
     } else {
-        rooms.free.entry(piece.bytes).or_default().push(at);
+        rooms.back(at);
     }
     Ok(())
 }
@@ -339,7 +392,10 @@ pub(super) unsafe fn end(stream: sys::CUstream) -> Result<(), DriverError> {
     let streams = held(&STREAMS);
     let known = streams.iter().find(|(known, _)| *known == stream as usize);
     let given = known.map_or(Ok(()), |(_, rooms)| {
-        held(rooms).forget_step();
+        let mut ended = held(rooms);
+        ended.forget_all();
+        ended.give_late();
+        drop(ended);
         give_back(stream, rooms)
     });
     sys::cuStreamDestroy_v2(stream).result().and(given)
@@ -366,10 +422,7 @@ unsafe fn give_all_back(with_steps: bool) -> bool {
     // What steps have for themselves goes last.
     if with_steps || !streams.iter().any(|(_, rooms)| has_free(&held(rooms))) {
         for (_, rooms) in streams.iter() {
-            let mut rooms = held(rooms);
-            if rooms.step.now == Now::Idle {
-                rooms.forget_step();
-            }
+            held(rooms).forget_idle();
         }
     }
     for (stream, rooms) in streams.iter() {

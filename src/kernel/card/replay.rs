@@ -14,10 +14,9 @@ mod queue;
 mod sizes;
 mod sound;
 
+use call::{Call, Calls};
 use candle_core::cuda_backend::cudarc::driver::rooms::{self, Begun};
 use candle_core::{Device, Error, Result};
-
-use call::{Call, Calls};
 use captured::Captured;
 pub use kept::held;
 use kept::{Kept, queue_all};
@@ -34,12 +33,26 @@ const GRAPHS: usize = 8;
 /// Launches of a graph that has been of use.
 const USES: usize = 4;
 
-/// The steps of a training, which are alike.
+/// Kinds of steps that become graphs at most: most steps of an epoch, and the last, whose batch may be
+/// smaller.
+const KINDS: usize = 2;
+
+/// The steps of a training: those of one size are alike.
 pub struct Replay {
+    kinds: Vec<Kind>,
+    /// Whether they are sound as graphs.
+    is_sound: bool,
+    /// None on the CPU. It goes last: graphs use its memory.
+    queue: Option<Queue>,
+}
+
+/// Steps that are alike.
+#[derive(Default)]
+struct Kind {
+    /// What tells them from others.
+    size: usize,
     calls: Calls,
     captured: Option<Captured>,
-    /// None on the CPU.
-    queue: Option<Queue>,
     /// Steps that are still queued as they come; all where it is none.
     plain: Option<usize>,
     misses: usize,
@@ -47,37 +60,63 @@ pub struct Replay {
     launches: usize,
 }
 
+/// Where steps of a kind are queued, and their place among the kinds.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    queue: &'a Queue,
+    at: usize,
+}
+
 impl Replay {
     /// Of steps on a device: on the CPU, and on a card whose driver does not make sound graphs, they are
     /// queued as they come.
     pub fn new(device: &Device) -> Self {
-        Self::of(device, is_sound(device).then_some(FIRST))
+        let is_sound = is_sound(device);
+        Self { is_sound, ..Self::of(device) }
     }
 
-    fn of(device: &Device, plain: Option<usize>) -> Self {
+    fn of(device: &Device) -> Self {
         let queue = device.as_cuda_device().ok().and_then(|device| Queue::new(device).ok());
-        Self {
-            queue,
-            plain,
-            calls: Calls::default(),
-            captured: None,
-            misses: 0,
-            graphs: 0,
-            launches: 0,
-        }
+        Self { kinds: Vec::new(), is_sound: true, queue }
     }
 
     /// How many steps were queued as one piece.
     pub fn launches(&self) -> usize {
-        self.launches
+        self.kinds.iter().map(|kind| kind.launches).sum()
     }
 
-    /// Runs a step. What tensors it gives back hold is lost when the next one begins.
+    /// Runs a step on so many items. What tensors it gives back hold is lost when the next one begins.
     ///
     /// # Errors
     /// Those of `work`, and what the card says.
     pub fn run<R, E: From<Error>>(
         &mut self,
+        size: usize,
+        work: impl FnOnce() -> std::result::Result<R, E>,
+    ) -> std::result::Result<R, E> {
+        let at = if self.is_sound { self.kind(size) } else { None };
+        match (&self.queue, at) {
+            (Some(queue), Some(at)) => self.kinds[at].run(Place { queue, at }, work),
+            _ => work(),
+        }
+    }
+
+    /// The place of the kind that steps on so many items are of; none where there are enough.
+    fn kind(&mut self, size: usize) -> Option<usize> {
+        let known = self.kinds.iter().position(|kind| kind.size == size);
+        if known.is_some() || self.kinds.len() == KINDS {
+            return known;
+        }
+        self.kinds.push(Kind { size, plain: Some(FIRST), ..Kind::default() });
+        Some(self.kinds.len() - 1)
+    }
+}
+
+impl Kind {
+    /// Runs a step.
+    fn run<R, E: From<Error>>(
+        &mut self,
+        place: Place,
         work: impl FnOnce() -> std::result::Result<R, E>,
     ) -> std::result::Result<R, E> {
         match &mut self.plain {
@@ -88,31 +127,30 @@ impl Replay {
                 return work();
             }
         }
-        let Some(queue) = self.queue.take() else { return work() };
-        let done = self.run_kept(&queue, work);
+        let done = self.run_kept(place, work);
         let is_over = done.is_err() || self.is_vain();
         if is_over {
             self.plain = None;
         }
         if is_over || self.misses >= MISSES {
-            self.forget(&queue);
+            self.forget(place);
         }
-        self.queue = Some(queue);
         done
     }
 
     /// Runs a step that is kept.
     fn run_kept<R, E: From<Error>>(
         &mut self,
-        queue: &Queue,
+        place: Place,
         work: impl FnOnce() -> std::result::Result<R, E>,
     ) -> std::result::Result<R, E> {
-        let Some(is_first) = self.begun(queue) else { return work() };
-        let kept = Kept::new(&queue.device, std::mem::take(&mut self.calls), is_first);
+        let Some(is_first) = self.begun(place) else { return work() };
+        let device = &place.queue.device;
+        let kept = Kept::new(device, std::mem::take(&mut self.calls), is_first);
         let (done, kept) = kept.during(work);
         // On an error nothing more is queued: the training is over.
-        let done = done.and_then(|done| Ok(self.queued(queue, kept).map(|()| done)?));
-        rooms::step_ends(queue.device.cuda_stream().cu_stream());
+        let done = done.and_then(|done| Ok(self.queued(place, kept).map(|()| done)?));
+        rooms::step_ends(device.cuda_stream().cu_stream());
         done
     }
 
@@ -122,12 +160,12 @@ impl Replay {
     }
 
     /// Whether the step is the first that is kept; nothing where none can be.
-    fn begun(&mut self, queue: &Queue) -> Option<bool> {
-        let stream = queue.device.cuda_stream().cu_stream();
-        let mut begun = rooms::step_begins(stream);
+    fn begun(&mut self, place: Place) -> Option<bool> {
+        let stream = place.queue.device.cuda_stream().cu_stream();
+        let mut begun = rooms::step_begins(stream, place.at);
         if begun == Begun::Busy || (begun == Begun::Again && self.captured.is_none()) {
-            self.forget(queue);
-            begun = rooms::step_begins(stream);
+            self.forget(place);
+            begun = rooms::step_begins(stream, place.at);
         }
         match begun {
             Begun::Not | Begun::Busy => None,
@@ -142,20 +180,20 @@ impl Replay {
     }
 
     /// Forgets the graph, and gives the memory that its step has for itself to everybody.
-    fn forget(&mut self, queue: &Queue) {
+    fn forget(&mut self, Place { queue, at }: Place) {
         (self.captured, self.misses) = (None, 0);
         self.calls = Calls::default();
-        queue.forget();
+        queue.forget(at);
     }
 
     /// Queues what was kept of a step.
-    fn queued(&mut self, queue: &Queue, kept: Kept) -> Result<()> {
+    fn queued(&mut self, place: Place, kept: Kept) -> Result<()> {
         rooms::step_is_over();
         let Kept { device, mut calls, at, is_first, is_settled, error } = kept;
         let is_whole = !is_settled && at == calls.all.len();
         let done = match (error, is_whole, is_first) {
             (Some(error), ..) => Err(error),
-            (None, true, true) => self.first(queue, &mut calls.all),
+            (None, true, true) => self.first(place, &mut calls.all),
             (None, true, false) => self.again(&mut calls.all),
             (None, false, _) => {
                 self.misses = if is_first { MISSES } else { self.misses + 1 };
@@ -167,14 +205,14 @@ impl Replay {
     }
 
     /// Makes the graph of a step, and queues that; or the step as it comes, where no graph can be made.
-    fn first(&mut self, queue: &Queue, calls: &mut [Call]) -> Result<()> {
+    fn first(&mut self, Place { queue, .. }: Place, calls: &mut [Call]) -> Result<()> {
         match Captured::new(queue, calls) {
             Ok(captured) => {
                 self.captured = Some(captured);
                 self.again(calls)
             }
             Err(_) => {
-                queue.lead(&queue.device.cuda_stream())?;
+                queue.lead_own()?;
                 self.misses = MISSES;
                 queue_all(&queue.device, calls)
             }

@@ -42,7 +42,7 @@ impl Captured {
         };
         queue.lead(&queue.beside)?;
         let noted = captured.note(&queue.beside, calls);
-        queue.lead(&device.cuda_stream()).and(noted)?;
+        queue.lead_own().and(noted)?;
         // SAFETY: the graph was just made.
         unsafe {
             sys::cuGraphInstantiateWithFlags(&mut captured.whole, captured.graph, 0)

@@ -27,8 +27,13 @@ impl Queue {
         let beside = device.cuda_stream().context().new_stream().w()?;
         let scratch = Card { device }.room(SCRATCH, DType::U8)?;
         let queue = Self { device: device.clone(), beside, scratch };
-        queue.lead(&device.cuda_stream())?;
+        queue.lead_own()?;
         Ok(queue)
+    }
+
+    /// Lets libraries queue what they do where steps are queued.
+    pub(super) fn lead_own(&self) -> Result<()> {
+        self.lead(&self.device.cuda_stream())
     }
 
     /// Lets libraries queue what they do on a stream.
@@ -43,15 +48,15 @@ impl Queue {
         cudnn::lead(Card { device: &self.device }, to.cu_stream())
     }
 
-    /// Gives the memory that a step has for itself to everybody.
-    pub(super) fn forget(&self) {
-        rooms::forget_step(self.device.cuda_stream().cu_stream());
+    /// Gives the memory that a kind of step has for itself to everybody.
+    pub(super) fn forget(&self, kind: usize) {
+        rooms::forget_step(self.device.cuda_stream().cu_stream(), kind);
     }
 }
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        self.forget();
+        rooms::forget_steps(self.device.cuda_stream().cu_stream());
         // What is queued may write to it. Whatever is wrong with the card, the next who uses it is told.
         let _ = self.device.synchronize();
         let stream = self.device.cuda_stream().cu_stream();
