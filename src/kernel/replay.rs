@@ -6,8 +6,8 @@ use candle_core::{Device, Error, Result, Tensor};
 pub struct Replay;
 
 impl Replay {
-    /// Of steps on a device.
-    pub fn new(_device: &Device) -> Self {
+    /// Of steps on a device, with convolutions or without.
+    pub fn new(_device: &Device, _convolves: bool) -> Self {
         Self
     }
 
@@ -30,7 +30,7 @@ impl Replay {
 }
 
 /// Whether steps on a card can be queued as one piece.
-pub fn is_sound(_card: &Device) -> bool {
+pub fn is_sound(_card: &Device, _convolves: bool) -> bool {
     false
 }
 

@@ -124,6 +124,7 @@ impl<'a> Training<'a> {
         } else {
             weights::begin(stage, around.library, &model)?;
         }
+        let replay = Replay::new(around.device, model.params().has_filters());
         Ok(Self {
             transforms: Arc::new(Transforms::new(stage, around.library, model.needs_clean())),
             rate: optimizer.learning_rate(),
@@ -139,7 +140,7 @@ impl<'a> Training<'a> {
             stepper,
             progress,
             rounded: Rounded::default(),
-            replay: Replay::new(around.device),
+            replay,
             readings: Readings::new(around.device),
             loss: 0.0,
             average: Average::new(&stage.method, average),

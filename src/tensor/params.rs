@@ -93,6 +93,11 @@ impl Params {
         self.select(|entry| entry.trained)
     }
 
+    /// Whether some are filters of convolutions, which have four dimensions.
+    pub fn has_filters(&self) -> bool {
+        self.vars().iter().chain(&self.buffers()).any(|(_, var)| var.rank() == 4)
+    }
+
     /// The variables that are kept but not trained (running statistics), in name order.
     pub fn buffers(&self) -> Vec<(String, Var)> {
         self.select(|entry| !entry.trained)

@@ -133,7 +133,8 @@ fn steps(file: &str, name: &str, turn: &Turn) -> Result<()> {
     let mut stepper = optimizer.start(model.params().vars())?;
     let batch = batch(&stage, &turn.device)?;
     let rate = optimizer.learning_rate();
-    let (mut replay, mut rounded) = (Replay::new(&turn.device), Rounded::default());
+    let (mut replay, mut rounded) =
+        (Replay::new(&turn.device, model.params().has_filters()), Rounded::default());
     turn.serve(|| {
         replay.run(batch.items(), || {
             step((&stage, &model), (&mut *stepper, rate), &mut rounded, &batch)

@@ -93,7 +93,7 @@ const GRAPHS: usize = 9;
 fn alike(name: &str) {
     let mut plain = Training::new(name, &card());
     let queue = card_device(0).expect("these tests need a card");
-    let (mut kept, mut replay) = (Training::new(name, &queue), Replay::new(&queue));
+    let (mut kept, mut replay) = (Training::new(name, &queue), Replay::new(&queue, true));
     // Copies that are held for a while, as checkpoints are; and a loss that nobody copied.
     let (mut copies, mut loss) = (Vec::new(), None);
     for (step, items) in ITEMS.into_iter().enumerate() {
@@ -120,8 +120,10 @@ fn alike(name: &str) {
 fn graphs_are_sound() {
     // On a queue of its own: nobody else may use it meanwhile.
     let queue = card_device(0).expect("these tests need a card");
-    assert_eq!(is_sound(&queue), !is_off());
-    assert!(!is_sound(&Device::Cpu));
+    for convolves in [false, true] {
+        assert_eq!(is_sound(&queue, convolves), !is_off());
+        assert!(!is_sound(&Device::Cpu, convolves));
+    }
 }
 
 #[test]
@@ -137,7 +139,7 @@ fn a_decoder_trains_alike() {
 #[test]
 fn what_a_step_reads_back_is_what_it_queued() {
     let queue = card_device(0).expect("these tests need a card");
-    let mut replay = Replay::new(&queue);
+    let mut replay = Replay::new(&queue, true);
     for step in 0..8u64 {
         let given = tensor(&[5, 3], step).to_device(&queue).expect("there is room");
         let found = replay.run(5, || -> Result<(f32, Tensor)> {
@@ -157,7 +159,7 @@ fn what_a_step_reads_back_is_what_it_queued() {
 #[test]
 fn a_step_that_fails_leaves_the_card_as_it_was() {
     let queue = card_device(0).expect("these tests need a card");
-    let mut replay = Replay::new(&queue);
+    let mut replay = Replay::new(&queue, true);
     let sum = |x: &Tensor| x.sum_all()?.to_device(&Device::Cpu)?.to_scalar::<f32>();
     for step in 0..6 {
         let x = tensor(&[7], step).to_device(&queue).expect("there is room");
@@ -176,7 +178,7 @@ fn a_step_that_fails_leaves_the_card_as_it_was() {
 #[test]
 fn what_is_held_between_steps_is_in_nobodys_way() {
     let queue = card_device(0).expect("these tests need a card");
-    let mut replay = Replay::new(&queue);
+    let mut replay = Replay::new(&queue, true);
     // Large enough to be lent memory of steps, as the average of weights is.
     let numbers = |step: u64| tensor(&[300, 1000], step);
     let work = |x: &Tensor| (x * 2.0)?.sqr()? + 1.0;

@@ -42,6 +42,8 @@ pub struct Replay {
     kinds: Vec<Kind>,
     /// Whether they are sound as graphs.
     is_sound: bool,
+    /// Whether they may have convolutions.
+    convolves: bool,
     /// None on the CPU. It goes last: graphs use its memory.
     queue: Option<Queue>,
 }
@@ -60,24 +62,25 @@ struct Kind {
     launches: usize,
 }
 
-/// Where steps of a kind are queued, and their place among the kinds.
+/// Where steps of a kind are queued, their place among the kinds, and whether they may have convolutions.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     queue: &'a Queue,
     at: usize,
+    convolves: bool,
 }
 
 impl Replay {
-    /// Of steps on a device: on the CPU, and on a card whose driver does not make sound graphs, they are
-    /// queued as they come.
-    pub fn new(device: &Device) -> Self {
-        let is_sound = is_sound(device);
-        Self { is_sound, ..Self::of(device) }
+    /// Of steps on a device, with convolutions or without: on the CPU, and on a card whose driver does not
+    /// make sound graphs, they are queued as they come.
+    pub fn new(device: &Device, convolves: bool) -> Self {
+        let is_sound = is_sound(device, convolves);
+        Self { is_sound, ..Self::of(device, convolves) }
     }
 
-    fn of(device: &Device) -> Self {
+    fn of(device: &Device, convolves: bool) -> Self {
         let queue = device.as_cuda_device().ok().and_then(|device| Queue::new(device).ok());
-        Self { kinds: Vec::new(), is_sound: true, queue }
+        Self { kinds: Vec::new(), is_sound: true, convolves, queue }
     }
 
     /// How many steps were queued as one piece.
@@ -96,7 +99,9 @@ impl Replay {
     ) -> std::result::Result<R, E> {
         let at = if self.is_sound { self.kind(size) } else { None };
         match (&self.queue, at) {
-            (Some(queue), Some(at)) => self.kinds[at].run(Place { queue, at }, work),
+            (Some(queue), Some(at)) => {
+                self.kinds[at].run(Place { queue, at, convolves: self.convolves }, work)
+            }
             _ => work(),
         }
     }
@@ -180,7 +185,7 @@ impl Kind {
     }
 
     /// Forgets the graph, and gives the memory that its step has for itself to everybody.
-    fn forget(&mut self, Place { queue, at }: Place) {
+    fn forget(&mut self, Place { queue, at, .. }: Place) {
         (self.captured, self.misses) = (None, 0);
         self.calls = Calls::default();
         queue.forget(at);
@@ -205,7 +210,12 @@ impl Kind {
     }
 
     /// Makes the graph of a step, and queues that; or the step as it comes, where no graph can be made.
-    fn first(&mut self, Place { queue, .. }: Place, calls: &mut [Call]) -> Result<()> {
+    fn first(&mut self, Place { queue, convolves, .. }: Place, calls: &mut [Call]) -> Result<()> {
+        let is_tried = |call: &Call| convolves || !matches!(call, Call::Convolution(_));
+        if !calls.iter().all(is_tried) {
+            self.misses = MISSES;
+            return queue_all(&queue.device, calls);
+        }
         match Captured::new(queue, calls) {
             Ok(captured) => {
                 self.captured = Some(captured);
