@@ -1,10 +1,10 @@
 //! A step: the gradient of a batch, and the variables moved along it.
 
 use candle_core::backprop::GradStore;
-use candle_core::{Result as TensorResult, Tensor};
 
 use super::event::RunError;
-use crate::graph::{Batch, Loss, Model, clip, gradient, stage_stream};
+use super::readings::Readings;
+use crate::graph::{Batch, Model, clip, gradient, stage_stream};
 use crate::kernel::Rounded;
 use crate::library::optimizer::Stepper;
 use crate::plan::Stage;
@@ -15,24 +15,18 @@ pub struct Learner<'a> {
     pub model: &'a Model,
     pub stepper: &'a mut dyn Stepper,
     pub rounded: &'a mut Rounded,
-}
-
-/// What a step came to.
-pub struct Learnt {
-    pub loss: Loss,
-    /// How long the gradient was, where that is bounded.
-    pub norm: Option<Tensor>,
+    pub readings: &'a mut Readings,
 }
 
 impl Learner<'_> {
-    /// Moves the variables by the gradient of `batch` at a learning rate.
+    /// Moves the variables by the gradient of `batch` at a learning rate, and notes its loss.
     ///
     /// # Errors
     /// When a variable has no gradient, and what a card says of anything queued before.
-    pub fn learn(self, batch: Batch, step: usize, rate: f64) -> Result<Learnt, RunError> {
-        let Self { stage, model, stepper, rounded } = self;
+    pub fn learn(self, batch: Batch, step: usize, rate: f64) -> Result<(), RunError> {
+        let Self { stage, model, stepper, rounded, readings } = self;
         let stream = stage_stream(stage, "dropout").at(step as u64);
-        let batch = batch.held()?;
+        let (items, batch) = (batch.items(), batch.held()?);
         let (loss, grads) = rounded
             .during(|| model.params().vars(), || gradient(model, &stage.method, batch, stream))?;
         if step == 0 {
@@ -46,23 +40,8 @@ impl Learner<'_> {
             None => (grads, None),
         };
         stepper.step(&grads, rate)?;
-        Ok(Learnt { loss: Loss { total: loss.total.detach(), ..loss }, norm })
+        Ok(readings.note((step, items), &loss, norm.as_ref())?)
     }
-}
-
-impl Learnt {
-    /// The same in memory that the next step does not write to.
-    pub fn kept(self) -> TensorResult<Self> {
-        let Loss { total, terms } = self.loss;
-        let terms = terms.into_iter().map(|(name, value)| Ok((name, own(&value)?)));
-        let loss = Loss { terms: terms.collect::<TensorResult<_>>()?, total: own(&total)? };
-        Ok(Self { loss, norm: self.norm.map(|norm| own(&norm)).transpose()? })
-    }
-}
-
-/// A copy, where a step's memory is written to again.
-fn own(value: &Tensor) -> TensorResult<Tensor> {
-    if value.device().is_cuda() { value.copy() } else { Ok(value.clone()) }
 }
 
 /// A layer without a backward pass would leave what is behind it untrained, silently.

@@ -4,22 +4,18 @@
 use candle_core::{DType, Device, Result, Tensor};
 
 use crate::graph::{Loss, scalar};
+use crate::kernel::Ledger;
 
 /// Losses of steps that are still where they were computed.
 pub struct Readings {
-    pending: Vec<Pending>,
-    /// The norms of the gradients of some steps.
-    norms: Vec<(usize, Tensor)>,
+    /// Of each step its terms, the total and perhaps the norm of its gradient.
+    ledger: Ledger,
+    /// The steps that are noted, with the items of each.
+    pending: Vec<(usize, usize)>,
+    has_norm: bool,
     /// After how many steps they are read.
     every: usize,
     most: usize,
-}
-
-struct Pending {
-    step: usize,
-    items: usize,
-    /// Those of the terms, and the total.
-    values: Vec<Tensor>,
 }
 
 /// The loss of a step.
@@ -31,17 +27,22 @@ pub struct Reading {
     /// Each term's value before its weight, in the order of the model's terms.
     pub terms: Vec<f64>,
     pub total: f64,
+    /// How long the gradient was, where that is bounded.
+    pub norm: Option<f64>,
 }
 
 impl Reading {
     /// What of it is not a finite number, if anything, by the names of the terms.
     pub fn trouble(&self, names: &[String]) -> Option<String> {
-        let Self { terms, total, .. } = self;
-        match terms.iter().position(|value| !value.is_finite()) {
-            Some(at) => Some(format!("the term `{}` is {}", names[at], terms[at])),
-            None if total.is_finite() => None,
-            None => Some(format!("the sum of the terms is {total}")),
+        let Self { terms, total, norm, .. } = self;
+        if let Some(at) = terms.iter().position(|value| !value.is_finite()) {
+            return Some(format!("the term `{}` is {}", names[at], terms[at]));
         }
+        if !total.is_finite() {
+            return Some(format!("the sum of the terms is {total}"));
+        }
+        let norm = norm.filter(|norm| !norm.is_finite())?;
+        Some(format!("the norm of the gradient is {norm}"))
     }
 }
 
@@ -49,35 +50,38 @@ impl Reading {
 const MOST: usize = 64;
 
 impl Readings {
-    /// Of steps on a device: read at once on the CPU, and on a card after one step, then after two,
-    /// four and so on, so that trouble at the beginning is seen at the beginning.
-    pub fn new(device: &Device) -> Self {
-        let most = if device.is_cpu() { 1 } else { MOST };
-        Self { pending: Vec::new(), norms: Vec::new(), every: 1, most }
-    }
-
-    /// Notes the loss of a step on so many items. Says whether it is time to read.
-    pub fn note(&mut self, step: usize, items: usize, loss: &Loss) -> bool {
-        let terms = loss.terms.iter().map(|(_, value)| value.clone());
-        let values = terms.chain([loss.total.detach()]).collect();
-        self.pending.push(Pending { step, items, values });
-        self.pending.len() >= self.every
-    }
-
-    /// Notes the norm of the gradient of a step. Says whether it is time to look at it.
-    pub fn note_norm(&mut self, step: usize, norm: Tensor) -> bool {
-        self.norms.push((step, norm));
-        self.most == 1
-    }
-
-    /// The first norm noted since the last time that is not finite, and its step.
+    /// Of steps on a device with so many terms, and with the norm of the gradient where it is bounded:
+    /// read at once on the CPU, and on a card after one step, then after two, four and so on, so that
+    /// trouble at the beginning is seen at the beginning.
     ///
     /// # Errors
-    /// What a card says of anything queued before.
-    pub fn endless_norm(&mut self) -> Result<Option<(usize, f64)>> {
-        let (steps, norms): (Vec<usize>, Vec<Tensor>) = self.norms.drain(..).unzip();
-        let norms = numbers(&norms)?;
-        Ok(steps.into_iter().zip(norms).find(|(_, norm)| !norm.is_finite()))
+    /// When a card has no memory.
+    pub fn new(device: &Device, terms: usize, has_norm: bool) -> Result<Self> {
+        let most = if device.is_cpu() { 1 } else { MOST };
+        let ledger = Ledger::new(device, terms + 1 + usize::from(has_norm), most)?;
+        Ok(Self { ledger, pending: Vec::new(), has_norm, every: 1, most })
+    }
+
+    /// Notes the loss of a step on so many items, and the norm of its gradient where that is bounded.
+    ///
+    /// # Errors
+    /// What a card says.
+    pub fn note(
+        &mut self,
+        (step, items): (usize, usize),
+        loss: &Loss,
+        norm: Option<&Tensor>,
+    ) -> Result<()> {
+        let terms = loss.terms.iter().map(|(_, value)| value.clone());
+        let row: Vec<Tensor> = terms.chain([loss.total.detach()]).chain(norm.cloned()).collect();
+        self.ledger.note(&row)?;
+        self.pending.push((step, items));
+        Ok(())
+    }
+
+    /// Whether it is time to read.
+    pub fn are_due(&self) -> bool {
+        self.pending.len() >= self.every
     }
 
     /// What was noted since the last time, in order.
@@ -86,15 +90,13 @@ impl Readings {
     /// What a card says of anything queued before.
     pub fn read(&mut self) -> Result<Vec<Reading>> {
         self.every = (2 * self.every).min(self.most);
-        let pending = std::mem::take(&mut self.pending);
-        let all: Vec<Tensor> = pending.iter().flat_map(|it| &it.values).cloned().collect();
-        let mut values = numbers(&all)?.into_iter();
-        let reading = |Pending { step, items, values: of_step }: Pending| {
-            let mut terms: Vec<f64> = values.by_ref().take(of_step.len()).collect();
+        let rows = self.ledger.read()?;
+        let reading = |((step, items), mut terms): ((usize, usize), Vec<f64>)| {
+            let norm = if self.has_norm { terms.pop() } else { None };
             let total = terms.pop().unwrap_or_default();
-            Reading { step, items, terms, total }
+            Reading { step, items, terms, total, norm }
         };
-        Ok(pending.into_iter().map(reading).collect())
+        Ok(self.pending.drain(..).zip(rows).map(reading).collect())
     }
 }
 
@@ -120,18 +122,22 @@ pub fn numbers(scalars: &[Tensor]) -> Result<Vec<f64>> {
 mod tests {
     use super::*;
 
+    fn of(value: f64) -> Tensor {
+        Tensor::new(value, &Device::Cpu).unwrap()
+    }
+
     fn loss(value: f64) -> Loss {
-        let of = |value: f64| Tensor::new(value, &Device::Cpu).unwrap();
         Loss { total: of(3.0 * value), terms: vec![("a".to_owned(), of(value))] }
     }
 
     #[test]
     fn readings_become_rarer_and_lose_nothing() {
-        let mut readings = Readings { most: 4, ..Readings::new(&Device::Cpu) };
+        let mut readings = Readings { most: 4, ..Readings::new(&Device::Cpu, 1, false).unwrap() };
         let mut found = Vec::new();
         let mut read_at = Vec::new();
         for step in 0..12 {
-            if readings.note(step, 2, &loss(step as f64)) {
+            readings.note((step, 2), &loss(step as f64), None).unwrap();
+            if readings.are_due() {
                 read_at.push(step);
                 found.extend(readings.read().unwrap());
             }
@@ -140,17 +146,22 @@ mod tests {
         found.extend(readings.read().unwrap());
         let all = found.iter().map(|it| (it.step, it.items, it.terms[0], it.total));
         assert!(all.eq((0..12).map(|step| (step, 2, step as f64, 3.0 * step as f64))));
+        assert!(found.iter().all(|it| it.norm.is_none()));
         assert!(readings.read().unwrap().is_empty());
     }
 
     #[test]
-    fn the_first_norm_that_is_not_finite_is_told_once() {
-        let mut readings = Readings { most: 4, ..Readings::new(&Device::Cpu) };
-        for (step, norm) in [1.0, f64::INFINITY, f64::NAN].into_iter().enumerate() {
-            assert!(!readings.note_norm(step, Tensor::new(norm, &Device::Cpu).unwrap()));
-        }
-        assert_eq!(readings.endless_norm().unwrap(), Some((1, f64::INFINITY)));
-        assert_eq!(readings.endless_norm().unwrap(), None);
-        assert!(Readings::new(&Device::Cpu).note_norm(0, Tensor::new(1.0, &Device::Cpu).unwrap()));
+    fn what_is_not_finite_is_told_by_name() {
+        let mut readings = Readings::new(&Device::Cpu, 1, true).unwrap();
+        let names = ["a".to_owned()];
+        let mut trouble = |value, norm| {
+            readings.note((0, 2), &loss(value), Some(&of(norm))).unwrap();
+            readings.read().unwrap()[0].trouble(&names)
+        };
+        assert_eq!(trouble(1.0, 2.0), None);
+        assert_eq!(trouble(f64::NAN, 1.0).unwrap(), "the term `a` is NaN");
+        assert_eq!(trouble(1e308, 1.0).unwrap(), "the sum of the terms is inf");
+        let of_norm = trouble(1.0, f64::INFINITY).unwrap();
+        assert_eq!(of_norm, "the norm of the gradient is inf");
     }
 }

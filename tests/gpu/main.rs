@@ -13,6 +13,7 @@ mod cross_entropy;
 mod dropout;
 mod elementwise;
 mod layers;
+mod ledger;
 mod losses;
 mod memory;
 mod norms;

@@ -114,3 +114,17 @@ KERNEL squared_errors_back(const float* x, const float* target, const float* by_
 KERNEL plus_weighted(const float* sum, const float* value, float* to, float weight) {
   if (threadIdx.x == 0) *to = (sum ? *sum : 0.0f) + weight * *value;
 }
+
+// Numbers at places `first` on of the next row of `rows` [most, width]; with the last of the row it is
+// counted as written.
+KERNEL note(float* rows, u32* written, const float* a, const float* b, const float* c,
+            const float* d, const float* e, const float* f, const float* g, const float* h,
+            int first, int count, int width, int most) {
+  const float* const from[] = {a, b, c, d, e, f, g, h};
+  u32 row = *written;
+  for (int place = 0; place < 8; place++)
+    if (place == (int)threadIdx.x && place < count)
+      rows[(long long)(row % (u32)most) * width + first + place] = *from[place];
+  __syncwarp();
+  if (threadIdx.x == 0 && first + count == width) *written = row + 1;
+}

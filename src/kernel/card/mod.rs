@@ -19,6 +19,7 @@ pub(crate) mod dropout;
 pub(crate) mod elementwise;
 mod function;
 pub(crate) mod layer_norm;
+pub(crate) mod ledger;
 pub(crate) mod linear;
 pub(crate) mod list;
 pub(crate) mod losses;
