@@ -5,16 +5,9 @@ use std::ops::Range;
 use candle_core::{Result, Tensor};
 
 use super::Batch;
-use crate::kernel;
 use crate::library::loss::Mixed;
 
 impl Batch {
-    /// The batch as a step of [`kernel::Replay`] is given it.
-    pub fn held(self) -> Result<Self> {
-        let clean = self.clean.as_ref().map(kernel::held).transpose()?;
-        Ok(Self { images: kernel::held(&self.images)?, clean, ..self })
-    }
-
     /// The number of items.
     pub fn items(&self) -> usize {
         self.fine.len()

@@ -10,11 +10,10 @@ use std::time::Duration;
 use candle_core::{Device, Result as TensorResult};
 use rayon::ThreadPool;
 
-use super::batch::Transforms;
+use super::batch::{Prepared, Transforms};
 use super::event::RunError;
 use super::order::Order;
 use super::pool::Pool;
-use crate::graph::Batch;
 
 /// Batches made before they are asked for.
 const AHEAD: usize = 2;
@@ -27,7 +26,7 @@ const NAP: Duration = Duration::from_micros(200);
 /// Who waits for one may be a thread of the pool, which the making of that batch needs: it lends
 /// the pool a hand meanwhile, or nothing would ever come where there is no other thread.
 pub struct Batches<'a> {
-    ready: Receiver<TensorResult<Batch>>,
+    ready: Receiver<TensorResult<Prepared>>,
     clock: &'a dyn Fn() -> f64,
     /// When the first batch was there, when the last was, and how long others were waited for.
     first: Option<f64>,
@@ -36,7 +35,7 @@ pub struct Batches<'a> {
 }
 
 impl Iterator for Batches<'_> {
-    type Item = TensorResult<Batch>;
+    type Item = TensorResult<Prepared>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let asked = (self.clock)();
@@ -51,7 +50,7 @@ impl Iterator for Batches<'_> {
 }
 
 impl<'a> Batches<'a> {
-    fn new(ready: Receiver<TensorResult<Batch>>, clock: &'a dyn Fn() -> f64) -> Self {
+    fn new(ready: Receiver<TensorResult<Prepared>>, clock: &'a dyn Fn() -> f64) -> Self {
         Self { ready, clock, first: None, last: 0.0, waited: 0.0 }
     }
 
@@ -62,7 +61,7 @@ impl<'a> Batches<'a> {
         if passed > 0.0 { self.waited / passed } else { 0.0 }
     }
 
-    fn receive(&mut self) -> Option<TensorResult<Batch>> {
+    fn receive(&mut self) -> Option<TensorResult<Prepared>> {
         loop {
             match self.ready.try_recv() {
                 Ok(batch) => return Some(batch),
@@ -132,10 +131,10 @@ impl Maker<'_> {
         })
     }
 
-    fn make(mut self, steps: Range<usize>, sender: SyncSender<TensorResult<Batch>>) {
+    fn make(mut self, steps: Range<usize>, sender: SyncSender<TensorResult<Prepared>>) {
         for step in steps {
             let drawing = self.order.step(step);
-            let making = || self.transforms.batch(self.pool, &drawing, self.device);
+            let making = || self.transforms.prepared(self.pool, &drawing, self.device);
             let batch = self.workers.map_or_else(making, |workers| workers.install(making));
             // The receiver is gone when training has stopped.
             if sender.send(batch).is_err() {

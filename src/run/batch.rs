@@ -6,6 +6,7 @@
 
 #[cfg(feature = "cuda")]
 mod painted;
+mod prepared;
 
 use candle_core::{Device, Error, Result, Tensor};
 use rayon::prelude::*;
@@ -20,6 +21,9 @@ use crate::library::loss::Mixed;
 use crate::library::{self, Library};
 use crate::plan::Stage;
 use crate::seed::Stream;
+
+use prepared::Images;
+pub use prepared::Prepared;
 
 /// The transforms of a stage, ready to be applied.
 pub struct Transforms {
@@ -63,18 +67,24 @@ impl Transforms {
 
     /// The batch of what was drawn for a step.
     pub fn batch(&self, pool: &Pool, drawing: &Drawing, device: &Device) -> Result<Batch> {
+        self.prepared(pool, drawing, device)?.held()
+    }
+
+    /// The same as far as it is made ahead of the step.
+    pub fn prepared(&self, pool: &Pool, drawing: &Drawing, device: &Device) -> Result<Prepared> {
         let Drawing { step, epoch, items, again, groups } = drawing;
         let mix = self.mix(*step);
-        let images = self.images((pool, device), items, self.views, mix.as_ref(), |at, view| {
-            let stream = self.address(*epoch, items[at], view);
-            Some(if again[at] == 0 { stream } else { stream.at(u64::from(again[at])) })
-        })?;
+        let images =
+            self.drafted((pool, device), items, self.views, mix.as_ref(), |at, view| {
+                let stream = self.address(*epoch, items[at], view);
+                Some(if again[at] == 0 { stream } else { stream.at(u64::from(again[at])) })
+            })?;
         let clean = match self.clean {
-            true => Some(self.images((pool, device), items, 1, mix.as_ref(), |_, _| None)?),
+            true => Some(self.drafted((pool, device), items, 1, mix.as_ref(), |_, _| None)?),
             false => None,
         };
         let fine: Vec<u32> = items.iter().map(|item| pool.observed[*item as usize]).collect();
-        Ok(Batch {
+        Ok(Prepared {
             images,
             clean,
             mixed: mix.map(|mix| Mixed { own: mix.own, others: before(&fine) }),
@@ -92,7 +102,7 @@ impl Transforms {
 
     /// The images of `items` with the fixed transforms only.
     pub fn untouched(&self, pool: &Pool, items: &[u32], device: &Device) -> Result<Tensor> {
-        self.images((pool, device), items, 1, None, |_, _| None)
+        self.drafted((pool, device), items, 1, None, |_, _| None)?.held()
     }
 
     /// The images of `items` with the fixed transforms only, each changed before them.
@@ -123,30 +133,31 @@ impl Transforms {
         device: &Device,
     ) -> Result<Tensor> {
         let stream = |at: usize, _| Some(stream.at(u64::from(items[at])));
-        self.images((pool, device), items, 1, None, stream)
+        self.drafted((pool, device), items, 1, None, stream)?.held()
     }
 
-    /// The rows of [`Transforms::render`] on a device, each view mixed if it is to be.
-    fn images(
+    /// The rows of [`Transforms::render`] on a device, each view mixed if it is to be; or what it is to
+    /// paint for them.
+    fn drafted(
         &self,
         (pool, device): (&Pool, &Device),
         items: &[u32],
         views: usize,
         mix: Option<&Mix>,
         stream: impl Fn(usize, usize) -> Option<Stream> + Sync,
-    ) -> Result<Tensor> {
+    ) -> Result<Images> {
         #[cfg(feature = "cuda")]
         if mix.is_none()
-            && let Some(painted) = self.painted((pool, device), items, views, &stream)?
+            && let Some(drawn) = self.to_paint((pool, device), items, views, &stream)?
         {
-            return Ok(painted);
+            return Ok(Images::Drawn(drawn));
         }
         let mut images = self.render(pool, items, views, stream)?;
         if let Some(mix) = mix {
             let size = items.len() * self.shape.size();
             images.chunks_exact_mut(size).for_each(|view| mix.all(view, self.shape));
         }
-        self.tensor(images, device)
+        self.tensor(images, device).map(Images::Made)
     }
 
     /// Rows `view * items + item`, each from the stream of its place in `items` and its view; an

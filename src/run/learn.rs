@@ -2,9 +2,10 @@
 
 use candle_core::backprop::GradStore;
 
+use super::batch::Prepared;
 use super::event::RunError;
 use super::readings::Readings;
-use crate::graph::{Batch, Model, clip, gradient, stage_stream};
+use crate::graph::{Model, clip, gradient, stage_stream};
 use crate::kernel::Rounded;
 use crate::library::optimizer::Stepper;
 use crate::plan::Stage;
@@ -23,7 +24,7 @@ impl Learner<'_> {
     ///
     /// # Errors
     /// When a variable has no gradient, and what a card says of anything queued before.
-    pub fn learn(self, batch: Batch, step: usize, rate: f64) -> Result<(), RunError> {
+    pub fn learn(self, batch: Prepared, step: usize, rate: f64) -> Result<(), RunError> {
         let Self { stage, model, stepper, rounded, readings } = self;
         let stream = stage_stream(stage, "dropout").at(step as u64);
         let (items, batch) = (batch.items(), batch.held()?);

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::ahead::{Batches, Maker};
 use super::average::Average;
-use super::batch::Transforms;
+use super::batch::{Prepared, Transforms};
 use super::checkpoint::{self, Best, Checkpoint, Progress, State, spoilt};
 use super::collapse::{self, Collapse, Lie};
 use super::event::{Event, RunError, first_line};
@@ -24,7 +24,7 @@ use super::session::Session;
 use super::stretch::Stretch;
 use super::trained::Trained;
 use super::{validation, weights};
-use crate::graph::{Batch, Model, build};
+use crate::graph::{Model, build};
 use crate::kernel::{Replay, Rounded};
 use crate::library;
 use crate::library::eval::Split;
@@ -192,7 +192,7 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    fn step(&mut self, batch: Batch) -> Result<f64, RunError> {
+    fn step(&mut self, batch: Prepared) -> Result<f64, RunError> {
         let step = self.progress.step;
         self.model.advance(step, &self.stage.horizon());
         let rate = self.rate * self.schedule.factor(step, &self.horizon());

@@ -21,7 +21,7 @@ use std::time::Instant;
 use balance::graph::{Batch, Model, build, gradient, scalar, stage_stream};
 use balance::kernel::{
     Denominator, PairKind, PairTerm, Replay, Rounded, Sum, card_device, contrastive, gradients,
-    most_used,
+    held, most_used,
 };
 use balance::library::optimizer::{Optimizer, Stepper};
 use balance::library::{self, Library};
@@ -103,7 +103,9 @@ fn step(
     rounded: &mut Rounded,
     batch: &Batch,
 ) -> Result<Tensor> {
-    let (stream, batch) = (stage_stream(stage, "dropout"), batch.clone().held()?);
+    let (stream, batch) = (stage_stream(stage, "dropout"), batch.clone());
+    let clean = batch.clean.as_ref().map(held).transpose()?;
+    let batch = Batch { images: held(&batch.images)?, clean, ..batch };
     let (loss, grads) = rounded
         .during(|| model.params().vars(), || gradient(model, &stage.method, batch, stream))?;
     stepper.step(&grads, rate)?;

@@ -65,7 +65,8 @@ impl Training {
     fn step(&mut self, batch: Batch, step: u64) -> Result<Tensor> {
         let stream = stage_stream(&self.stage, "dropout").at(step);
         let method = &self.stage.method;
-        let (model, batch) = (&self.model, batch.held()?);
+        let clean = batch.clean.as_ref().map(held).transpose()?;
+        let (model, batch) = (&self.model, Batch { images: held(&batch.images)?, clean, ..batch });
         let (loss, mut grads) = self
             .rounded
             .during(|| model.params().vars(), || gradient(model, method, batch, stream))?;

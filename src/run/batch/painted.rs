@@ -1,12 +1,13 @@
 //! Batches that a card paints: the images lie there as bytes, and of each view only what was drawn for
 //! it is copied.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{Device, Result};
 use rayon::prelude::*;
 
+use super::prepared::Drawn;
 use super::{Pool, Transforms};
 use crate::catalog::ImageShape;
-use crate::kernel::{View, is_paintable, paint};
+use crate::kernel::{View, is_paintable};
 use crate::library::augment::Pass;
 use crate::seed::Stream;
 
@@ -14,23 +15,22 @@ use crate::seed::Stream;
 const PIECE: usize = 16;
 
 impl Transforms {
-    /// What [`Transforms::render`] makes, on a card; none where `device` is not one, the images do not
-    /// fit there, or a transform of one of the views is beyond a [`Pass`].
-    pub(super) fn painted(
+    /// What a card paints to come to what [`Transforms::render`] makes; none where `device` is not one,
+    /// the images do not fit there, or a transform of one of the views is beyond a [`Pass`].
+    pub(super) fn to_paint(
         &self,
         (pool, device): (&Pool, &Device),
         items: &[u32],
         views: usize,
         stream: impl Fn(usize, usize) -> Option<Stream> + Sync,
-    ) -> Result<Option<Tensor>> {
+    ) -> Result<Option<Drawn>> {
         let is_small = |of: ImageShape| is_paintable([of.height, of.width, of.channels]);
         if !device.is_cuda() || !is_small(pool.shape) || !is_small(self.shape) {
             return Ok(None);
         }
-        let Some(drawn) = self.drawn(pool, items, views, stream) else { return Ok(None) };
-        let Some(images) = pool.resident(device)? else { return Ok(None) };
-        let size = [self.shape.height, self.shape.width];
-        paint(&images, &drawn, size, DType::F32).map(Some)
+        let Some(views) = self.drawn(pool, items, views, stream) else { return Ok(None) };
+        let Some(of) = pool.resident(device)? else { return Ok(None) };
+        Ok(Some(Drawn { of, views, size: [self.shape.height, self.shape.width] }))
     }
 
     /// What is drawn for each view, row by row.
