@@ -155,7 +155,8 @@ impl DatasetFacts {
                 names: self.fine.clone(),
                 of_fine: (0..self.fine.len() as u32).collect(),
             }),
-            "coarse" => {
+            // Of data that are not there nothing is known.
+            "coarse" if self.has_coarse() || self.fine.is_empty() => {
                 Ok(ClassMap { names: self.coarse.0.clone(), of_fine: self.coarse.1.clone() })
             }
             other => Err(LabelError {
@@ -166,13 +167,20 @@ impl DatasetFacts {
         }
     }
 
+    /// Whether its classes have coarser ones.
+    pub fn has_coarse(&self) -> bool {
+        !self.coarse.0.is_empty()
+    }
+
     /// What to write instead of a column that there is not.
     fn other_column(&self, wrong: &str) -> String {
-        let mut names = vec!["fine", "coarse"];
+        let mut names = vec!["fine"];
+        names.extend(self.has_coarse().then_some("coarse"));
         let more = self.columns.iter().map(|(name, _)| name.as_str());
         names.extend(more.filter(|name| !["fine", "coarse"].contains(name)));
         match (closest(wrong, names.iter().copied()), names.split_last()) {
             (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, Some((only, []))) => format!("expected `{only}`"),
             (None, Some((last, first))) => {
                 let first: Vec<String> = first.iter().map(|name| format!("`{name}`")).collect();
                 format!("expected {} or `{last}`", first.join(", "))

@@ -84,6 +84,10 @@ impl Dataset for Colored {
                 "these have colours",
             );
         }
+        if !known.has_coarse() {
+            let (message, label) = ("colours go with coarse classes", "these images have none");
+            return super::wrapped::misfit(known, "images", message, label);
+        }
         let doubled = |of: &[u32]| of.iter().flat_map(|id| [*id; 2]).collect::<Vec<u32>>();
         let mut columns = known.columns.clone();
         columns.retain(|(name, _)| name != "fine");

@@ -131,7 +131,8 @@ impl Dataset for Dominoes {
         if over.fine.is_empty() {
             return over;
         }
-        let fits = over.coarse.0.len() == under.coarse.0.len()
+        let fits = over.has_coarse()
+            && over.coarse.0.len() == under.coarse.0.len()
             && over.test.is_some() == under.test.is_some()
             && over.image.channels <= 3
             && under.image.channels <= 3;

@@ -93,7 +93,7 @@ pub(super) fn facts(
     }
 }
 
-/// Classes, columns and sizes of a listing.
+/// Classes, columns and sizes of a listing; coarse are those of a column of that name, if any.
 pub fn labels(listing: &Listing) -> DatasetFacts {
     let map = |column: &crate::data::folder::Column| ClassMap {
         names: column.classes.clone(),
@@ -101,8 +101,7 @@ pub fn labels(listing: &Listing) -> DatasetFacts {
     };
     let columns: Vec<_> =
         listing.columns.iter().map(|column| (column.name.clone(), map(column))).collect();
-    let coarse = listing.column("coarse").or(listing.column("bird"));
-    let coarse = coarse.or(listing.columns.first());
+    let coarse = listing.column("coarse");
     let mut counts = vec![0; listing.classes.len()];
     let is_train = |split| matches!(split, Split::Train | Split::Pool);
     for item in listing.items.iter().filter(|item| is_train(item.split)) {

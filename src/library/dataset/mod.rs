@@ -112,13 +112,25 @@ fn published_facts(
 ) -> DatasetFacts {
     let known = data::describe(name).expect("each dataset here is described");
     let folder = published::place(known, root);
-    let facts = work(known, folder.as_deref());
+    let facts = with_coarse(work(known, folder.as_deref()));
     match folder {
         Some(_) => facts,
         None => DatasetFacts {
             absent: Some(format!("install a copy with `balance data fetch {name} --from PATH`")),
             ..facts
         },
+    }
+}
+
+/// The same with what is coarse of it, where no column is called that: `bird`, or the first.
+fn with_coarse(facts: DatasetFacts) -> DatasetFacts {
+    let bird = facts.columns.iter().find(|(name, _)| name == "bird");
+    match bird.or(facts.columns.first()) {
+        Some((_, map)) if facts.coarse.0.is_empty() => {
+            let coarse = (map.names.clone(), map.of_fine.clone());
+            DatasetFacts { coarse, ..facts }
+        }
+        _ => facts,
     }
 }
 
