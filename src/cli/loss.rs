@@ -6,7 +6,7 @@ use super::workspace::Workspace;
 use super::{Target, exit, prompt};
 use crate::data::arrays;
 use crate::library::Library;
-use crate::plan::{Plan, Stage};
+use crate::plan::{Axis, Plan, Stage};
 use crate::run::LossOn;
 use crate::store;
 
@@ -42,7 +42,7 @@ pub fn loss(library: &Library, args: &LossArgs) -> u8 {
     let Some(plan) = workspace.plans.first() else { return exit::DIAGNOSTICS };
     match computed(library, args, plan) {
         Ok(text) => {
-            prompt::print(&text);
+            prompt::print(&(chosen(plan, workspace.plans.len()) + &text));
             0
         }
         Err(why) => {
@@ -64,6 +64,28 @@ fn computed(library: &Library, args: &LossArgs, plan: &Plan) -> Result<String, S
         store::write(path, &bytes).map_err(refused)?;
     }
     Ok(text(stage, &loss))
+}
+
+/// Which design and which cell of it are meant, where the file has others.
+fn chosen(plan: &Plan, designs: usize) -> String {
+    let mut text = String::new();
+    if designs > 1 {
+        text += &format!(
+            "{}, the first of {designs} designs; FILE:NAME chooses another\n",
+            plan.design
+        );
+    }
+    if plan.cells.len() > 1 {
+        let level = |(axis, level): (&Axis, &usize)| {
+            let pairs = axis.names.iter().zip(&axis.levels[*level]);
+            pairs.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ")
+        };
+        let first = plan.axes.iter().zip(&plan.cells[0].levels);
+        let levels: Vec<String> = first.map(level).collect();
+        let (levels, cells) = (levels.join(", "), plan.cells.len());
+        text += &format!("{levels}, the first of {cells} cells; --only chooses another\n");
+    }
+    text
 }
 
 /// The stage that is asked for, in the first cell of the first seed.
@@ -88,9 +110,18 @@ fn text(stage: &Stage, loss: &LossOn) -> String {
     for term in &loss.terms {
         let (name, weight) = (&term.name, term.weight);
         text += &match &term.computed {
-            Some((value, _)) => format!("  {name:<width$}  {value:.12}  × {weight}\n"),
+            Some((value, _)) => format!("  {name:<width$}  {}  × {weight}\n", number(*value)),
             None => format!("  {name:<width$}  not computed: it has weights of its own to train\n"),
         };
     }
-    text + &format!("  {:<width$}  {:.12}\n", "total", loss.total())
+    text + &format!("  {:<width$}  {}\n", "total", number(loss.total()))
+}
+
+/// A number with twelve decimals; what rounds to zero has no sign.
+fn number(value: f64) -> String {
+    let text = format!("{value:.12}");
+    match text.strip_prefix('-') {
+        Some(zero) if zero.bytes().all(|it| matches!(it, b'0' | b'.')) => zero.to_owned(),
+        _ => text,
+    }
 }

@@ -158,6 +158,11 @@ experiment checked {
     for (found, expected) in values(&found["gradient"]).iter().zip(&expected) {
         assert!((found - 0.25 * expected).abs() < 1e-15);
     }
+    let sweep = "\nsweep both of checked { grid { loss.sup.temperature = [0.1, 0.5] } }\n";
+    let swept = lab.file("b.exp", &format!("{FILE}{sweep}"));
+    let said = lab.say(&["loss", &swept, "--on", &text(&path)]).ended(0).out;
+    let cell = "temperature=0.1, the first of 2 cells; --only chooses another";
+    assert!(said.contains(cell), "{said}");
     let said = lab.say(&["loss", &exp, "--on", &text(&path), "--stage", "other"]).ended(1);
     assert!(said.err.contains("there are `main`"), "{}", said.err);
     fs::remove_file(&path).unwrap();
