@@ -240,6 +240,10 @@ fn several_designs_are_an_array() {
     assert_eq!(lab.say(&["plan", &file, "--out", &all]).ended(0).out, "");
     let said = lab.say(&["diff", &all, &file]).ended(1);
     assert!(said.err.contains("several designs") && said.err.contains("near, far"), "{said:?}");
+    let same = lab.say(&["diff", &format!("{all}:far"), &format!("{file}:far")]).ended(0);
+    assert_eq!(same.out, "no difference that changes results\n");
+    let said = lab.say(&["diff", &format!("{all}:fat"), &file]).ended(1);
+    assert!(said.err.contains("no design `fat`, but near, far"), "{said:?}");
 }
 
 #[test]

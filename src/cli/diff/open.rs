@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use super::super::workspace::{Workspace, store};
 use super::super::{Places, Target, exit, prompt};
 use crate::library::Library;
@@ -14,7 +16,7 @@ pub(super) enum Opened {
     /// A file worked out.
     File(Box<Workspace>),
     /// Plans as JSON.
-    Written(Vec<serde_json::Value>),
+    Written(Vec<Value>),
 }
 
 impl Opened {
@@ -42,7 +44,10 @@ impl Opened {
 /// Opens what `text` names; what is wrong with it is printed, and gives an exit code.
 pub(super) fn open(library: &Library, text: &str, places: &Places) -> Result<Opened, u8> {
     if text.ends_with(".json") {
-        return written(Path::new(text));
+        return written(Path::new(text), None);
+    }
+    if let Some((file, name)) = text.rsplit_once(':').filter(|(file, _)| file.ends_with(".json")) {
+        return written(Path::new(file), Some(name));
     }
     let target =
         |file: &str| Target { file: file.into(), places: places.clone(), ..Target::default() };
@@ -80,8 +85,8 @@ fn of_revision(revision: &str, path: &Path) -> io::Result<Vec<u8>> {
     Err(io::Error::other(line.to_owned()))
 }
 
-/// The plans in a JSON file, one after the other.
-fn written(path: &Path) -> Result<Opened, u8> {
+/// The plans in a JSON file, one after the other; that of the design `name` alone, if there is a name.
+fn written(path: &Path, name: Option<&str>) -> Result<Opened, u8> {
     let fail = |why: String| {
         prompt::eprint(&format!("`{}` cannot be read as a plan: {why}\n", path.display()));
         exit::DIAGNOSTICS
@@ -90,29 +95,51 @@ fn written(path: &Path) -> Result<Opened, u8> {
         io::ErrorKind::NotFound => fail("there is no such file".to_owned()),
         _ => fail(error.to_string()),
     })?;
-    let plans = serde_json::Deserializer::from_slice(&bytes).into_iter::<serde_json::Value>();
-    let plans: Vec<serde_json::Value> =
+    let plans = serde_json::Deserializer::from_slice(&bytes).into_iter::<Value>();
+    let plans: Vec<Value> =
         plans.collect::<Result<_, _>>().map_err(|error| fail(error.to_string()))?;
-    let plans = one_of_each(plans).map_err(fail)?;
+    let plans = match name {
+        Some(name) => named(plans, name).map(|plan| vec![plan]),
+        None => one_of_each(plans),
+    };
+    let plans = plans.map_err(fail)?;
     match plans.iter().find(|plan| plan["plan_version"] != 1) {
         Some(_) => Err(fail("it is not of plan version 1".to_owned())),
         None => Ok(Opened::Written(plans)),
     }
 }
 
+/// The plan of a design, alone or in an array.
+fn named(plans: Vec<Value>, name: &str) -> Result<Value, String> {
+    let all: Vec<Value> = plans
+        .into_iter()
+        .flat_map(|plan| match plan {
+            Value::Array(all) => all,
+            plan => vec![plan],
+        })
+        .collect();
+    let found = all.iter().find(|plan| plan["design"] == name).cloned();
+    found.ok_or_else(|| format!("it holds no design `{name}`, but {}", designs(&all)))
+}
+
 /// The plans, where each that stands in an array stands there alone.
-fn one_of_each(plans: Vec<serde_json::Value>) -> Result<Vec<serde_json::Value>, String> {
-    let one = |plan: serde_json::Value| match plan {
-        serde_json::Value::Array(mut all) if all.len() == 1 => Ok(all.remove(0)),
-        serde_json::Value::Array(all) if all.is_empty() => Err("it holds no design".to_owned()),
-        serde_json::Value::Array(all) => {
-            let names: Vec<&str> = all.iter().filter_map(|it| it["design"].as_str()).collect();
-            let names = names.join(", ");
-            Err(format!("it holds several designs; write one, `plan FILE:NAME --out`, of {names}"))
+fn one_of_each(plans: Vec<Value>) -> Result<Vec<Value>, String> {
+    let one = |plan: Value| match plan {
+        Value::Array(mut all) if all.len() == 1 => Ok(all.remove(0)),
+        Value::Array(all) if all.is_empty() => Err("it holds no design".to_owned()),
+        Value::Array(all) => {
+            let names = designs(&all);
+            Err(format!("it holds several designs; name one, `FILE.json:NAME`, of {names}"))
         }
         plan => Ok(plan),
     };
     plans.into_iter().map(one).collect()
+}
+
+/// The names of the designs of plans.
+fn designs(plans: &[Value]) -> String {
+    let names = plans.iter().filter_map(|it| it["design"].as_str());
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// The plans of the last runs of what `file` declares.
@@ -125,7 +152,7 @@ pub(super) fn stored(after: &Opened, places: &Places, file: &str) -> Result<Open
             prompt::eprint(&format!("`{}` has no finished run in the store\n", side.name));
             continue;
         }
-        match written(&path)? {
+        match written(&path, None)? {
             Opened::Written(found) => plans.extend(found),
             Opened::File(_) => {}
         }
