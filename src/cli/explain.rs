@@ -1,5 +1,7 @@
 //! `explain`: the page of a component, or what a diagnostic's code means.
 
+use std::path::Path;
+
 use super::origins::{self, OriginArgs};
 use super::{audit, exit, prompt};
 use crate::catalog::Catalog;
@@ -42,15 +44,27 @@ pub fn explain(library: &Library, args: &ExplainArgs) -> u8 {
     }
     let names = catalog.all().iter().map(|spec| spec.name);
     let all = names.chain(ALL.iter().flat_map(|code| [code.number, code.name]));
-    match of_number(name).or_else(|| closest(name, all)) {
-        Some(near) => {
-            prompt::eprint(&format!("nothing is called `{name}`; did you mean `{near}`?\n"))
-        }
-        None => {
-            prompt::eprint(&format!("nothing is called `{name}`; `balance explain` lists all\n"))
-        }
-    }
+    prompt::eprint(&format!("{}\n", unknown(name, all)));
     exit::USAGE
+}
+
+/// What to write instead of a name that there is not among `all`.
+fn unknown<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> String {
+    if name == "loss" {
+        return "which losses? `balance explain loss FILE` says what those of a file are"
+            .to_owned();
+    }
+    let file = name.split(':').next().unwrap_or_default();
+    if file.ends_with(".exp") || Path::new(file).is_file() {
+        return format!(
+            "what of `{name}`? `balance explain {name} PATH` says where a value comes from, \
+             as `train.batch`; `balance explain loss {name}` what its losses are"
+        );
+    }
+    match of_number(name).or_else(|| closest(name, all)) {
+        Some(near) => format!("nothing is called `{name}`; did you mean `{near}`?"),
+        None => format!("nothing is called `{name}`; `balance explain` lists all"),
+    }
 }
 
 /// The code of a number without its letter.

@@ -288,6 +288,10 @@ fn a_wrong_command_line_is_code_2() {
     assert!(lab.say(&["--help"]).ended(0).out.contains("Usage: balance"));
     let said = lab.say(&["explain", "supcom"]).ended(2);
     assert!(said.err.contains("did you mean `supcon`?"), "{said:?}");
+    let said = lab.say(&["explain", "loss"]).ended(2);
+    assert!(said.err.contains("`balance explain loss FILE`"), "{said:?}");
+    let said = lab.say(&["explain", "a.exp:near"]).ended(2);
+    assert!(said.err.contains("`balance explain a.exp:near PATH`"), "{said:?}");
     let said = lab.say(&["explain", "301"]).ended(2);
     assert!(said.err.contains("did you mean `B0301`?"), "{said:?}");
 }
