@@ -4,6 +4,7 @@ use balance::kernel::{Ledger, Replay, card_device};
 use candle_core::{Device, Result, Tensor};
 
 use crate::beside::card;
+use crate::replay::is_off;
 
 /// More numbers than one kernel takes.
 const WIDTH: usize = 11;
@@ -56,4 +57,6 @@ fn steps_as_graphs_write_each_its_own_row() {
         }
     }
     assert_eq!(found, (0..12).map(|step| step as f64 + 0.5).collect::<Vec<_>>());
+    // Each but the first two.
+    assert!(is_off() || replay.launches() == 10, "{}", replay.launches());
 }

@@ -16,7 +16,7 @@ use crate::planned::plan;
 const STEPS: &str = "tests/gpu/steps.exp";
 
 /// Whether steps are never kept: this program was told to keep no memory.
-fn is_off() -> bool {
+pub fn is_off() -> bool {
     std::env::var_os("BALANCE_KEEPS_NO_MEMORY").is_some()
 }
 

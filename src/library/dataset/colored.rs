@@ -85,7 +85,8 @@ impl Dataset for Colored {
             );
         }
         if !known.has_coarse() {
-            let (message, label) = ("colours go with coarse classes", "these images have none");
+            let message = "colours go with coarse classes";
+            let label = "these images have none: `digits` has, or a column `csv(coarse=…)`";
             return super::wrapped::misfit(known, "images", message, label);
         }
         let doubled = |of: &[u32]| of.iter().flat_map(|id| [*id; 2]).collect::<Vec<u32>>();
